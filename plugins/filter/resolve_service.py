@@ -1,0 +1,60 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: resolve_service
+short_description: Turn a service's definition into container and server arguments
+version_added: 0.1.0
+author: Protocol OMNI maintainers (@protocol-omni)
+description:
+  - Returns the resolved service, which the role inference_service writes to C(/etc/protocol_omni/services/NAME.json).
+options:
+  _input:
+    description: The complete definition of the service.
+    type: dict
+    required: true
+  model:
+    description: Its entry of the model catalogue.
+    type: dict
+    required: true
+  physical_cores:
+    description: Cores of the host without SMT siblings.
+    type: int
+    required: true
+  models_path:
+    description: Folder on the host that holds one folder a model.
+    type: path
+    required: true
+  image:
+    description: The image, with its C(id) and C(tag).
+    type: dict
+    required: true
+  cdi_kind:
+    description: CDI kind of the GPUs.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show what would run
+  ansible.builtin.debug:
+    msg: "{{ definition | protocol_omni.bunker.resolve_service(model=model, physical_cores=16, models_path='/srv/models',
+             image=bunker_image, cdi_kind='nvidia.com/gpu') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The definition with C(image), C(image_tag), C(architecture), C(container_arguments) and C(server_arguments).
+  type: dict
+"""
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.service_plan import resolve
+
+
+class FilterModule:
+    """Provides the filter."""
+
+    def filters(self):
+        return {"resolve_service": resolve}

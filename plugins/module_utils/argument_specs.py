@@ -1,0 +1,30 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Validation against a role's argument spec that also fills in nested defaults.
+
+ansible-core validates a role's arguments but hands the role what the user wrote, without nested defaults.
+"""
+from __future__ import annotations
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+
+def _with_nested_defaults(option):
+    option = {key: value for key, value in option.items() if key != "description"}
+    if "options" in option:
+        option["options"] = {name: _with_nested_defaults(nested) for name, nested in option["options"].items()}
+        if option.get("type") == "dict" and "default" not in option and not option.get("required"):
+            option["apply_defaults"] = True
+    return option
+
+
+def validate(options, values):
+    """Validate values against the options of a spec.
+
+    :param options: dict of option name to its spec, as in meta/argument_specs.yml.
+    :param values: dict of what was given.
+    :returns: tuple of the values with defaults at every depth, and a list of error messages (empty if valid).
+    """
+    validation = ArgumentSpecValidator({name: _with_nested_defaults(option) for name, option in options.items()}).validate(values)
+    return validation.validated_parameters, validation.error_messages

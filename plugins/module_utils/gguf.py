@@ -1,0 +1,78 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the metadata of a GGUF file, standard library only.
+
+Format: docs/gguf.md of the ggml project, versions 2 and 3, little-endian. The "gguf" package of llama.cpp
+reads the same, but needs NumPy on the host that holds the models.
+"""
+from __future__ import annotations
+
+import struct
+
+MAGIC = b"GGUF"
+# Type ids 0 to 12 of the format; 8 is a string, 9 an array.
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_STRING, _ARRAY = 8, 9
+_LONGEST_STRING = 64 * 1024 * 1024
+
+
+class GGUFError(ValueError):
+    """The file is no readable GGUF; the message says why."""
+
+
+class _Reader:
+    def __init__(self, stream):
+        self.stream = stream
+
+    def bytes(self, count):
+        data = self.stream.read(count)
+        if len(data) != count:
+            raise GGUFError("the file ends inside its header")
+        return data
+
+    def scalar(self, form):
+        return struct.unpack(form, self.bytes(struct.calcsize(form)))[0]
+
+    def string(self):
+        length = self.scalar("<Q")
+        if length > _LONGEST_STRING:
+            raise GGUFError("a string of %d bytes stands in its header" % length)
+        return self.bytes(length).decode("utf-8", "replace")
+
+    def value(self, kind):
+        if kind == _STRING:
+            return self.string()
+        if kind == _ARRAY:
+            element, count = self.scalar("<I"), self.scalar("<Q")
+            if element in _SCALARS:  # skipped: token scores and types run to hundreds of thousands
+                self.stream.seek(struct.calcsize(_SCALARS[element]) * count, 1)
+            else:
+                for _index in range(count):
+                    self.value(element)
+            return None
+        if kind not in _SCALARS:
+            raise GGUFError("it holds a value of unknown type %d" % kind)
+        return self.scalar(_SCALARS[kind])
+
+
+def read_metadata(stream):
+    """The scalar and string metadata of a GGUF file.
+
+    :param stream: binary file object at its start; must be seekable.
+    :returns: dict of key to value, with ``tensor_count`` and ``version`` added. Arrays are left out.
+    :raises GGUFError: no GGUF, an unknown version, or cut off inside the header.
+    """
+    reader = _Reader(stream)
+    if stream.read(4) != MAGIC:
+        raise GGUFError("it does not begin with GGUF")
+    version = reader.scalar("<I")
+    if version not in (2, 3):
+        raise GGUFError("its format version is %d, known are 2 and 3" % version)
+    metadata = {"version": version, "tensor_count": reader.scalar("<Q")}
+    for _index in range(reader.scalar("<Q")):
+        key = reader.string()
+        value = reader.value(reader.scalar("<I"))
+        if value is not None:
+            metadata[key] = value
+    return metadata

@@ -1,0 +1,259 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cross-checks of an inventory: what no single role's argument spec can see.
+
+Pure functions over the validated variables. Each rule yields problems; a problem names the value,
+the rule it breaks and the remedy. Nothing here looks at a host.
+"""
+from __future__ import annotations
+
+import collections
+import difflib
+import ipaddress
+import re
+
+Problem = collections.namedtuple("Problem", ["value", "rule", "remedy"])
+
+SHA256 = re.compile(r"^[0-9a-f]{64}$")
+SERVICE_NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
+GPU_UUID = re.compile(r"^(GPU|MIG)-[0-9A-Za-z-]+$")
+# An SM architecture as CMAKE_CUDA_ARCHITECTURES takes it: 120, 120a, 120f, 120-real, 120-virtual.
+ARCHITECTURE = re.compile(r"^[0-9]{2,3}[af]?(-real|-virtual)?$")
+MEMORY = re.compile(r"^[1-9][0-9]*[bkmg]?$", re.IGNORECASE)
+
+# The role sets these itself; a second one on the command line would win in silence.
+MANAGED_ARGUMENTS = {
+    "--model": "model", "-m": "model", "--host": "address", "--port": "port", "--ctx-size": "context", "-c": "context",
+    "--threads": "threads", "-t": "threads", "--batch-size": "batch", "-b": "batch",
+    "--n-gpu-layers": "gpu_layers", "-ngl": "gpu_layers", "--gpu-layers": "gpu_layers",
+    "--tensor-split": "tensor_split", "-ts": "tensor_split", "--alias": "name", "-a": "name",
+}
+# These give whoever reaches the port tools, files or other machines.
+FORBIDDEN_ARGUMENTS = ("--tools", "--agent", "--rpc", "--mcp", "--webui-mcp", "--slot-save-path", "--media-path")
+
+
+def _duplicates(values):
+    return [value for value, count in collections.Counter(values).items() if count > 1]
+
+
+def unknown_variables(names, known, prefixes):
+    """Variables that carry a role's prefix and that no role knows.
+
+    :param names: iterable of variable names that the inventory sets.
+    :param known: set of public variable names of all roles.
+    :param prefixes: tuple of prefixes with their underscore, for example ``("networks_", "bunker_")``.
+    """
+    for name in sorted(names):
+        if name.startswith(prefixes) and name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            remedy = "Did you mean %s?" % near[0] if near else "Remove it, or see the role's meta/argument_specs.yml."
+            yield Problem(name, "no role of this collection has a variable of that name", remedy)
+
+
+def check_source(where, source, sha256):
+    """The source contract: one of url, file or package (with version and filename), and a SHA-256 of the result."""
+    kinds = [kind for kind in ("url", "file", "package") if source.get(kind)]
+    if len(kinds) != 1:
+        yield Problem("%s: source has %s" % (where, " and ".join(kinds) or "no origin"),
+                      "a source is exactly one of url, file or package", "Keep one of the three.")
+    if source.get("package") and not (source.get("version") and source.get("filename")):
+        yield Problem("%s: package %s" % (where, source["package"]),
+                      "a package source names its version and filename", "Add version and filename.")
+    if not sha256:
+        yield Problem("%s: no sha256" % where, "nothing is fetched that cannot be verified",
+                      "Obtain it: %s" % _hash_command(source))
+    elif not SHA256.match(sha256):
+        yield Problem("%s: sha256 '%s'" % (where, sha256), "a SHA-256 is 64 lower-case hexadecimal digits",
+                      "Obtain it: %s" % _hash_command(source))
+
+
+def _hash_command(source):
+    url = source.get("url") or ""
+    if "/resolve/" in url:  # a model hub's large file: its pointer holds the SHA-256, 130 bytes instead of the file
+        return "curl -sL %s | grep oid" % url.replace("/resolve/", "/raw/")
+    if url:
+        return "curl -sL %s | sha256sum" % url
+    return "sha256sum %s" % (source.get("file") or source.get("member") or source.get("filename") or "FILE")
+
+
+def check_networks(networks):
+    subnets = []
+    for name in _duplicates(network["name"] for network in networks):
+        yield Problem("networks_definitions: %s twice" % name, "a network's name is unique", "Rename or remove one.")
+    for bridge in _duplicates(network["bridge"] for network in networks):
+        yield Problem("networks_definitions: bridge %s twice" % bridge, "a bridge belongs to one network", "Rename one.")
+    for network in networks:
+        if len(network["bridge"]) > 15:
+            yield Problem("networks_definitions: %s: bridge %s" % (network["name"], network["bridge"]),
+                          "Linux takes interface names of at most 15 characters", "Shorten it.")
+        try:
+            subnet = ipaddress.ip_network(network["subnet"])
+        except ValueError as error:
+            yield Problem("networks_definitions: %s: subnet %s" % (network["name"], network["subnet"]),
+                          "a subnet is a network address with its prefix length (%s)" % error, "Write for example 172.30.0.0/16.")
+            continue
+        for other_name, other in subnets:
+            if subnet.version == other.version and subnet.overlaps(other):
+                yield Problem("networks_definitions: %s %s and %s %s" % (other_name, other, network["name"], subnet),
+                              "networks do not overlap", "Choose another subnet for one of them.")
+        subnets.append((network["name"], subnet))
+
+
+def check_models(models):
+    for name in _duplicates(model["name"] for model in models):
+        yield Problem("model_store_catalogue: %s twice" % name, "a model's name is unique", "Rename or remove one.")
+    for model in models:
+        if not model["files"]:
+            yield Problem("model_store_catalogue: %s has no files" % model["name"], "a model has at least one file", "Add its files.")
+        for name in _duplicates(entry["name"] for entry in model["files"]):
+            yield Problem("model_store_catalogue: %s: file %s twice" % (model["name"], name), "a file's name is unique", "Remove one.")
+
+
+def check_model_sources(models, used):
+    """Only models that a service uses need to be obtainable: the catalogue may hold more."""
+    for model in models:
+        if model["name"] in used:
+            for entry in model["files"]:
+                yield from check_source("model %s, file %s" % (model["name"], entry["name"]), entry["source"], entry.get("sha256"))
+
+
+def _check_placement(service):
+    name, gpus = service["name"], service["gpus"]
+    if service["device"] == "cpu" and gpus:
+        yield Problem("service %s: device cpu with gpus %s" % (name, ", ".join(gpus)), "a CPU service holds no GPU",
+                      "Set device: gpu or remove gpus.")
+    if service["device"] == "gpu" and not gpus:
+        yield Problem("service %s: device gpu without gpus" % name, "GPUs are named by UUID, their indices are not stable",
+                      "Add gpus with the UUIDs of: nvidia-smi -L")
+    for uuid in gpus:
+        if not GPU_UUID.match(uuid):
+            yield Problem("service %s: gpu %s" % (name, uuid), "a GPU is named by its UUID (GPU-… or MIG-…)", "See: nvidia-smi -L")
+    if service["device"] == "cpu" and (service["tensor_split"] or service["gpu_layers"] not in ("auto", "0")):
+        yield Problem("service %s: gpu_layers %s, tensor_split '%s'" % (name, service["gpu_layers"], service["tensor_split"]),
+                      "a CPU service puts no layers on a GPU", "Remove both.")
+
+
+def _check_numbers(service):
+    name = service["name"]
+    if service["threads"] != "auto" and not re.match(r"^[1-9][0-9]*$", service["threads"]):
+        yield Problem("service %s: threads %s" % (name, service["threads"]), "threads is 'auto' or a positive number",
+                      "Use auto: the host's physical cores.")
+    for key in ("context", "batch"):
+        if service[key] < 1:
+            yield Problem("service %s: %s %d" % (name, key, service[key]), "%s is a positive number of tokens" % key, "Raise it.")
+    if not 1 <= service["port"] <= 65535:
+        yield Problem("service %s: port %d" % (name, service["port"]), "a port is between 1 and 65535", "Choose another.")
+    if service["memory"] and not MEMORY.match(service["memory"]):
+        yield Problem("service %s: memory %s" % (name, service["memory"]), "a memory limit is a number with b, k, m or g",
+                      "Write for example 8g.")
+    try:
+        ipaddress.ip_address(service["address"])
+    except ValueError:
+        yield Problem("service %s: address %s" % (name, service["address"]), "the published address is an IP address of the host",
+                      "Write for example 127.0.0.1.")
+
+
+def _check_arguments(service):
+    for argument in service["extra_arguments"]:
+        option = argument.split("=", 1)[0]
+        if option in MANAGED_ARGUMENTS:
+            yield Problem("service %s: extra argument %s" % (service["name"], option), "the role sets this option itself",
+                          "Use the service's %s." % MANAGED_ARGUMENTS[option])
+        if option.startswith(FORBIDDEN_ARGUMENTS):
+            yield Problem("service %s: extra argument %s" % (service["name"], option),
+                          "an option that opens files, tools or other machines to callers has no place in the bunker", "Remove it.")
+
+
+def check_services(services, networks, models):
+    subnets = {}
+    for network in networks:
+        try:
+            subnets.setdefault(network["name"], ipaddress.ip_network(network["subnet"]))
+        except ValueError:
+            pass  # check_networks names it
+    model_names = [model["name"] for model in models]
+    for name in _duplicates(service["name"] for service in services):
+        yield Problem("service %s twice" % name, "a service's name is unique", "Rename one.")
+    endpoints = {}
+    addresses = {}
+    for service in services:
+        name = service["name"]
+        if not SERVICE_NAME.match(name):
+            yield Problem("service %s" % name, "a name is lower-case letters, digits and dashes, at most 31, and starts with a letter",
+                          "Rename it: it becomes the container's name and part of the unit's.")
+        if service["model"] not in model_names:
+            near = difflib.get_close_matches(service["model"], model_names, n=1)
+            yield Problem("service %s: model %s" % (name, service["model"]), "a model stands in model_store_catalogue or model_store_extra_models",
+                          "Did you mean %s?" % near[0] if near else "Known: %s." % ", ".join(sorted(model_names)))
+        # 0.0.0.0 takes the port on every address, so it collides with each of them.
+        for (address, port), other in endpoints.items():
+            if port == service["port"] and (address == service["address"] or "0.0.0.0" in (address, service["address"])):
+                yield Problem("services %s and %s: %s:%d" % (other, name, service["address"], port), "an address and port serve once",
+                              "Give one another port.")
+        endpoints[(service["address"], service["port"])] = name
+        if not service["networks"]:
+            yield Problem("service %s: no networks" % name, "a service stands on at least one network", "Add one of: %s." % ", ".join(sorted(subnets)))
+        for attachment in service["networks"]:
+            yield from _check_attachment(name, attachment, subnets, [network["name"] for network in networks], addresses)
+        yield from _check_placement(service)
+        yield from _check_numbers(service)
+        yield from _check_arguments(service)
+
+
+def _check_attachment(service, attachment, subnets, known, addresses):
+    where = "service %s: %s on %s" % (service, attachment["address"], attachment["name"])
+    if attachment["name"] not in known:
+        yield Problem(where, "a service joins networks of networks_definitions", "Known: %s." % ", ".join(sorted(known)))
+        return
+    try:
+        address = ipaddress.ip_address(attachment["address"])
+    except ValueError:
+        yield Problem(where, "a service's address is an IP address", "Write for example 172.30.0.10.")
+        return
+    subnet = subnets.get(attachment["name"])
+    if subnet is not None:
+        if address not in subnet:
+            yield Problem(where, "an address lies in its network's subnet %s" % subnet, "Choose one inside it.")
+        elif address in (subnet.network_address, subnet.broadcast_address, subnet.network_address + 1):
+            yield Problem(where, "the network, gateway (first host) and broadcast addresses are taken", "Choose another inside %s." % subnet)
+    if str(address) in addresses:
+        yield Problem(where, "an address belongs to one service (%s has it)" % addresses[str(address)], "Choose another.")
+    addresses[str(address)] = service
+
+
+def check_image(image):
+    base, base_archive = image["golden_image_base"], image["golden_image_base_archive"]
+    if bool(base) == bool(base_archive):
+        yield Problem("golden_image_base '%s', golden_image_base_archive '%s'" % (base, base_archive),
+                      "the image stands on exactly one base: a pinned upstream image or a root file system archive",
+                      "Set golden_image_base to NAME@sha256:DIGEST, with the digest of: docker buildx imagetools inspect debian:trixie-slim")
+    elif base and not re.search(r"@sha256:[0-9a-f]{64}$", base):
+        yield Problem("golden_image_base %s" % base, "an upstream image is pinned by digest, a tag can move",
+                      "Append the digest of: docker buildx imagetools inspect %s" % base.split("@")[0])
+    if base_archive and not SHA256.match(image["golden_image_base_archive_sha256"]):
+        yield Problem("golden_image_base_archive_sha256 '%s'" % image["golden_image_base_archive_sha256"],
+                      "nothing is imported that cannot be verified", "Obtain it: sha256sum %s" % base_archive)
+    yield from check_source("golden_image_source", image["golden_image_source"], image["golden_image_source_sha256"])
+    for architecture in image["golden_image_cuda_architectures"]:
+        if not ARCHITECTURE.match(architecture):
+            yield Problem("golden_image_cuda_architectures: %s" % architecture,
+                          "an SM architecture is its number with an optional a or f", "Write for example 120.")
+
+
+def check(inventory):
+    """All cross-checks.
+
+    :param inventory: dict of the collection's public variables, validated, with defaults filled in at every
+        depth; ``bunker_services`` is a list of complete service definitions.
+    :returns: list of :class:`Problem`, empty when the inventory can be deployed.
+    """
+    networks = inventory["networks_definitions"]
+    models = inventory["model_store_catalogue"] + inventory["model_store_extra_models"]
+    services = inventory["bunker_services"]
+    problems = list(check_image(inventory))
+    problems += check_networks(networks)
+    problems += check_models(models)
+    problems += check_model_sources(models, {service["model"] for service in services})
+    problems += check_services(services, networks, models)
+    return problems

