@@ -98,6 +98,18 @@ def test_an_option_that_llama_cpp_does_not_know_fails_the_build_by_name(site, se
     assert started(site) == before
 
 
+def test_an_image_without_machine_code_for_a_gpu_is_not_tagged(site, second):
+    """Built anew (another label) for sm_120, while a card of capability 9.0 is to run it."""
+    before = {tag for image in site.engine().images.list() for tag in image.tags}
+    refused = site.run("site.yml", extra_vars={"golden_image_labels": {"another": "image"}, "golden_image_keep_archive": False, "golden_image_capabilities": ["9.0"]})
+    assert refused.rc != 0
+    assert "Build the image" in refused.changed
+    assert "The image was not tagged." in refused.failures[-1]
+    assert "neither machine code nor PTX for compute capability 9.0 (only sm_120a): error 209" in refused.failures[-1]
+    assert {tag for image in site.engine().images.list() for tag in image.tags} == before
+    site.run("playbooks/verify.yml").assert_ok()
+
+
 @pytest.fixture(scope="module")
 def relabelled(site, second):
     """One input changed: a label of the image. It is not kept as an archive, or the next session would load it."""

@@ -1,0 +1,62 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""For people without Ansible: PYTHONPATH=plugins/module_utils python3 -m cuda_readiness --help"""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from . import capability as rules
+from .docker_engine import EngineError
+from .host import read_host
+from .readiness import TargetError, report
+
+
+def main(arguments=None):
+    """Prints verdicts; exit code 0: all native or compiled at load, 1: something would not run, 2: no answer."""
+    parser = argparse.ArgumentParser(prog="python3 -m cuda_readiness", description="Will this binary, image or container run on that GPU, and with whose libcuda?")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("path", nargs="?", help="file or folder")
+    what.add_argument("--image", help="Docker image; it is not started")
+    what.add_argument("--container", help="running container")
+    parser.add_argument("--root", help="folder that is / to the loader")
+    parser.add_argument("--capability", action="append", default=[], help="compute capability, such as 12.0; default: those of the host's GPUs")
+    parser.add_argument("--driver-cuda", help="CUDA version of the driver, such as 13.0; default: the host's")
+    parser.add_argument("--json", action="store_true", help="everything, with every module")
+    options = parser.parse_args(arguments)
+    host = read_host()
+    try:
+        capabilities = [rules.parse_capability(text) for text in options.capability or sorted({gpu["capability"] for gpu in host["gpus"]})]
+        driver_cuda = rules.parse_cuda_version(options.driver_cuda) if options.driver_cuda else host["driver_cuda"]
+        result = report(path=options.path, root=options.root, image=options.image, container=options.container, capabilities=capabilities,
+                        driver_cuda=driver_cuda, kernel_module=host["kernel_module"], modules=options.json, remember=False)
+    except (ValueError, TargetError, EngineError) as error:
+        print("cuda_readiness: %s" % error, file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(result, indent=2, sort_keys=True))
+    else:
+        _print(result)
+    return 1 if any(verdict["verdict"] in ("none", "ptx_too_new") for verdict in result["verdicts"].values()) else 0
+
+
+def _print(result):
+    for entry in result["files"]:
+        held = ", ".join(entry["architectures"] + ["%s (PTX %s)" % (ptx["target"], ptx["isa"]) for ptx in entry["ptx"]])
+        print("%s: %s" % (entry["path"], held or "no kernels"))
+        for judged in entry["verdicts"].values():
+            print("    %s: %s" % (judged["verdict"] or "nothing to run", judged["reason"]))
+    for found in result["libcuda"]:
+        print(found["reason"])
+    for found in result["mapped"]:
+        print("mapped: %s (%s)" % (found["path"], found["origin"]))
+    for problem in result["problems"]:
+        print("problem: %s" % problem)
+    for verdict in result["verdicts"].values():
+        print(verdict["reason"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bounded reads from a part of an open file: every other room of this package reads through here.
+
+Files are read with pread, never mapped: a mapped file that somebody truncates kills the reader with SIGBUS, and nothing
+of a large file stays in memory.
+"""
+from __future__ import annotations
+
+import os
+import struct
+
+FIRST_CHUNK, CHUNK = 4 << 10, 1 << 20
+# A walk hops from header to header. Asking the kernel for what comes next makes that as quick as one read of the file
+# when it is not cached; where it is cached the request costs next to nothing.
+AHEAD = 8 << 20
+
+
+class FormatError(Exception):
+    """A file is not what its first bytes promise.
+
+    :param offset: int, bytes from the start of the file.
+    """
+
+    def __init__(self, message, offset):
+        super().__init__("%s at byte %d" % (message, offset))
+        self.offset = offset
+
+
+class _Shared:
+    """What all parts of one file know of it: the last chunk that was read, and how far the kernel was asked to read ahead."""
+
+    def __init__(self):
+        self.begin, self.data = 0, b""
+        self.advised = range(0)
+
+
+class ByteSource:
+    """A range of an open file.
+
+    :param descriptor: int, file descriptor that stays open as long as this object is used.
+    :param size: int, bytes in the range.
+    :param start: int, where the range begins in the file.
+    """
+
+    def __init__(self, descriptor, size, start=0, shared=None):
+        self.descriptor = descriptor
+        self.size = size
+        self.start = start
+        self._shared = shared or _Shared()
+
+    @classmethod
+    def of_file(cls, descriptor):
+        """The whole of an open regular file."""
+        return cls(descriptor, os.fstat(descriptor).st_size)
+
+    def part(self, offset, size):
+        """The same bytes as a source of their own; offsets in errors stay those of the file.
+
+        :raises FormatError: the part does not lie within this source.
+        """
+        self._check(offset, size)
+        return ByteSource(self.descriptor, size, self.start + offset, self._shared)
+
+    def _check(self, offset, size):
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise FormatError("%d bytes are wanted, and %d are there," % (size, max(self.size - offset, 0)), self.start + max(offset, 0))
+
+    def read(self, offset, size):
+        """Exactly ``size`` bytes.
+
+        :raises FormatError: fewer are there.
+        """
+        self._check(offset, size)
+        position = self.start + offset
+        near = position - self._shared.begin
+        if 0 <= near and near + size <= len(self._shared.data):
+            return self._shared.data[near:near + size]
+        if position not in self._shared.advised:
+            self._advise(position)
+        data = os.pread(self.descriptor, size, position)
+        if len(data) != size:
+            raise FormatError("the file became shorter while it was read,", position + len(data))
+        return data
+
+    def _advise(self, position):
+        self._shared.advised = range(position, position + AHEAD)
+        try:
+            os.posix_fadvise(self.descriptor, position, 2 * AHEAD, os.POSIX_FADV_WILLNEED)
+        except OSError:
+            pass  # a hint that this file system does not take
+
+    def unpack(self, form, offset):
+        """The values of a :mod:`struct` format at an offset."""
+        return struct.unpack(form, self.read(offset, struct.calcsize(form)))
+
+    def string(self, offset, longest=4096):
+        """The NUL-terminated string at an offset, without the NUL, decoded as a path is."""
+        data = self.read(offset, min(longest, max(self.size - offset, 0)))
+        return os.fsdecode(data.split(b"\0", 1)[0])
+
+    def find(self, patterns, begin, end):
+        """The first place of any of some byte strings.
+
+        :param patterns: list of bytes, none longer than 64.
+        :returns: (offset, pattern), or (-1, None). Of two that begin at one place, the first in the list.
+        """
+        overlap = max(map(len, patterns)) - 1
+        chunk = FIRST_CHUNK  # what is sought mostly lies near: containers stand back to back
+        while begin < end:
+            near = self.start + begin - self._shared.begin
+            if not 0 <= near < len(self._shared.data) - overlap:
+                data = self.read(begin, min(chunk, self.size - begin))
+                self._shared.begin, self._shared.data, near = self.start + begin, data, 0
+                chunk = min(chunk * 4, CHUNK)
+            data = self._shared.data
+            stop = min(len(data), near + end - begin)
+            best, which = -1, None
+            for pattern in patterns:
+                place = data.find(pattern, near, best + len(pattern) - 1 if best >= 0 else stop)
+                if place >= 0:
+                    best, which = place, pattern
+            if best >= 0:
+                return begin + best - near, which
+            if begin + stop - near >= end:
+                break
+            begin += max(stop - near - overlap, 1)
+        return -1, None
+
+
+class MemorySource(ByteSource):
+    """Bytes that are in memory already, such as a decompressed payload. Offsets in errors count from their start."""
+
+    def __init__(self, data, start=0):
+        super().__init__(-1, len(data), start)
+        self.data = data
+
+    def part(self, offset, size):
+        self._check(offset, size)
+        return MemorySource(self.data[offset:offset + size], self.start + offset)
+
+    def read(self, offset, size):
+        self._check(offset, size)
+        return self.data[offset:offset + size]

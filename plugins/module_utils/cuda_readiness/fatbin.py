@@ -1,0 +1,160 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The units of CUDA device code: fatbin containers with their entries, bare cubins, PTX text.
+
+Source: the layout established by docs/cuda-readiness.md on compiled samples and public wheels, entry by entry against cuobjdump;
+NVIDIA documents fatbins in fatbinary_section.h (container) and not at all (entries).
+"""
+from __future__ import annotations
+
+import re
+import struct
+from collections import namedtuple
+
+from . import decompress
+from .byte_source import FormatError, MemorySource
+from .elf import EM_CUDA, Elf
+
+CONTAINER_MAGIC = struct.pack("<IHH", 0xBA55ED50, 1, 16)  # magic, version, header size
+KINDS = {1: "ptx", 2: "cubin", 8: "lto"}
+FLAG_LZ4, FLAG_ZSTD, FLAG_A, FLAG_F = 0x2000, 0x8000, 0x100000, 0x200000
+# kind, constant, header size, payload size, compressed size, PTX ISA minor and major, SM, flags, uncompressed size
+ENTRY_HEADER = struct.Struct("<HHIQI4xHHI8xQ8xQ")
+SMALLEST_ENTRY, LARGEST_ENTRY = 0x40, 0x1000
+# Only a small payload can be a stub or an empty PTX: the largest stub seen in public wheels has some kB.
+LOOK_INTO = 16 << 10
+EMPTY_PTX = 70
+PTX_HEAD = re.compile(rb"\.version[ \t]+(\d+)\.(\d+)[ \t]*(?:\r?\n[ \t]*(?://[^\n]*)?)*\.target[ \t]+sm_(\d+)([af]?)\b")
+ENTRY_POINT = re.compile(rb"\.entry\b")
+
+#: One piece of device code.
+#: kind: ptx, cubin, lto, or the number of one that is not known · sm: int, 120 for sm_120 · suffix: "", "a" or "f"
+#: isa: (major, minor) of PTX, else None · compression: "", "lz4", "zstd" · offset: int, of the entry, bytes from the start of the file
+#: size: int, stored bytes · kernels: True, False (a stub or an empty PTX), None (compressed, and nothing here could look into it)
+Entry = namedtuple("Entry", "kind sm suffix isa compression offset size kernels")
+
+#: What is loaded as one: entries of which the driver picks the best.
+#: form: fatbin, cubin or ptx · offset: int, bytes from the start of the file · end: int, offset after it within the source
+Module = namedtuple("Module", "form offset end entries problem")
+
+
+def architecture(entry):
+    """The name of an entry's target: sm_120a for machine code, compute_120a for PTX."""
+    return "%s_%d%s" % ("sm" if entry.kind == "cubin" else "lto" if entry.kind == "lto" else "compute", entry.sm, entry.suffix)
+
+
+def read_container(source, offset):
+    """The container whose header stands at an offset of a source.
+
+    A damaged one gives the entries before the damage and says so in ``problem``; its ``end`` is where reading stopped, so that
+    whoever searches on never walks the same bytes twice.
+
+    :returns: Module
+    """
+    _magic, _version, header, size = source.unpack("<IHHQ", offset)
+    place = offset + header
+    end = place + size
+    problem = None
+    if end > source.size:
+        problem = "container of %d bytes at byte %d is cut off" % (size, source.start + offset)
+        end = source.size
+    entries = []
+    while place < end:
+        try:
+            entry, after = _read_entry(source, place, end)
+        except FormatError as error:
+            return Module("fatbin", source.start + offset, max(place, offset + header), entries, problem or str(error))
+        entries.append(entry)
+        place = after
+    return Module("fatbin", source.start + offset, place, entries, problem)
+
+
+def _read_entry(source, place, end):
+    kind, _one, header, payload, compressed, minor, major, sm, flags, uncompressed = ENTRY_HEADER.unpack(source.read(place, ENTRY_HEADER.size))
+    if not SMALLEST_ENTRY <= header <= LARGEST_ENTRY or place + header + payload > end:
+        raise FormatError("entry with a header of %d and a payload of %d bytes does not fit into its container" % (header, payload), source.start + place)
+    compression = "zstd" if flags & FLAG_ZSTD else "lz4" if flags & FLAG_LZ4 else ""
+    name = KINDS.get(kind, str(kind))
+    kernels = True if name in ("cubin", "ptx") else None
+    if name in ("cubin", "ptx") and (not compression or uncompressed <= LOOK_INTO):
+        kernels = _holds_kernels(name, _content(source.part(place + header, payload), compression, compressed, uncompressed))
+    entry = Entry(
+        name, sm, "a" if flags & FLAG_A else "f" if flags & FLAG_F else "", (major, minor) if name == "ptx" else None,
+        compression, source.start + place, payload, kernels)
+    return entry, place + header + payload
+
+
+def _content(payload, compression, compressed, uncompressed):
+    """The payload as a source that can be looked into, or None."""
+    if not compression:
+        return payload
+    if compressed > payload.size:
+        return None
+    data = payload.read(0, compressed)
+    decode = decompress.zstd_frame if compression == "zstd" else decompress.lz4_block
+    plain = decode(data, uncompressed)
+    return None if plain is None else MemorySource(plain, payload.start)
+
+
+def _holds_kernels(kind, content):
+    if content is None:
+        return None
+    if kind == "ptx":
+        if content.size <= EMPTY_PTX:
+            return False
+        return ENTRY_POINT.search(content.read(0, content.size)) is not None if content.size <= LOOK_INTO else True
+    try:
+        return Elf(content).holds_machine_code()
+    except FormatError:
+        return None
+
+
+def read_cubin(source, offset):
+    """A cubin that lies in no container. Its architecture stands in its ELF flags, where the ``a`` can be read but not the ``f``.
+
+    :returns: Module
+    :raises FormatError: no CUDA ELF, or cut off.
+    """
+    whole = source.part(offset, source.size - offset)
+    elf = Elf(whole)
+    if elf.machine != EM_CUDA:
+        raise FormatError("ELF machine %d is not CUDA," % elf.machine, whole.start)
+    if elf.abi_version >= 8:
+        sm = elf.flags >> 8 & 0xff
+        suffix = "a" if elf.flags & 0x8 or _compatibility_says_a(elf) else ""
+    else:
+        sm = elf.flags & 0xff
+        suffix = "a" if elf.flags & 0x800 and sm >= 90 else ""
+    end = elf.end()
+    problem = None
+    if end > whole.size:
+        problem = "cubin of %d bytes at byte %d is cut off" % (end, whole.start)
+        end = whole.size
+    entry = Entry("cubin", sm, suffix, None, "", whole.start, end, elf.holds_machine_code())
+    return Module("cubin", whole.start, offset + max(end, 64), [entry], problem)
+
+
+def _compatibility_says_a(elf):
+    """Section .nv.compat holds type, attribute, value triples; 02 09 01 marks architecture-accelerated code."""
+    for section in elf.sections():
+        if section.name == ".nv.compat" and section.size <= 4096:
+            data = elf.source.read(section.offset, section.size)
+            return any(data[place:place + 3] == b"\x02\x09\x01" for place in range(len(data)))
+    return False
+
+
+def read_ptx(source, offset, longest=64 << 20):
+    """PTX text whose ``.version`` stands at an offset; it ends at a NUL or with the source.
+
+    :returns: Module, or None where no ``.target`` follows, as in a template of a compiler.
+    """
+    head = PTX_HEAD.match(source.read(offset, min(1024, source.size - offset)))
+    if head is None:
+        return None
+    end, _pattern = source.find([b"\0"], offset, min(source.size, offset + longest))
+    end = min(source.size, offset + longest) if end < 0 else end
+    kernels = source.find([b".entry"], offset, end)[0] >= 0
+    major, minor, sm = (int(head.group(number)) for number in (1, 2, 3))
+    entry = Entry("ptx", sm, head.group(4).decode(), (major, minor), "", source.start + offset, end - offset, kernels)
+    return Module("ptx", source.start + offset, end, [entry], None)

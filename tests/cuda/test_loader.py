@@ -1,0 +1,40 @@
+"""Our loader against the real one, in constructed roots."""
+import os
+import pathlib
+import sys
+
+import pytest
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import libcuda
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.file_trees import FolderTree
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.loader import processor_levels
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import roots  # noqa: E402
+
+CASES = roots.cases()
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory):
+    return roots.Builder(tmp_path_factory.mktemp("roots"))
+
+
+def test_there_are_enough_roots():
+    assert len(CASES) >= 60
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_same_libcuda_as_the_real_loader(case, builder):
+    root = builder.root(case, CASES.index(case))
+    expected, debug = roots.real_loader(root, case)
+    if expected and not case.setuid:
+        assert expected in roots.chosen_in(debug)
+    tree = FolderTree([str(root)])
+    try:
+        requester = "/usr/lib/libasks.so" if case.how.startswith("library") else "/opt/bin/program"
+        found = libcuda.find(tree, requester, "/opt/bin/program", dict(case.environment), case.cwd, processor_levels(pathlib.Path("/proc/cpuinfo").read_text()))
+    finally:
+        tree.close()
+    # The loader keeps what the user wrote; we give the absolute path of the same file.
+    assert found["path"] == (os.path.join(case.cwd, expected) if expected else None) or os.path.normpath(found["path"]) == os.path.normpath(os.path.join(case.cwd, expected)), found
