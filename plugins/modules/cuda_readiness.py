@@ -158,7 +158,8 @@ files:
         machine code), C(empty_ptx), and C(not_looked_into) (compressed, and no library here to decode it).
       type: dict
     verdicts:
-      description: For each capability C(verdict), C(reason), C(spoilers) (at most 5 without O(modules)) and C(spoilers_total), the number of modules that are as bad.
+      description: For each capability C(verdict), C(reason), C(spoilers) (the modules that are as bad; at most 5 without O(modules)) and their number,
+        C(spoilers_total).
       type: dict
     modules:
       description: Every module with C(form), C(offset), C(section), C(member), C(relocatable), C(verdicts) and C(entries). Only with O(modules).

@@ -7,7 +7,8 @@ KINDS = {"elf": "cubin", "ptx": "ptx", "nvvm": "lto"}
 
 
 def run(program, *arguments, timeout=None):
-    return subprocess.run([str(program), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout).stdout
+    command = [str(program), *map(str, arguments)]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout).stdout
 
 
 def dump(program, path):
@@ -19,7 +20,10 @@ def dump(program, path):
 
 
 def listed(program, path, timeout=None):
-    """The machine code and PTX that -lelf and -lptx list: two lists of targets such as sm_90a, in their order. The list drops the f of machine code."""
+    """The machine code and PTX that -lelf and -lptx list: two lists of targets such as sm_90a, in their order.
+
+    The list drops the f of machine code.
+    """
     cubins = re.findall(r"^ELF file +\d+: .*?\.?(sm_\d+a?)f?\.cubin$", run(program, "-all", "-lelf", path, timeout=timeout), re.MULTILINE)
     ptx = re.findall(r"^PTX file +\d+: .*?\.?(sm_\d+[af]?)\.ptx$", run(program, "-all", "-lptx", path, timeout=timeout), re.MULTILINE)
     return cubins, ptx

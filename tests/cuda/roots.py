@@ -106,7 +106,8 @@ def cases():
         add("cache before system, " + how, every, how=how, conf=("/three",))
         add("the variable before the cache, " + how, every, how=how, conf=("/three",), environment=variable("/two"))
         add("rpath with origin, " + how, at("/opt/bin/lib", USR), how=how, program=rpath("$ORIGIN/lib"))
-        add("default library folders off, " + how, at(USR, "/one"), how=how, program="-Wl,-z,nodefaultlib," + runpath("/one:/lib/x86_64-linux-gnu:/usr/lib")[4:])
+        add("default library folders off, " + how, at(USR, "/one"), how=how,
+            program="-Wl,-z,nodefaultlib " + runpath("/one:/lib/x86_64-linux-gnu:/usr/lib"))
     for how in ("library-needed", "library-opened"):
         add("rpath of the library, " + how, every, how=how, library=rpath("/one"), environment=variable("/two"))
         add("rpath of the program reaches through, " + how, every, how=how, program=rpath("/one:/usr/lib"))
@@ -165,12 +166,9 @@ class Builder:
         (folder / "objects").mkdir()
         (folder / "program.c").write_text(PROGRAM)
         (folder / "library.c").write_text(LIBRARY)
-        self.lib = self._compile("lib.so", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname," + CUDA, "-x", "c", self._write("lib.c", "int cuda_which(void) { return 1; }\n"))
-        self.other = self._compile("other.so", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libother.so", "-x", "c", self._write("lib.c", "int cuda_which(void) { return 1; }\n"))
-
-    def _write(self, name, text):
-        (self.folder / name).write_text(text)
-        return self.folder / name
+        (folder / "which.c").write_text("int cuda_which(void) { return 1; }\n")
+        self.lib, self.other = (self._compile(soname, "-shared", "-fPIC", "-nostdlib", "-Wl,-soname," + soname, folder / "which.c")
+                                for soname in (CUDA, "libother.so"))
 
     def _compile(self, name, *arguments):
         target = self.folder / "objects" / name
@@ -188,8 +186,9 @@ class Builder:
         libraries = []
         if case.how.startswith("library"):
             opened = case.how == "library-opened"
-            library = self._compile(name + ".so", "-shared", "-fPIC", "-Wl,-soname,libasks.so", self.folder / "library.c", *self._flags(case.library),
-                                    *(['-DOPEN="%s"' % CUDA] if opened else ["-Wl,--no-as-needed", self.lib]))
+            asks = ['-DOPEN="%s"' % CUDA] if opened else ["-Wl,--no-as-needed", self.lib]
+            library = self._compile(name + ".so", "-shared", "-fPIC", "-Wl,-soname,libasks.so", self.folder / "library.c",
+                                    *self._flags(case.library), *asks)
             libraries = [library, "-Wl,--allow-shlib-undefined"]
             define = ["-DTHROUGH"]
         elif case.how == "opened":
@@ -264,8 +263,8 @@ def real_loader(root, case):
         if case.setuid:
             os.setgid(65534)
             os.setuid(65534)
-    done = subprocess.run(["/opt/bin/program"], env=dict(case.environment, LD_DEBUG="libs"), preexec_fn=enter, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=20)
+    done = subprocess.run(["/opt/bin/program"], env=dict(case.environment, LD_DEBUG="libs"), preexec_fn=enter,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20)
     match = re.search(r"^got (.*)$", done.stdout, re.MULTILINE)
     return (match.group(1) if match else None), done.stderr
 

@@ -17,7 +17,7 @@ int main() {
     if (cudaError_t error = cudaMalloc(&device, sizeof host)) { printf("malloc %d %s\\n", error, cudaGetErrorName(error)); return 2; }
     answer<<<1, 1>>>(device);
     if (cudaError_t error = cudaGetLastError()) { printf("launch %d %s\\n", error, cudaGetErrorName(error)); return 3; }
-    if (cudaError_t error = cudaMemcpy(&host, device, sizeof host, cudaMemcpyDeviceToHost)) { printf("copy %d %s\\n", error, cudaGetErrorName(error)); return 4; }
+    if (cudaError_t error = cudaMemcpy(&host, device, sizeof host, cudaMemcpyDeviceToHost)) { printf("copy %d\\n", error); return 4; }
     printf("ok %d\\n", host);
     return host == 42 ? 0 : 5;
 }

@@ -30,8 +30,8 @@ def provide():
         folder.mkdir(parents=True, exist_ok=True)
         pins = folder / "requirements.txt"
         pins.write_text(wanted, encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--upgrade", "--only-binary", ":all:", "--require-hashes",
-                        "--target", str(folder), "--requirement", str(pins)], check=True)
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--upgrade", "--only-binary", ":all:",
+                        "--require-hashes", "--target", str(folder), "--requirement", str(pins)], check=True)
         # What CMake and nvcc expect of a toolkit and the wheels leave out.
         if not (toolkit / "lib64").exists():
             (toolkit / "lib64").symlink_to("lib")

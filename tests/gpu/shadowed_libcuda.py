@@ -32,13 +32,16 @@ int main() {
 def look(name, program, environment, host):
     """Predicts, runs, compares."""
     tree = FolderTree(["/"])
-    found = libcuda.judge(libcuda.find(tree, str(program), None, environment, "/", processor_levels(read("/proc/cpuinfo"))), host["kernel_module"])
+    levels = processor_levels(read("/proc/cpuinfo"))
+    found = libcuda.judge(libcuda.find(tree, str(program), None, environment, "/", levels), host["kernel_module"])
     tree.close()
-    done = subprocess.run([str(program)], env=dict(environment, LD_DEBUG="libs"), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run([str(program)], env=dict(environment, LD_DEBUG="libs"), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=60)
     chosen = [path for path in re.findall(r"calling init: (\S+)", done.stderr) if os.path.basename(path).startswith("libcuda.so")]
     mapped = libcuda.mapped(done.stdout)
-    return {"name": name, "predicted": found["path"], "real_path": found["real_path"], "origin": found["origin"], "shadows": found["shadows"], "reason": found["reason"],
-            "ld_debug": chosen, "mapped": mapped, "first_call": done.stdout.splitlines()[0],
+    return {"name": name, "predicted": found["path"], "real_path": found["real_path"], "origin": found["origin"],
+            "shadows": found["shadows"], "rule": re.split(r"[=( ]", found["found_by"])[0], "ld_debug": chosen, "mapped": mapped,
+            "first_call": done.stdout.splitlines()[0],
             "agree": chosen == [found["path"]] and mapped == [os.path.realpath(found["real_path"])]}
 
 

@@ -101,7 +101,8 @@ def test_an_option_that_llama_cpp_does_not_know_fails_the_build_by_name(site, se
 def test_an_image_without_machine_code_for_a_gpu_is_not_tagged(site, second):
     """Built anew (another label) for sm_120, while a card of capability 9.0 is to run it."""
     before = {tag for image in site.engine().images.list() for tag in image.tags}
-    refused = site.run("site.yml", extra_vars={"golden_image_labels": {"another": "image"}, "golden_image_keep_archive": False, "golden_image_capabilities": ["9.0"]})
+    refused = site.run("site.yml", extra_vars={
+        "golden_image_labels": {"another": "image"}, "golden_image_keep_archive": False, "golden_image_capabilities": ["9.0"]})
     assert refused.rc != 0
     assert "Build the image" in refused.changed
     assert "The image was not tagged." in refused.failures[-1]

@@ -16,7 +16,8 @@ from .readiness import TargetError, report
 
 def main(arguments=None):
     """Prints verdicts; exit code 0: all native or compiled at load, 1: something would not run, 2: no answer."""
-    parser = argparse.ArgumentParser(prog="python3 -m cuda_readiness", description="Will this binary, image or container run on that GPU, and with whose libcuda?")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m cuda_readiness", description="Will this binary, image or container run on that GPU, and with whose libcuda?")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("path", nargs="?", help="file or folder")
     what.add_argument("--image", help="Docker image; it is not started")

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 
 FIRST_CHUNK, CHUNK = 4 << 10, 1 << 20
-# A walk hops from header to header. Asking the kernel for what comes next makes that as quick as one read of the file
-# when it is not cached; where it is cached the request costs next to nothing.
+# A walk hops from header to header. Where that turns out to be slow, because the file is not cached, the kernel is asked for what comes next,
+# which makes it no slower than one read of the whole file.
 AHEAD = 8 << 20
+SLOW, SLOW_BYTE = 60e-6, 1e-9  # seconds for a read, and for each byte of it
 
 
 class FormatError(Exception):
@@ -77,9 +79,10 @@ class ByteSource:
         near = position - self._shared.begin
         if 0 <= near and near + size <= len(self._shared.data):
             return self._shared.data[near:near + size]
-        if position not in self._shared.advised:
-            self._advise(position)
+        begun = time.perf_counter()
         data = os.pread(self.descriptor, size, position)
+        if time.perf_counter() - begun > SLOW + size * SLOW_BYTE and position not in self._shared.advised:
+            self._advise(position + size)
         if len(data) != size:
             raise FormatError("the file became shorter while it was read,", position + len(data))
         return data

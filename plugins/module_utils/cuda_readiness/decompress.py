@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import functools
 
+LARGEST = 16 << 10  # bytes, decoded
 
 def lz4_block(data, size):
     """The decoded bytes of one raw LZ4 block, or None where it is damaged.
@@ -21,8 +22,7 @@ def lz4_block(data, size):
     decode = _function("liblz4.so.1", "LZ4_decompress_safe", ctypes.c_int, [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int])
     if decode is None:
         return lz4_block_in_python(data, size)
-    target = ctypes.create_string_buffer(max(size, 1))
-    return target.raw[:size] if decode(data, target, len(data), size) == size else None
+    return _decoded(size, lambda target: decode(data, target, len(data), size))
 
 
 def lz4_block_in_python(data, size):
@@ -70,8 +70,18 @@ def zstd_frame(data, size):
     decode = _function("libzstd.so.1", "ZSTD_decompress", ctypes.c_size_t, [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t])
     if decode is None:
         return None
-    target = ctypes.create_string_buffer(max(size, 1))
-    return target.raw[:size] if decode(target, size, data, len(data)) == size else None
+    return _decoded(size, lambda target: decode(target, size, data, len(data)))
+
+
+# One buffer for all: making one costs more than decoding into it. So this is not for several threads.
+_BUFFER = ctypes.create_string_buffer(LARGEST)
+
+
+def _decoded(size, decode):
+    """What a decoder wrote, where it wrote as much as was announced."""
+    if size > LARGEST or decode(_BUFFER) != size:
+        return None
+    return bytes(memoryview(_BUFFER)[:size])
 
 
 @functools.lru_cache(maxsize=None)

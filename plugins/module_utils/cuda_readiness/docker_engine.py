@@ -22,6 +22,7 @@ from .file_trees import ArchiveTree, FolderTree, Node, kind_of, pseudo_devices
 from .host import read
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
+FOLDER = Node("folder", 0o040755, 0, "")
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 
 
@@ -91,8 +92,8 @@ class Engine:
         free = shutil.disk_usage(scratch).free
         size = int(inspected.get("Size") or 0)
         if free < 2 * size:
-            raise EngineError("the image has %d MB and is looked at as an archive, for which %s has only %d MB free. Name a folder with more room (scratch_path)"
-                              % (size / 1e6, scratch, free / 1e6))
+            raise EngineError("the image has %d MB and is looked at as an archive, for which %s has only %d MB free, and twice its size is needed. "
+                              "Name a folder with more room (scratch_path)" % (size / 1e6, scratch, free / 1e6))
         with tempfile.TemporaryFile(dir=scratch) as archive:
             shutil.copyfileobj(self._get("/images/%s/get" % inspected["Id"], "image"), archive, 1 << 20)
             return read_image_archive(archive, scratch)
@@ -172,8 +173,12 @@ def _merge(index, descriptor, start, size):
             mode = member.mode | (0o100000 if member.isreg() else 0o040000 if member.isdir() else 0o120000 if member.issym() else 0)
             layer[path] = Node(kind_of(mode), mode, member.size, member.linkname if member.issym() else ""), descriptor, start + member.offset_data
     for path, entry in layer.items():
-        if path in index and index[path][0].kind == "folder" and entry[0].kind != "folder":
-            _remove(index, path)
+        if entry[0].kind != "folder":
+            _remove(index, path)  # what was a folder in a lower layer
+        parent = os.path.dirname(path)
+        while parent != "/" and parent not in index and parent not in layer:  # archives may leave folders out
+            index[parent] = FOLDER, -1, 0
+            parent = os.path.dirname(parent)
         index[path] = entry
 
 

@@ -14,7 +14,7 @@ from collections import namedtuple
 
 from . import decompress
 from .byte_source import FormatError, MemorySource
-from .elf import EM_CUDA, Elf
+from .elf import EM_CUDA, SHF_EXECINSTR, SHT_PROGBITS, Elf
 
 CONTAINER_MAGIC = struct.pack("<IHH", 0xBA55ED50, 1, 16)  # magic, version, header size
 KINDS = {1: "ptx", 2: "cubin", 8: "lto"}
@@ -22,8 +22,9 @@ FLAG_LZ4, FLAG_ZSTD, FLAG_A, FLAG_F = 0x2000, 0x8000, 0x100000, 0x200000
 # kind, constant, header size, payload size, compressed size, PTX ISA minor and major, SM, flags, uncompressed size
 ENTRY_HEADER = struct.Struct("<HHIQI4xHHI8xQ8xQ")
 SMALLEST_ENTRY, LARGEST_ENTRY = 0x40, 0x1000
-# Only a small payload can be a stub or an empty PTX: the largest stub seen in public wheels has some kB.
+# Only a small payload can be a stub or an empty PTX: the largest stub seen in public wheels has 12 kB.
 LOOK_INTO = 16 << 10
+ELF64_SECTION = struct.Struct("<4xIQ16xQ24x")  # type, flags, size
 EMPTY_PTX = 70
 PTX_HEAD = re.compile(rb"\.version[ \t]+(\d+)\.(\d+)[ \t]*(?:\r?\n[ \t]*(?://[^\n]*)?)*\.target[ \t]+sm_(\d+)([af]?)\b")
 ENTRY_POINT = re.compile(rb"\.entry\b")
@@ -77,36 +78,39 @@ def _read_entry(source, place, end):
     compression = "zstd" if flags & FLAG_ZSTD else "lz4" if flags & FLAG_LZ4 else ""
     name = KINDS.get(kind, str(kind))
     kernels = True if name in ("cubin", "ptx") else None
-    if name in ("cubin", "ptx") and (not compression or uncompressed <= LOOK_INTO):
-        kernels = _holds_kernels(name, _content(source.part(place + header, payload), compression, compressed, uncompressed))
+    if kernels and (uncompressed if compression else payload) <= LOOK_INTO:
+        kernels = _holds_kernels(name, _content(source, place + header, payload, compression, compressed, uncompressed))
     entry = Entry(
         name, sm, "a" if flags & FLAG_A else "f" if flags & FLAG_F else "", (major, minor) if name == "ptx" else None,
         compression, source.start + place, payload, kernels)
     return entry, place + header + payload
 
 
-def _content(payload, compression, compressed, uncompressed):
-    """The payload as a source that can be looked into, or None."""
+def _content(source, place, size, compression, compressed, uncompressed):
+    """The bytes of a small payload as they are loaded, or None where nothing here can decode them."""
     if not compression:
-        return payload
-    if compressed > payload.size:
+        return source.read(place, size)
+    if compressed > size:
         return None
-    data = payload.read(0, compressed)
     decode = decompress.zstd_frame if compression == "zstd" else decompress.lz4_block
-    plain = decode(data, uncompressed)
-    return None if plain is None else MemorySource(plain, payload.start)
+    return decode(source.read(place, compressed), uncompressed)
 
 
-def _holds_kernels(kind, content):
-    if content is None:
+def _holds_kernels(kind, data):
+    """True, False, or None where the payload cannot be looked into."""
+    if data is None:
         return None
     if kind == "ptx":
-        if content.size <= EMPTY_PTX:
-            return False
-        return ENTRY_POINT.search(content.read(0, content.size)) is not None if content.size <= LOOK_INTO else True
+        return len(data) > EMPTY_PTX and ENTRY_POINT.search(data) is not None
     try:
-        return Elf(content).holds_machine_code()
-    except FormatError:
+        if data[4] == 2:  # the short way for 64-bit ELF, of which some libraries hold thousands
+            offset, = struct.unpack_from("<Q", data, 40)
+            entry, count = struct.unpack_from("<HH", data, 58)
+            if entry == ELF64_SECTION.size and offset + entry * count <= len(data):
+                return any(flags & SHF_EXECINSTR and size and kind == SHT_PROGBITS
+                           for kind, flags, size in ELF64_SECTION.iter_unpack(data[offset:offset + entry * count]))
+        return Elf(MemorySource(data)).holds_machine_code()
+    except (FormatError, IndexError, struct.error):
         return None
 
 

@@ -114,15 +114,18 @@ def judge(facts, kernel_module):
 
     :returns: dict with origin (host_driver, compat, stub, unknown or missing), shadows (bool) and reason (one sentence) added.
     """
-    result = dict(facts, others=[dict(other, origin=classify(other["version"], other["stub"], other["real_path"], kernel_module)) for other in facts["others"]])
+    result = dict(facts, others=[dict(other, origin=classify(other["version"], other["stub"], other["real_path"], kernel_module))
+                                 for other in facts["others"]])
     host = "the host driver's %s" % kernel_module if kernel_module else "the host driver's (no kernel module is loaded here to compare with)"
     if facts["path"] is None:
         return dict(result, origin="missing", shadows=False, reason="No libcuda.so.1 for %s: %s." % (facts["requester"], facts["error"]))
     origin = classify(facts["version"], facts["stub"], facts["real_path"], kernel_module)
     shadowed = [other for other in result["others"] if other["origin"] == "host_driver" or (kernel_module is None and other["origin"] == "unknown")]
     shadows = origin in ("compat", "stub") and bool(shadowed)
-    what = {"host_driver": "is %s" % host, "compat": "is a compat library, version %s, and not %s" % (facts["version"] or "unknown", host),
-            "stub": "is a stub that only serves to link against", "unknown": "has version %s; whether it is %s is not known" % (facts["version"] or "unknown", host)}[origin]
+    version = facts["version"] or "unknown"
+    what = {"host_driver": "is %s" % host, "compat": "is a compat library, version %s, and not %s" % (version, host),
+            "stub": "is a stub that only serves to link against",
+            "unknown": "has version %s; whether it is %s is not known" % (version, host)}[origin]
     reason = "%s gets %s, which %s; found by %s." % (facts["requester"], facts["real_path"], what, facts["found_by"])
     if shadows:
         reason += " It shadows %s, which %s would have found." % (shadowed[0]["real_path"], shadowed[0]["found_by"])

@@ -235,7 +235,8 @@ def _summary(code):
     kernels = [entry for entry in entries if entry.kernels is not False]
     return {
         "architectures": _sorted({architecture(entry) for entry in kernels if entry.kind == "cubin"}),
-        "ptx": [{"target": target, "isa": "%d.%d" % isa} for target, isa in sorted({(architecture(entry), entry.isa) for entry in kernels if entry.kind == "ptx"})],
+        "ptx": [{"target": target, "isa": "%d.%d" % isa}
+                for target, isa in sorted({(architecture(entry), entry.isa) for entry in kernels if entry.kind == "ptx"})],
         "compression": sorted({entry.compression or "none" for entry in entries}),
         "counts": {
             "modules": len(code.found),
@@ -257,10 +258,12 @@ def _sorted(names):
 
 def _module(found, capabilities, driver_cuda):
     return {
-        "form": found.module.form, "offset": found.module.offset, "section": found.section, "member": found.member, "relocatable": found.relocatable,
+        "form": found.module.form, "offset": found.module.offset, "section": found.section, "member": found.member,
+        "relocatable": found.relocatable,
         "verdicts": {rules.name(capability): rules.judge_entries(found.module.entries, capability, driver_cuda) for capability in capabilities},
-        "entries": [{"kind": entry.kind, "target": architecture(entry), "isa": "%d.%d" % entry.isa if entry.isa else None, "compression": entry.compression or "none",
-                     "offset": entry.offset, "size": entry.size, "kernels": entry.kernels} for entry in found.module.entries],
+        "entries": [{"kind": entry.kind, "target": architecture(entry), "isa": "%d.%d" % entry.isa if entry.isa else None,
+                     "compression": entry.compression or "none", "offset": entry.offset, "size": entry.size, "kernels": entry.kernels}
+                    for entry in found.module.entries],
     }
 
 

@@ -67,8 +67,10 @@ def _reason(verdict, bad, counted, capability, driver_cuda, code):
                 "the provided PTX was compiled with an unsupported toolchain."
                 % ((share, have, gpu) + newest + rules.cuda_for_isa(newest) + ("%d.%d" % driver_cuda,)))
     if verdict == "none":
-        return ("%s %s neither machine code nor PTX for %s (only %s): error 209, no kernel image is available for execution on the device."
-                % (share, have, gpu, held or "nothing that loads"))
+        error = "error 209, no kernel image is available for execution on the device"
+        if all(found.module.form == "ptx" for found in bad):
+            error = "error 218, a PTX JIT compilation failed"  # what the driver says of PTX that it is given by itself
+        return "%s %s neither machine code nor PTX for %s (only %s): %s." % (share, have, gpu, held or "nothing that loads", error)
     return "%s %s what nobody can judge from here for %s (%s): the driver's CUDA version, or a board of the Tegra line, decides." % (share, need, gpu, held)
 
 
