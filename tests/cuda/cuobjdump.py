@@ -19,6 +19,12 @@ def dump(program, path):
     return entries
 
 
+def complaint(program, path):
+    """Where cuobjdump gives up on a file: its words, else ""."""
+    match = re.search(r"^cuobjdump fatal +: (.*?)(?: in '.*')?$", run(program, "-all", "-lelf", path), re.MULTILINE)
+    return match.group(1) if match else ""
+
+
 def listed(program, path, timeout=None):
     """The machine code and PTX that -lelf and -lptx list: two lists of targets such as sm_90a, in their order.
 

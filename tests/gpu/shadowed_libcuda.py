@@ -40,7 +40,8 @@ def look(name, program, environment, host):
     chosen = [path for path in re.findall(r"calling init: (\S+)", done.stderr) if os.path.basename(path).startswith("libcuda.so")]
     mapped = libcuda.mapped(done.stdout)
     return {"name": name, "predicted": found["path"], "real_path": found["real_path"], "origin": found["origin"],
-            "shadows": found["shadows"], "rule": re.split(r"[=( ]", found["found_by"])[0], "ld_debug": chosen, "mapped": mapped,
+            "shadows": found["shadows"],
+            "rule": re.split(r"[=( ]", found["found_by"])[0], "ld_debug": chosen, "mapped": mapped,
             "first_call": done.stdout.splitlines()[0],
             "agree": chosen == [found["path"]] and mapped == [os.path.realpath(found["real_path"])]}
 
@@ -50,7 +51,8 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp())
     (folder / "maps.cu").write_text(SOURCE)
     programs = {}
-    for name, flags in (("plain", []), ("runpath", ["-Xlinker=--enable-new-dtags,-rpath," + COMPAT]), ("rpath", ["-Xlinker=--disable-new-dtags,-rpath," + COMPAT])):
+    for name, flags in (("plain", []), ("runpath", ["-Xlinker=--enable-new-dtags,-rpath," + COMPAT]),
+                        ("rpath", ["-Xlinker=--disable-new-dtags,-rpath," + COMPAT])):
         programs[name] = folder / name
         subprocess.run(["nvcc", "-arch=sm_90", *flags, str(folder / "maps.cu"), "-o", str(programs[name])], check=True)
     usual = os.environ.get("LD_LIBRARY_PATH", "")

@@ -70,10 +70,13 @@ class Site:
     def report(self):
         return json.loads((self.reports / (HOST + ".json")).read_text(encoding="utf-8"))
 
+    def socket(self):
+        """The address of the host's own engine."""
+        return "unix:///proc/%d/root/run/docker.sock" % docker.from_env().containers.get(HOST).attrs["State"]["Pid"]
+
     def engine(self):
-        """The host's own engine, through the docker SDK and the socket inside the host."""
-        pid = docker.from_env().containers.get(HOST).attrs["State"]["Pid"]
-        return docker.DockerClient(base_url="unix:///proc/%d/root/run/docker.sock" % pid, timeout=120)
+        """The host's own engine, through the docker SDK."""
+        return docker.DockerClient(base_url=self.socket(), timeout=120)
 
     def execute(self, command):
         """A shell command on the host; returns (exit code, output)."""

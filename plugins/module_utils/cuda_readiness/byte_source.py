@@ -15,7 +15,7 @@ import time
 FIRST_CHUNK, CHUNK = 4 << 10, 1 << 20
 # A walk hops from header to header. Where that turns out to be slow, because the file is not cached, the kernel is asked for what comes next,
 # which makes it no slower than one read of the whole file.
-AHEAD = 8 << 20
+AHEAD = 32 << 20
 SLOW, SLOW_BYTE = 60e-6, 1e-9  # seconds for a read, and for each byte of it
 
 
@@ -31,11 +31,12 @@ class FormatError(Exception):
 
 
 class _Shared:
-    """What all parts of one file know of it: the last chunk that was read, and how far the kernel was asked to read ahead."""
+    """What all parts of one file know of it: the last chunk that was read, whether reading is slow, and up to where the kernel reads ahead."""
 
     def __init__(self):
         self.begin, self.data = 0, b""
-        self.advised = range(0)
+        self.cold = False
+        self.advised = 0
 
 
 class ByteSource:
@@ -81,16 +82,19 @@ class ByteSource:
             return self._shared.data[near:near + size]
         begun = time.perf_counter()
         data = os.pread(self.descriptor, size, position)
-        if time.perf_counter() - begun > SLOW + size * SLOW_BYTE and position not in self._shared.advised:
-            self._advise(position + size)
+        if not self._shared.cold:
+            self._shared.cold = time.perf_counter() - begun > SLOW + size * SLOW_BYTE
+        elif position + AHEAD > self._shared.advised:
+            self._advise(position)
         if len(data) != size:
             raise FormatError("the file became shorter while it was read,", position + len(data))
         return data
 
     def _advise(self, position):
-        self._shared.advised = range(position, position + AHEAD)
+        begin = max(position, self._shared.advised)
+        self._shared.advised = begin + AHEAD
         try:
-            os.posix_fadvise(self.descriptor, position, 2 * AHEAD, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(self.descriptor, begin, AHEAD, os.POSIX_FADV_WILLNEED)
         except OSError:
             pass  # a hint that this file system does not take
 

@@ -12,7 +12,8 @@ from .fatbin import CONTAINER_MAGIC, read_container, read_cubin, read_ptx
 
 ARCHIVE_MAGIC, THIN_ARCHIVE_MAGIC = b"!<arch>\n", b"!<thin>\n"
 RELOCATABLE_SECTION = "__nv_relfatbin"
-LIBCUDA = b"libcuda.so.1\0"
+# What is sought holds no NUL byte: a search passes over the many runs of zeros in device code much faster then.
+CONTAINER_START, CUBIN_START, PTX_START, LIBCUDA = CONTAINER_MAGIC[:5], ELF_MAGIC + b"\2\1", b".version ", b"libcuda.so.1"
 MOST_PROBLEMS = 20
 
 #: A module and where it was found.
@@ -107,6 +108,11 @@ def _read_host_elf(code, source, member):
     elf = Elf(source)
     if elf.type == ET_REL and not member:
         code.kind = "object"
+    if elf.type != ET_REL:
+        dynamic = elf.dynamic()
+        if dynamic and LIBCUDA.decode() in dynamic.needed:
+            code.libcuda = "needed"
+        code.imports_vmm = "cuMemCreate" in elf.imports()
     sections = elf.sections()
     code.rocm = code.rocm or any(section.name.startswith((".hip_fatbin", ".hipFatBinSegment")) for section in sections)
     regions = [(section.offset, section.size, section.name) for section in sections
@@ -121,11 +127,6 @@ def _read_host_elf(code, source, member):
         # Regions that overlap are searched once: hostile headers could name the same bytes a thousand times.
         _search(code, source, name, max(offset, done), end, member, name == RELOCATABLE_SECTION)
         done = max(done, end)
-    if elf.type != ET_REL:
-        dynamic = elf.dynamic()
-        if dynamic and "libcuda.so.1" in dynamic.needed:
-            code.libcuda = "needed"
-        code.imports_vmm = "cuMemCreate" in elf.imports()
 
 
 def _search(code, source, section, begin, end, member, relocatable):
@@ -135,18 +136,23 @@ def _search(code, source, section, begin, end, member, relocatable):
     part = source.part(0, end)
     place = begin
     while place < end:
-        place, pattern = part.find([CONTAINER_MAGIC, ELF_MAGIC, b".version ", LIBCUDA], place, end)
+        patterns = [CONTAINER_START, CUBIN_START, PTX_START] + ([] if code.libcuda else [LIBCUDA])
+        place, pattern = part.find(patterns, place, end)
         if place < 0:
             return
         after = place + len(pattern)
         try:
-            if pattern is CONTAINER_MAGIC:
+            if pattern is CONTAINER_START:
+                if part.read(place, min(8, end - place)) != CONTAINER_MAGIC:
+                    place = after
+                    continue
                 module = read_container(part, place)
                 _add(code, module, section, member, relocatable)
                 after = max(after, module.end)
             elif pattern is LIBCUDA:
-                code.libcuda = code.libcuda or "opened"
-            elif pattern is ELF_MAGIC:
+                if part.read(after, min(1, end - after)) in (b"\0", b""):
+                    code.libcuda = code.libcuda or "opened"
+            elif pattern is CUBIN_START:
                 if part.read(place, min(20, end - place))[18:20] == EM_CUDA.to_bytes(2, "little"):
                     module = read_cubin(part, place)
                     _add(code, module, section, member, relocatable)

@@ -55,7 +55,8 @@ def _reason(verdict, bad, counted, capability, driver_cuda, code):
     share = "The only module" if counted == 1 else "All %d modules" % counted if len(bad) == counted else "%d of %d modules" % (len(bad), counted)
     plural = counted > 1 and len(bad) != 1
     have, need = ("have", "need") if plural else ("has", "needs")
-    held = sorted({architecture(entry) for found in bad for entry in found.module.entries if entry.kernels is not False})
+    held = sorted({architecture(entry) for found in bad for entry in found.module.entries
+                   if entry.kernels is not False and (entry.kind == "ptx" or verdict != "jit")})
     held = ", ".join(held[:8]) + (" and %d more" % (len(held) - 8) if len(held) > 8 else "")
     if verdict == "native":
         return "%s %s machine code for %s." % (share, have, gpu)
