@@ -13,9 +13,9 @@ import struct
 import time
 
 FIRST_CHUNK, CHUNK = 4 << 10, 1 << 20
-# A walk hops from header to header. Where that turns out to be slow, because the file is not cached, the kernel is asked for what comes next,
-# which makes it no slower than one read of the whole file.
-AHEAD = 32 << 20
+# A walk hops from header to header. Where that turns out to be slow, because the file is not cached, and the hops are short, the kernel is asked for
+# what comes next, which makes it no slower than one read of the whole file. After long hops it is not: then most of the file is never needed.
+AHEAD, DENSE = 32 << 20, 256 << 10
 SLOW, SLOW_BYTE = 60e-6, 1e-9  # seconds for a read, and for each byte of it
 
 
@@ -36,7 +36,8 @@ class _Shared:
     def __init__(self):
         self.begin, self.data = 0, b""
         self.cold = False
-        self.advised = 0
+        self.end = 0
+        self.advised = range(0)
 
 
 class ByteSource:
@@ -82,19 +83,18 @@ class ByteSource:
             return self._shared.data[near:near + size]
         begun = time.perf_counter()
         data = os.pread(self.descriptor, size, position)
-        if not self._shared.cold:
-            self._shared.cold = time.perf_counter() - begun > SLOW + size * SLOW_BYTE
-        elif position + AHEAD > self._shared.advised:
-            self._advise(position)
+        self._shared.cold = self._shared.cold or time.perf_counter() - begun > SLOW + size * SLOW_BYTE
+        if self._shared.cold and 0 <= position - self._shared.end <= DENSE and position + size not in self._shared.advised:
+            self._advise(position + size)
+        self._shared.end = position + size
         if len(data) != size:
             raise FormatError("the file became shorter while it was read,", position + len(data))
         return data
 
     def _advise(self, position):
-        begin = max(position, self._shared.advised)
-        self._shared.advised = begin + AHEAD
+        self._shared.advised = range(position - AHEAD, position + AHEAD // 2)
         try:
-            os.posix_fadvise(self.descriptor, begin, AHEAD, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(self.descriptor, position, AHEAD, os.POSIX_FADV_WILLNEED)
         except OSError:
             pass  # a hint that this file system does not take
 
