@@ -4,6 +4,7 @@ import pathlib
 import random
 import stat
 import struct
+import subprocess
 import sys
 import time
 
@@ -79,6 +80,21 @@ def test_a_section_table_that_points_at_itself():
     section = struct.pack("<IIQQQQIIQQ", 0, 1, 2, 0, 64, len(body), 0, 0, 0, 0)
     head = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, count, 0)
     read(head + body + section * count)
+
+
+@pytest.mark.parametrize("repeated, times", [(container(0), 4000000), (container(1 << 40), 1), (entry(0), 1000000)], ids=["containers", "one", "entries"])
+def test_no_file_needs_much_memory(repeated, times, tmp_path):
+    """Modules without end. In a process of its own, whose peak the kernel knows."""
+    path = tmp_path / "endless.fatbin"
+    path.write_bytes(container(64 * times) * (repeated == entry(0)) + repeated * times)
+    program = ("import os, resource, sys; from cuda_readiness.byte_source import ByteSource; from cuda_readiness.device_code import read_device_code; "
+               "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; code = read_device_code(ByteSource.of_file(os.open(sys.argv[1], 0))); "
+               "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, code.problems)")
+    done = subprocess.run([sys.executable, "-c", program, str(path)], env={"PYTHONPATH": str(mutations.ROOT / "plugins" / "module_utils")},
+                          stdout=subprocess.PIPE, text=True, check=True)
+    grown, problems = done.stdout.split(" ", 1)
+    assert int(grown) < 100000, "%s kB" % grown
+    assert "is not read" in problems or "cut off" in problems
 
 
 def test_a_folder_of_everything(tmp_path, sample_folder):

@@ -81,7 +81,7 @@ class Reader:
             elf = Elf(ByteSource.of_file(self.descriptor))
             elf.dynamic()
             elf.interpreter()
-            elf.imports()
+            elf.imports(b"cuMemCreate")
         except FormatError:
             pass
         ld_cache.pick(ld_cache.read_cache(data), "libcuda.so.1", ["x86-64-v3"])

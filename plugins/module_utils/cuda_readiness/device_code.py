@@ -15,11 +15,16 @@ RELOCATABLE_SECTION = "__nv_relfatbin"
 # What is sought holds no NUL byte: a search passes over the many runs of zeros in device code much faster then.
 CONTAINER_START, CUBIN_START, PTX_START, LIBCUDA = CONTAINER_MAGIC[:5], ELF_MAGIC + b"\2\1", b".version ", b"libcuda.so.1"
 MOST_PROBLEMS = 20
+MOST_ENTRIES = 100000  # of one file, modules and their entries; the most seen in public wheels is 45,000
 
 #: A module and where it was found.
 #: section: name of the ELF section, "" elsewhere · member: name of the archive's member, "" elsewhere
 #: relocatable: True where it is input of the device linker and not loaded as it is
 Found = namedtuple("Found", "module section member relocatable")
+
+
+class TooMuch(FormatError):
+    """More device code than any real file holds: reading on would only fill the memory."""
 
 
 class DeviceCode:
@@ -40,6 +45,7 @@ class DeviceCode:
         self.libcuda = ""
         self.imports_vmm = False
         self.problems = []
+        self.size = 0
 
     def problem(self, text):
         if len(self.problems) < MOST_PROBLEMS:
@@ -85,6 +91,9 @@ def read_device_code(source, name=""):
 
 
 def _add(code, module, section, member, relocatable):
+    code.size += 1 + len(module.entries)
+    if code.size > MOST_ENTRIES:
+        raise TooMuch("more than %d modules and entries; what follows is not read," % MOST_ENTRIES, module.offset)
     code.found.append(Found(module, section, member, relocatable))
     if module.problem:
         code.problem(module.problem)
@@ -112,7 +121,7 @@ def _read_host_elf(code, source, member):
         dynamic = elf.dynamic()
         if dynamic and LIBCUDA.decode() in dynamic.needed:
             code.libcuda = "needed"
-        code.imports_vmm = "cuMemCreate" in elf.imports()
+        code.imports_vmm = elf.imports(b"cuMemCreate")
     sections = elf.sections()
     code.rocm = code.rocm or any(section.name.startswith((".hip_fatbin", ".hipFatBinSegment")) for section in sections)
     regions = [(section.offset, section.size, section.name) for section in sections
@@ -162,6 +171,8 @@ def _search(code, source, section, begin, end, member, relocatable):
                 if module:
                     _add(code, module, section, member, relocatable)
                     after = max(after, module.end)
+        except TooMuch:
+            raise
         except FormatError as error:
             code.problem(str(error))
         place = after
@@ -204,5 +215,7 @@ def _read_member(code, source, name):
                 _read_host_elf(code, source, name)
         elif head.startswith(CONTAINER_MAGIC[:len(head)]) and head:
             _search(code, source, "", 0, source.size, name, False)
+    except TooMuch:
+        raise
     except FormatError as error:
         code.problem("member %s: %s" % (name, error))

@@ -20,6 +20,7 @@ SHF_ALLOC, SHF_EXECINSTR = 0x2, 0x4
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 PF_X = 0x1
 MOST_HEADERS = 1 << 17  # entries of a header table; some ten thousand are the largest seen in the field
+LARGEST_TABLE, LARGEST_DYNAMIC = 32 << 20, 1 << 20  # bytes that are read at a time, so that no file needs much memory
 
 Section = namedtuple("Section", "name type flags address offset size link entry_size")
 Segment = namedtuple("Segment", "type flags offset address file_size")
@@ -79,7 +80,7 @@ class Elf:
         if names >= len(raw):
             raise FormatError("the section of section names is number %d of %d," % (names, len(raw)), self.source.start)
         table = raw[names]
-        text = self.source.read(table.offset, table.size) if table.size < 1 << 26 else b""
+        text = self.source.read(table.offset, table.size) if table.size <= LARGEST_TABLE else b""
         return [entry._replace(name=text[entry.name:text.find(b"\0", entry.name)].decode("utf-8", "replace")) for entry in raw]
 
     def _table(self, form, offset, entry, count):
@@ -118,7 +119,7 @@ class Elf:
         if place is None:
             return None
         size = self.bits // 4
-        data = self.source.read(place.offset, place.file_size - place.file_size % size)
+        data = self.source.read(place.offset, min(place.file_size, LARGEST_DYNAMIC) // size * size)
         tags = {}
         for tag, value in struct.iter_unpack("<qQ" if self.bits == 64 else "<iI", data):
             if tag == 0:
@@ -138,17 +139,22 @@ class Elf:
                 return address - segment.address + segment.offset
         raise FormatError("address 0x%x lies in no segment of the file," % address, self.source.start)
 
-    def imports(self):
-        """Names of the dynamic symbols that this file expects from others: a set. Empty where section headers were stripped."""
+    def imports(self, symbol):
+        """Whether this file expects a symbol from others. False where section headers were stripped.
+
+        :param symbol: bytes, its name.
+        """
         sections = self.raw_sections()
-        result = set()
         for table in sections:
-            if table.type != SHT_DYNSYM or table.link >= len(sections) or table.size > 1 << 28:
+            if table.type != SHT_DYNSYM or table.link >= len(sections) or max(table.size, sections[table.link].size) > LARGEST_TABLE:
                 continue
             strings = self.source.read(sections[table.link].offset, sections[table.link].size)
+            if symbol + b"\0" not in strings:
+                continue
             form = "<IBBHQQ" if self.bits == 64 else "<IIIBBH"
             data = self.source.read(table.offset, table.size - table.size % struct.calcsize(form))
             for row in struct.iter_unpack(form, data):
-                if row[3 if self.bits == 64 else 5] == 0 and row[0]:  # section index 0: undefined here
-                    result.add(strings[row[0]:strings.find(b"\0", row[0])].decode("utf-8", "replace"))
-        return result
+                undefined = row[3 if self.bits == 64 else 5] == 0
+                if undefined and strings[row[0]:row[0] + len(symbol) + 1] == symbol + b"\0":
+                    return True
+        return False

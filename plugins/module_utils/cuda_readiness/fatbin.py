@@ -24,6 +24,7 @@ ENTRY_HEADER = struct.Struct("<HHIQI4xHHI8xQ8xQ")
 SMALLEST_ENTRY, LARGEST_ENTRY = 0x40, 0x1000
 # Only a small payload can be a stub or an empty PTX: the largest stub seen in public wheels has 12 kB.
 LOOK_INTO = 16 << 10
+MOST_ENTRIES = 50000  # of one container; the most seen in public wheels is some dozen
 ELF64_SECTION = struct.Struct("<4xIQ16xQ24x")  # type, flags, size
 EMPTY_PTX = 70
 PTX_HEAD = re.compile(rb"\.version[ \t]+(\d+)\.(\d+)[ \t]*(?:\r?\n[ \t]*(?://[^\n]*)?)*\.target[ \t]+sm_(\d+)([af]?)\b")
@@ -68,6 +69,9 @@ def read_container(source, offset):
             return Module("fatbin", source.start + offset, max(place, offset + header), entries, problem or str(error))
         entries.append(entry)
         place = after
+        if len(entries) == MOST_ENTRIES:
+            problem = problem or "container at byte %d holds more than %d entries; the rest is not read" % (source.start + offset, MOST_ENTRIES)
+            break
     return Module("fatbin", source.start + offset, place, entries, problem)
 
 

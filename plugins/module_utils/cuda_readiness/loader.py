@@ -22,6 +22,7 @@ LEVELS = {  # /proc/cpuinfo flags that each level of the x86-64 psABI asks for
 }
 DEFAULT_SYSTEM = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"]
 MOST_OBJECTS = 4096
+LARGEST_CACHE = 4 << 20  # bytes of ld.so.cache; a usual one has 20 to 200 kB
 
 
 def processor_levels(cpuinfo):
@@ -298,7 +299,7 @@ class Process:
         if self._cache is None:
             self._cache = []
             real, node = self.tree.resolve("/etc/ld.so.cache")
-            if node is not None and node.kind == "file" and node.size < 1 << 26:
+            if node is not None and node.kind == "file" and node.size <= LARGEST_CACHE:
                 try:
                     with self.tree.open(real) as source:
                         self._cache = ld_cache.read_cache(source.read(0, source.size))
