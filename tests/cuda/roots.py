@@ -199,7 +199,7 @@ class Builder:
 
     def root(self, case, number):
         """The folder of a case's root."""
-        root = self.folder / ("root-%d" % number)
+        root = self.folder / ("root-%s" % number)
         for path in (LOADER, LIBC):
             self._copy(os.path.realpath(path), root, path)
         program, library = self.program(case)

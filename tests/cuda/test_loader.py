@@ -39,3 +39,16 @@ def test_the_same_libcuda_as_the_real_loader(case, builder):
         tree.close()
     # The loader keeps relative names as the user wrote them; we give the absolute path of the same file.
     assert (found and os.path.normpath(found)) == (expected and os.path.normpath(os.path.join(case.cwd, expected)))
+
+
+@pytest.mark.parametrize("program", ["/opt/bin/script", "/opt/bin/none", "/etc", "/opt/bin/broken"])
+def test_a_program_that_cannot_be_followed_hides_nothing(program, builder):
+    """An image's entry point is often a script."""
+    case = roots.Case("script", roots.at("/one"), "library-needed", library=roots.runpath("/one"))
+    root = builder.root(case, "script-" + os.path.basename(program))
+    (root / "opt/bin/script").write_text("#!/bin/sh\nexec program\n")
+    (root / "opt/bin/broken").write_bytes(b"\x7fELF\x02\x01\x01" + b"\xff" * 200)
+    tree = FolderTree([str(root)])
+    found = libcuda.find(tree, "/usr/lib/libasks.so", program, {}, "/", [])
+    tree.close()
+    assert (found["path"], found["program"]) == ("/one/libcuda.so.1", None)

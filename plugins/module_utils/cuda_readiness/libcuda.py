@@ -22,13 +22,14 @@ def find(tree, requester, program, environment, cwd, hwcaps):
 
     :param requester: str, path of the file that needs or opens it.
     :param program: str or None, the program that loads the requester.
-    :returns: dict of requester, program, path, real_path, found_by, version, stub, error, others (files that would come next). Values are
+    :returns: dict of requester, program (None where it could not be followed), path, real_path, found_by, version, stub, error, others (files that would come next). Values are
         None where nothing is found.
     """
     result = {"requester": requester, "program": program, "path": None, "real_path": None, "found_by": None, "version": None, "stub": None,
               "error": None, "others": []}
     try:
         process, asking = _process(tree, requester, program, environment, cwd, hwcaps)
+        result["program"] = process.program.path if process.program else None
         found = process.loaded(NAME) or process.find(NAME, asking)
         if found.why is None:
             raise LoaderError("%s names itself %s" % (found.path, NAME))
@@ -44,7 +45,10 @@ def find(tree, requester, program, environment, cwd, hwcaps):
 
 def _process(tree, requester, program, environment, cwd, hwcaps):
     """The process as far as it matters, and the object in it that asks."""
-    process = Process(tree, program, environment, cwd, hwcaps)
+    try:
+        process = Process(tree, program, environment, cwd, hwcaps)
+    except LoaderError:  # a script or a static program: what it starts in turn is not known, so the file is looked at by itself
+        process = Process(tree, None, environment, cwd, hwcaps)
     if process.program is not None:
         real = tree.resolve(requester)[0]
         if real == process.program.real:

@@ -87,10 +87,12 @@ class Process:
         if node is None or node.kind != "file":
             raise LoaderError("the program %s does not exist" % path)
         self.secure = bool(node.mode & 0o6000)
-        with self.tree.open(real) as source:
-            elf = Elf(source)
-            interpreter = elf.interpreter()
-            dynamic = elf.dynamic()
+        try:
+            with self.tree.open(real) as source:
+                elf = Elf(source)
+                interpreter, dynamic = elf.interpreter(), elf.dynamic()
+        except (FormatError, OSError) as error:
+            raise LoaderError("%s is no program that the loader starts: %s" % (path, error))
         if interpreter is None or dynamic is None:
             raise LoaderError("%s is a static program: no loader runs for it" % path)
         self._read_interpreter(interpreter)
