@@ -8,7 +8,7 @@ KINDS = {"elf": "cubin", "ptx": "ptx", "nvvm": "lto"}
 
 def run(program, *arguments, timeout=None):
     command = [str(program), *map(str, arguments)]
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout).stdout
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout, check=False).stdout
 
 
 def dump(program, path):

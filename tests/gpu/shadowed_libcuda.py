@@ -35,7 +35,7 @@ def look(name, program, environment, host):
     levels = processor_levels(read("/proc/cpuinfo"))
     found = libcuda.judge(libcuda.find(tree, str(program), None, environment, "/", levels), host["kernel_module"])
     tree.close()
-    done = subprocess.run([str(program)], env=dict(environment, LD_DEBUG="libs"), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    done = subprocess.run([str(program)], env=dict(environment, LD_DEBUG="libs"), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
                           text=True, timeout=60)
     chosen = [path for path in re.findall(r"calling init: (\S+)", done.stderr) if os.path.basename(path).startswith("libcuda.so")]
     mapped = libcuda.mapped(done.stdout)

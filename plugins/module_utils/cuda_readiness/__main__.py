@@ -34,30 +34,34 @@ def main(arguments=None):
         result = report(path=options.path, root=options.root, image=options.image, container=options.container, capabilities=capabilities,
                         driver_cuda=driver_cuda, kernel_module=host["kernel_module"], modules=options.json, remember=False)
     except (ValueError, TargetError, EngineError) as error:
-        print("cuda_readiness: %s" % error, file=sys.stderr)
+        sys.stderr.write("cuda_readiness: %s\n" % error)
         return 2
     if options.json:
-        print(json.dumps(result, indent=2, sort_keys=True))
+        _say(json.dumps(result, indent=2, sort_keys=True))
     else:
         _print(result)
     return 1 if any(verdict["verdict"] in ("none", "ptx_too_new") for verdict in result["verdicts"].values()) else 0
 
 
+def _say(line):
+    sys.stdout.write(line + "\n")
+
+
 def _print(result):
     for entry in result["files"]:
         held = ", ".join(entry["architectures"] + ["%s (PTX %s)" % (ptx["target"], ptx["isa"]) for ptx in entry["ptx"]])
-        print("%s: %s" % (entry["path"], held or "no kernels"))
+        _say("%s: %s" % (entry["path"], held or "no kernels"))
         for judged in entry["verdicts"].values():
-            print("    %s: %s" % (judged["verdict"] or "nothing to run", judged["reason"]))
+            _say("    %s: %s" % (judged["verdict"] or "nothing to run", judged["reason"]))
     for found in result["libcuda"]:
-        print(found["reason"])
+        _say(found["reason"])
     for found in result["mapped"]:
-        print("mapped: %s (%s)" % (found["path"], found["origin"]))
+        _say("mapped: %s (%s)" % (found["path"], found["origin"]))
     for problem in result["problems"]:
-        print("problem: %s" % problem)
+        _say("problem: %s" % problem)
     for verdict in result["verdicts"].values():
-        print(verdict["reason"])
+        _say(verdict["reason"])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

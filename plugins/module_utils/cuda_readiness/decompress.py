@@ -14,6 +14,7 @@ import functools
 
 LARGEST = 16 << 10  # bytes, decoded
 
+
 def lz4_block(data, size):
     """The decoded bytes of one raw LZ4 block, or None where it is damaged.
 

@@ -106,6 +106,7 @@ def read_image_archive(archive, scratch):
     :returns: ArchiveTree
     """
     archive.flush()
+    archive.seek(0)
     outer = tarfile.open(fileobj=archive, mode="r:")
     members = {member.name: member for member in outer}
     if "manifest.json" not in members:
@@ -195,9 +196,9 @@ def container_tree(pid):
 
 def processes_of(pid):
     """A container's first process and all that it started: list of int."""
-    found = [pid]
-    for parent in found:
-        for child in read("/proc/%d/task/%d/children" % (parent, parent)).split():
-            if int(child) not in found and len(found) < 4096:
-                found.append(int(child))
+    found, waiting = [], [pid]
+    while waiting and len(found) < 4096:
+        parent = waiting.pop(0)
+        found.append(parent)
+        waiting.extend(int(child) for child in read("/proc/%d/task/%d/children" % (parent, parent)).split())
     return found

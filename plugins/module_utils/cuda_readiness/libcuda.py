@@ -22,8 +22,8 @@ def find(tree, requester, program, environment, cwd, hwcaps):
 
     :param requester: str, path of the file that needs or opens it.
     :param program: str or None, the program that loads the requester.
-    :returns: dict of requester, program (None where it could not be followed), path, real_path, found_by, version, stub, error, others (files that would come next). Values are
-        None where nothing is found.
+    :returns: dict of requester, program (None where it could not be followed), path, real_path, found_by, version, stub, error, others (files that would come
+        next). Values are None where nothing is found.
     """
     result = {"requester": requester, "program": program, "path": None, "real_path": None, "found_by": None, "version": None, "stub": None,
               "error": None, "others": []}

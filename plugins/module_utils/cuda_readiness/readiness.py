@@ -149,8 +149,7 @@ def _files(target, problems):
     elif node.kind == "file":
         yield path, node
     elif node.kind == "folder":
-        for entry in target.tree.walk(path):
-            yield entry
+        yield from target.tree.walk(path)
     else:
         problems.append("%s: neither a file nor a folder" % target.start)
 
