@@ -46,12 +46,14 @@ class ByteSource:
     :param descriptor: int, file descriptor that stays open as long as this object is used.
     :param size: int, bytes in the range.
     :param start: int, where the range begins in the file.
+    :param base: int, where the file itself begins behind the descriptor: not 0 for a file within an archive.
     """
 
-    def __init__(self, descriptor, size, start=0, shared=None):
+    def __init__(self, descriptor, size, start=0, shared=None, base=0):
         self.descriptor = descriptor
         self.size = size
         self.start = start
+        self.base = base
         self._shared = shared or _Shared()
 
     @classmethod
@@ -65,7 +67,7 @@ class ByteSource:
         :raises FormatError: the part does not lie within this source.
         """
         self._check(offset, size)
-        return ByteSource(self.descriptor, size, self.start + offset, self._shared)
+        return ByteSource(self.descriptor, size, self.start + offset, self._shared, self.base)
 
     def _check(self, offset, size):
         if offset < 0 or size < 0 or offset + size > self.size:
@@ -77,7 +79,7 @@ class ByteSource:
         :raises FormatError: fewer are there.
         """
         self._check(offset, size)
-        position = self.start + offset
+        position = self.base + self.start + offset
         near = position - self._shared.begin
         if 0 <= near and near + size <= len(self._shared.data):
             return self._shared.data[near:near + size]
@@ -88,7 +90,7 @@ class ByteSource:
             self._advise(position + size)
         self._shared.end = position + size
         if len(data) != size:
-            raise FormatError("the file became shorter while it was read,", position + len(data))
+            raise FormatError("the file became shorter while it was read,", self.start + offset + len(data))
         return data
 
     def _advise(self, position):
@@ -116,10 +118,10 @@ class ByteSource:
         overlap = max(map(len, patterns)) - 1
         chunk = FIRST_CHUNK  # what is sought mostly lies near: containers stand back to back
         while begin < end:
-            near = self.start + begin - self._shared.begin
+            near = self.base + self.start + begin - self._shared.begin
             if not 0 <= near < len(self._shared.data) - overlap:
                 data = self.read(begin, min(chunk, self.size - begin))
-                self._shared.begin, self._shared.data, near = self.start + begin, data, 0
+                self._shared.begin, self._shared.data, near = self.base + self.start + begin, data, 0
                 chunk = min(chunk * 4, CHUNK)
             data = self._shared.data
             stop = min(len(data), near + end - begin)

@@ -254,7 +254,7 @@ class ArchiveTree(Tree):
         entry = self.index.get(path)
         if entry is None or entry[0].kind != "file":
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
-        yield ByteSource(entry[1], entry[0].size, entry[2])
+        yield ByteSource(entry[1], entry[0].size, base=entry[2])
 
     def walk(self, path="/"):
         prefix = path.rstrip("/") + "/"

@@ -5,7 +5,7 @@ import json
 import tarfile
 
 import pytest
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import docker_engine, readiness
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import device_code, docker_engine, readiness
 
 
 def tar(members):
@@ -41,6 +41,19 @@ def test_layers_are_merged(tmp_path, pack):
     assert [name for name, _node in tree.walk()] == ["/a/two", "/b/new", "/c", "/d", "/h"]
     assert tree.read_text("/l") == "2"
     assert tree.read_text("/h") == tree.read_text("/c") == "changed"
+    tree.close()
+
+
+def test_an_archive_that_was_just_written_is_read_from_its_start_and_offsets_are_those_of_the_file(tmp_path):
+    """The engine's answer is copied into a file and read through the same descriptor."""
+    text = b"// generated\n.version 8.7\n.target sm_90\n.visible .entry k() { ret; }\0"
+    with open(tmp_path / "copy.tar", "w+b") as stream:
+        packed = image(tmp_path, tar({"before": b"x" * 5000, "k.ptx": text})).read_bytes()
+        stream.write(packed)
+        tree = docker_engine.read_image_archive(stream, str(tmp_path))
+    with tree.open("/k.ptx") as source:
+        found = device_code.read_device_code(source, "k.ptx").found
+    assert [(module.module.form, module.module.offset) for module in found] == [("ptx", text.index(b".version"))]
     tree.close()
 
 
