@@ -10,8 +10,8 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import argume
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 # Facts that the roles publish for later roles; they are no input.
-PUBLISHED_FACTS = {"bunker_claims", "bunker_claims_report", "bunker_claim_errors", "bunker_engine", "bunker_image",
-                   "bunker_service_results"}
+PUBLISHED_FACTS = {"bunker_claims", "bunker_claims_report", "bunker_claim_errors", "bunker_engine", "bunker_host", "bunker_image",
+                   "bunker_service_results", "bunker_volumes"}
 
 
 class ActionModule(ActionBase):

@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host, read once."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: Read what a host is made of
+version_added: 0.1.0
+author: Protocol OMNI maintainers (@protocol-omni)
+extends_documentation_fragment:
+  - protocol_omni.bunker.attributes
+description:
+  - Reads GPUs, processor, memory, mounts, kernel, routes, Docker networks and the versions of engine and container toolkit.
+  - GPUs are read from C(nvidia-smi) where a driver answers and from the PCI bus where none does yet.
+  - Sizes are bytes. What cannot be read is null.
+options:
+  paths:
+    description: Paths whose file system is of interest. They need not exist yet.
+    type: list
+    elements: path
+    default: []
+  models:
+    description: Models by name, each a list of paths of its GGUF files, for their sizes and the memory that a token of context takes.
+    type: dict
+    default: {}
+  hardware_root:
+    description:
+      - Folder that holds the C(/sys/bus/pci), C(/sys/firmware/efi), C(/proc/driver/nvidia) and C(/proc/modules) to read.
+      - Another one than V(/) is a capture of another machine or a stand-in for a card that is not there.
+    type: path
+    default: /
+  bandwidth:
+    description: Measure the memory bandwidth too. Takes a few seconds and keeps all cores busy.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Read the host
+  protocol_omni.bunker.host_info:
+    paths: [/srv/models, /var/lib/docker]
+  register: host
+"""
+
+RETURN = r"""
+host:
+  description: The host.
+  returned: success
+  type: dict
+  contains:
+    gpus:
+      description:
+        - Each NVIDIA card with C(pci) (address), C(pci_device) (id), C(family), C(capability) (such as V(12.0)), C(kernel_driver), and, where the
+          driver answers, C(uuid), C(name), C(memory) and C(memory_free) (bytes) and C(driver) (version).
+      type: list
+      elements: dict
+    cpu:
+      description: C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(numa_nodes), C(avx512).
+      type: dict
+    memory:
+      description: C(total) and C(available), bytes; C(bandwidth), bytes read a second, or null where it was not measured.
+      type: dict
+    mounts:
+      description: Each mount with C(path), C(device), C(type), C(options), C(size), C(free).
+      type: list
+      elements: dict
+    places:
+      description: For each of O(paths) the C(mount) that it lies on.
+      type: dict
+    kernel:
+      description: C(release), C(secure_boot), C(nouveau), C(nvidia) (version of the loaded module), C(nvidia_open).
+      type: dict
+    routes:
+      description: Each route with C(destination) and C(device).
+      type: list
+      elements: dict
+    docker_networks:
+      description: Each subnet of the engine's networks with C(name) and C(subnet).
+      type: list
+      elements: dict
+    engine:
+      description: Version of the Docker engine, null where none answers.
+      type: str
+    toolkit:
+      description: Version of the NVIDIA container toolkit, null where there is none.
+      type: str
+    models:
+      description: For each of O(models) whose files are there C(bytes) and C(kv_bytes_per_token).
+      type: dict
+"""
+
+import json  # noqa: E402
+import os  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, model_memory  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
+
+PCI = "sys/bus/pci/devices"
+SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+def read(path, mode="r"):
+    """A small file's content, or an empty one."""
+    try:
+        with open(path, mode) as stream:
+            return stream.read()
+    except OSError:
+        return "" if mode == "r" else b""
+
+
+def pci_devices(root):
+    """Every PCI device as sysfs describes it."""
+    pci = os.path.join(root, PCI)
+    for address in sorted(os.listdir(pci)) if os.path.isdir(pci) else []:
+        folder = os.path.join(pci, address)
+        driver = os.path.join(folder, "driver")
+        yield {"address": address, "vendor": read(folder + "/vendor"), "device": read(folder + "/device"), "class": read(folder + "/class"),
+               "driver": os.path.basename(os.path.realpath(driver)) if os.path.islink(driver) else None}
+
+
+class Reader:
+    """Reads through commands; a missing command reads as nothing."""
+
+    def __init__(self, module):
+        self.module = module
+
+    def command(self, *arguments):
+        program = self.module.get_bin_path(arguments[0])
+        if program is None:
+            return ""
+        code, out, _error = self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})
+        return out if code == 0 else ""
+
+    def gpus(self):
+        query = self.command("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")
+        return host_survey.join_gpus(host_survey.gpus_of_pci(pci_devices(self.module.params["hardware_root"])), host_survey.gpus_of_query(query))
+
+    def mounts(self):
+        mounts = host_survey.mounts_of_mountinfo(read("/proc/self/mountinfo"))
+        for mount in mounts:
+            try:
+                found = os.statvfs(mount["path"])
+                mount.update(size=found.f_frsize * found.f_blocks, free=found.f_frsize * found.f_bavail)
+            except OSError:
+                mount.update(size=None, free=None)
+        return mounts
+
+    def routes(self):
+        found = []
+        for family in ("-4", "-6"):
+            for route in json.loads(self.command("ip", "-json", family, "route", "show", "table", "all") or "[]"):
+                if route.get("dst") not in (None, "default") and route.get("type", "unicast") == "unicast":
+                    found.append({"destination": route["dst"], "device": route.get("dev")})
+        return found
+
+    def docker_networks(self):
+        names = self.command("docker", "network", "ls", "--quiet").split()
+        networks = json.loads(self.command("docker", "network", "inspect", *names) or "[]") if names else []
+        return [{"name": network["Name"], "subnet": entry["Subnet"]}
+                for network in networks for entry in (network["IPAM"].get("Config") or []) if entry.get("Subnet")]
+
+
+def models_of(wanted):
+    """Sizes of the models whose files are all there."""
+    found = {}
+    for name, paths in wanted.items():
+        if paths and all(os.path.isfile(path) for path in paths):
+            found[name] = {"bytes": sum(os.path.getsize(path) for path in paths), "kv_bytes_per_token": None}
+            try:
+                with open(paths[0], "rb") as stream:
+                    found[name]["kv_bytes_per_token"] = model_memory.kv_bytes_per_token(gguf.read_metadata(stream))
+            except gguf.GGUFError:
+                pass  # model_store refuses it by name
+    return found
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "models": {"type": "dict", "default": {}},
+            "hardware_root": {"type": "path", "default": "/"},
+            "bandwidth": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    reader = Reader(module)
+    mounts = reader.mounts()
+    root = module.params["hardware_root"]
+    version = read(os.path.join(root, "proc/driver/nvidia/version"))
+    loaded = host_survey.modules_of(read(os.path.join(root, "proc/modules")))
+    memory = host_survey.memory_of_meminfo(read("/proc/meminfo"))
+    cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
+    memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
+    places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
+    module.exit_json(changed=False, host={
+        "gpus": reader.gpus(), "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
+        "kernel": {
+            "release": os.uname().release,
+            "secure_boot": host_survey.secure_boot_of_variable(read(os.path.join(root, SECURE_BOOT), "rb")),
+            "nouveau": "nouveau" in loaded,
+            "nvidia": cuda_host.kernel_module_version(version),
+            "nvidia_open": host_survey.kernel_module_is_open(version),
+        },
+        "routes": reader.routes(),
+        "docker_networks": reader.docker_networks(),
+        "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
+        "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
+        "models": models_of(module.params["models"]),
+    })
+
+
+if __name__ == "__main__":
+    main()
