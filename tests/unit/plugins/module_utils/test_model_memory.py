@@ -9,8 +9,8 @@ def header(architecture, **values):
 
 
 @pytest.mark.parametrize("metadata, expected", [
-    # SmolLM2-135M: 30 layers, 3 of 9 heads are KV heads, 64 wide. llama-server prints "KV buffer size = 180.00 MiB" for 8192 tokens: 23,040 bytes each.
-    (header("llama", block_count=30, embedding_length=576, attention__head_count=9, attention__head_count_kv=3), 23040),
+    # SmolLM2-135M: 30 layers, 3 of 9 heads are KV heads, 64 wide. llama-server -lv 5 prints "CPU KV buffer size = 180.00 MiB" for 8192 tokens.
+    (header("llama", block_count=30, embedding_length=576, attention__head_count=9, attention__head_count_kv=3), 180 * 1024 * 1024 // 8192),
     # Qwen2.5-Coder-7B: 28 layers, 4 KV heads of 128 (its config.json): 2 * 28 * 4 * 128 * 2.
     (header("qwen2", block_count=28, embedding_length=3584, attention__head_count=28, attention__head_count_kv=4), 57344),
     # DeepSeek-V3: 61 layers, one vector of 512 + 64 each (its config.json): 61 * 576 * 2, "about 70 kB a token".
