@@ -31,7 +31,7 @@ options:
     type: list
     elements: str
     default: []
-    choices: [gpu_exists, gpu_family, driver_branch, driver_open, secure_boot, engine, toolkit, overlap, room, model_fits, model_context, threads, nouveau,
+    choices: [gpu_exists, gpu_family, driver_branch, driver_open, secure_boot, engine, overlap, room, model_fits, model_context, threads, toolkit, nouveau,
               numa]
   refuse:
     description: Fail where there are errors. Without it they are only returned.

@@ -43,7 +43,7 @@ def validate(task_vars, templar):
         services.append(found["definition"])
     if not problems:  # cross-checks presume that every value has its type
         inventory["bunker_services"] = services
-        problems = inventory_rules.check(inventory)
+        problems = list(inventory_rules.placeholders(task_vars.get("ansible_host"), "ansible_host")) + inventory_rules.check(inventory)
     return inventory, problems
 
 
