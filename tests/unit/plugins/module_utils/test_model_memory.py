@@ -20,6 +20,9 @@ def header(architecture, **values):
     (header("x", block_count=2, attention__head_count=4, attention__head_count_kv=2, attention__key_length=192, attention__value_length=128), 2 * 2 * 320 * 2),
     ({"general.architecture": "llama"}, None),
     (header("llama", block_count=30), None),
+    (header("llama", block_count=30, attention__head_count=9), None),
+    # A compressed rank alone is not the whole of a token's entry.
+    (header("x", block_count=2, attention__kv_lora_rank=512, attention__head_count=4, attention__key_length=8), 2 * 4 * 16 * 2),
 ])
 def test_bytes_of_a_token(metadata, expected):
     assert kv_bytes_per_token(metadata) == expected

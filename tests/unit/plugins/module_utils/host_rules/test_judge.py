@@ -111,6 +111,23 @@ PAIRS = {
         ("error", "model_context", "found 163841; needed at most 163840, what big was trained for")]),
     "a model of unknown size is not judged": (changed(OMNI_PRIME, memory={"total": 8 * GIB}), changed(CPU_ONLY, bunker_services=[dict(EXECUTOR, model="big")],
                                               model_store_extra_models=[{"name": "big", "files": [{"name": "big.gguf", "size": 0}]}]), []),
+    # on the very edge
+    "exactly the context that the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163840), []),
+    "exactly the memory that is needed": (changed(OMNI_PRIME, memory={"total": 177 * GIB}), BOTH, []),
+    "a byte less, for the KV cache counts": (
+        changed(OMNI_PRIME, memory={"total": 177 * GIB}, models={"small": {"bytes": 5 * GIB, "kv_bytes_per_token": 1, "context_length": None}}),
+        changed(BOTH, executor__context=1), [("error", "model_fits", "all services together")]),
+    "one model in exactly the memory that is needed": (changed(NO_GPU, memory={"total": 5 * GIB}), CPU_ONLY, []),
+    "exactly the room that is needed": (
+        changed(OMNI_PRIME, images=["omni/llama-server:x"], mounts=[dict(mount, free=305 * GIB) for mount in OMNI_PRIME["mounts"]]), BOTH, []),
+    "the oldest engine that will do": (changed(NO_GPU, engine="25.0.0"), CPU_ONLY, []),
+    "Docker 29.0 itself": (
+        changed(OMNI_PRIME, engine="29.0", places={"/nvme/containerd": "/"}, mounts=[dict(OMNI_PRIME["mounts"][0], free=GIB)] + OMNI_PRIME["mounts"][1:]),
+        changed(BOTH, disk_layout_volumes=[]), [("error", "room", "the image (/nvme/containerd)")]),
+    "the first Blackwell, with 550": (
+        changed(gpus(dict(CARD_96, capability="10.0", name=None)), kernel={"nvidia": "550.1", "nvidia_open": False}),
+        changed(BOTH, oracle__gpus=["GPU-96"], golden_image_cuda_architectures=["100"], golden_image_cuda_major=12),
+        [("error", "driver_branch", "Blackwell (0000:01:00.0)"), ("error", "driver_open", "Blackwell (0000:01:00.0)")]),
     # several at once
     "the doctrine's first day": (
         changed(BARE, kernel={"secure_boot": True, "nouveau": True}, cpu={"numa_nodes": 4}, mounts=ON_ROOT["mounts"], places=ON_ROOT["places"],
