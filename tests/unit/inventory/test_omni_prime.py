@@ -29,7 +29,7 @@ def filled(value):
     if isinstance(value, list):
         return [filled(entry) for entry in value]
     if isinstance(value, str) and value.startswith("REPLACE with"):
-        return ("GPU-0000" if "nvidia-smi -L" in value else "/dev/disk/by-id/nvme-0000" if "by-id" in value else "A" * 40) + str(len(value))
+        return "A" * 40 if "gpg --show-keys" in value else ("GPU-0000" if "nvidia-smi -L" in value else "/dev/disk/by-id/nvme-0000") + value.split(" the ")[2][:1]
     return value
 
 
