@@ -25,6 +25,11 @@ SOUND = {
     "golden_image_base": "", "golden_image_base_archive": "/base.tar", "golden_image_base_archive_sha256": HASH,
     "golden_image_source": {"url": "https://example.net/llama.tar.gz"}, "golden_image_source_sha256": HASH,
     "golden_image_cuda_architectures": ["120"],
+    "disk_layout_volumes": [
+        {"device": "/dev/disk/by-id/nvme-one", "mount": "/nvme", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
+        {"device": "/dev/disk/by-id/nvme-two", "mount": "/nvme/models", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
+    ],
+    "disk_layout_directories": [{"path": "/nvme/docker"}], "disk_layout_root_fill_limit": 90,
 }
 
 
