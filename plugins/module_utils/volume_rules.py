@@ -34,6 +34,12 @@ def is_mounted(found):
     return bool(found["at_mount"]) and found["number"] is not None and found["at_mount"]["number"] == found["number"]
 
 
+def is_empty(found):
+    """Whether nothing at all is on a device and nothing uses it: the only ones that are formatted."""
+    in_use = found["signatures"] or found["partitions"] or found["holders"] or found["mounted_at"]
+    return found["kind"] == "block" and found["size"] > 0 and found["blank"] is True and not in_use
+
+
 def _look_and_erase(device):
     return ("Look: wipefs --no-act %s; lsblk %s. Only when you are sure that nothing on it is wanted, erase it yourself: wipefs --all %s "
             "&& dd if=/dev/zero of=%s bs=1M count=1. Or name another device." % ((device,) * 4))
@@ -88,10 +94,10 @@ def _content_problems(where, wanted, found):
         yield Problem(where, "its first MiB is not blank though it carries no known signature; that may be data", _look_and_erase(found["device"]))
     elif kinds:
         system = found["file_system"]
-        if system["size"] is not None and system["size"] > found["size"]:
+        if system["size"] > found["size"]:
             yield Problem(where, "its %s has %d bytes, the device only %d; shrinking is refused" % (system["type"], system["size"], found["size"]),
                           "Give the device its former size back: what lies behind its end is cut off.")
-        elif system["complete"] is False:
+        elif not system["complete"]:
             yield Problem(where, "its %s is incomplete: a superblock without what mkfs writes behind it" % system["type"],
                           "It was interrupted while it was formatted, or its start was overwritten. %s" % _look_and_erase(found["device"]))
 
@@ -152,7 +158,7 @@ def judge(wanted, survey):
             "device": volume["device"], "mount": volume["mount"], "filesystem": volume["filesystem"],
             "unit": volume_survey.unit_name(volume["mount"]),
             "manager": "fstab" if any(entry["same_device"] and entry["mount"] == volume["mount"] for entry in found["fstab"]) else "unit",
-            "format": found["kind"] == "block" and not found["signatures"] and not is_mounted(found),
+            "format": is_empty(found),
             "mount_now": not is_mounted(found),
             "keeps": bool(found["signatures"]) or is_mounted(found),
             "grow": bool(system) and system["size"] is not None and found["size"] - system["size"] >= GROW_MINIMUM,

@@ -73,7 +73,7 @@ def _ext4(read):
     blocks = low | (high << 32 if incompatible & 0x80 else 0)  # 0x80: INCOMPAT_64BIT
     table = read((first_block + 1) * block_size + 8, 4)
     mode = b""
-    if len(table) == 4 and table != bytes(4):
+    if len(table) == 4:
         mode = read(struct.unpack("<I", table)[0] * block_size + inode_size, 2)  # inode 2, the second one of the table
     complete = len(mode) == 2 and struct.unpack("<H", mode)[0] & 0xF000 == 0x4000
     return {"size": blocks * block_size, "complete": complete}

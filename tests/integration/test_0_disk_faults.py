@@ -121,15 +121,24 @@ HEARTBEAT = """
 RequiresMountsFor=/srv/fast
 BindsTo=srv-fast.mount
 After=srv-fast.mount
+[Install]
+WantedBy=multi-user.target
 [Service]
 ExecStart=/bin/sh -c 'while sleep 0.1; do date +%s.%N >> /srv/fast/docker/heartbeat || exit 1; done'
 """
 
 
-def test_a_lost_mount_stops_what_is_bound_to_it_and_the_next_run_mounts_again(host, laid_out):
+@pytest.fixture
+def heartbeat(host, laid_out):
+    """A service that writes to a volume and is bound to its mount. It runs."""
+    host.sh("cat > /etc/systemd/system/heartbeat.service; systemctl daemon-reload; systemctl enable --now heartbeat", HEARTBEAT)
+    host.sh("rm -f /srv/fast/docker/heartbeat; sleep 0.5; test -s /srv/fast/docker/heartbeat")
+    yield
+    host.sh("systemctl disable --now heartbeat")
+
+
+def test_a_lost_mount_stops_what_is_bound_to_it_and_the_next_run_mounts_again(host, laid_out, heartbeat):
     sums = host.sums(*DATA)
-    host.sh("cat > /etc/systemd/system/heartbeat.service; systemctl daemon-reload; systemctl start heartbeat; sleep 0.5; test -s /srv/fast/docker/heartbeat",
-            HEARTBEAT)
     host.sh("umount --lazy /srv/fast")
     for _attempt in range(50):
         if host.execute("systemctl is-active heartbeat")[1].strip() != "active":
@@ -149,7 +158,29 @@ def test_a_lost_mount_stops_what_is_bound_to_it_and_the_next_run_mounts_again(ho
     host.sh("mv %saway %sstand-in-disk-1" % (BY_ID, BY_ID))
     assert host.lay_out(directories=DIRECTORIES).assert_ok().changed == {"Mount the volumes"}
     assert host.sums(*DATA) == sums
-    host.sh("systemctl start heartbeat; systemctl stop heartbeat")
+    host.sh("systemctl start heartbeat")
+
+
+def test_a_host_that_was_killed_boots_without_its_disks_and_the_next_run_mounts_them(host, laid_out, heartbeat):
+    """kill -9 of everything; afterwards the disks are gone, come back, and hold what they held."""
+    sums = host.sums(*DATA)
+    subprocess.run(["docker", "kill", host.host], check=True, capture_output=True)
+    subprocess.run(["docker", "start", host.host], check=True, capture_output=True)
+    for _attempt in range(30):
+        if host.execute("systemctl is-active multi-user.target")[1].strip() == "active":
+            break
+        time.sleep(1)
+    assert host.sh("systemctl is-active multi-user.target") == "active"
+    assert host.execute("systemctl is-failed srv-fast.mount")[1].strip() == "failed"
+    assert host.execute("systemctl is-active heartbeat")[1].strip() == "inactive"
+    assert host.sh("ls -A /srv/fast") == ""
+    assert host.refused(*VOLUMES).count("the device is not there") == 2
+
+    for name in ("stand-in-disk-1", "stand-in-disk-2"):
+        host.disk(name, "800M" if name == "stand-in-disk-1" else "400M")
+    assert host.lay_out(directories=DIRECTORIES).assert_ok().changed == {"Mount the volumes"}
+    assert host.sums(*DATA) == sums
+    host.sh("systemctl start heartbeat")
 
 
 def test_what_was_written_below_a_lost_mount_is_not_hidden(host, laid_out):
@@ -185,13 +216,19 @@ def test_an_entry_of_fstab_stays_the_manager_of_its_mount(host):
     host.sh("sed -i /from-fstab/d /etc/fstab")
 
 
+# A partition table with one partition.
+MBR = (r"printf '\200\0\1\0\203\0\2\0\0\10\0\0\0\10\0\0' | dd of=$disk bs=1 seek=446 conv=notrunc status=none; printf '\125\252' | dd of=$disk bs=1 "
+            "seek=510 conv=notrunc status=none")
+# Tells the kernel of a partition (ioctl BLKPG): not every kernel reads partition tables itself.
+PARTITION = ("python3 -c \"import ctypes, fcntl, os, struct; part = ctypes.create_string_buffer(struct.pack('<qqi132x', 1 << 20, 1 << 20, 1)); "
+             "fcntl.ioctl(os.open('$disk', os.O_RDONLY), 0x1269, struct.pack('<iiixxxxQ', 1, 0, 152, ctypes.addressof(part)))\"")
 # How each disk is spoilt (on the host, $disk being its path), the file system that is wanted on it, and what the refusal says.
 SPOILT = {
     "ext4": ("mkdir -p /tmp/tree; echo precious > /tmp/tree/file; mkfs.ext4 -q -d /tmp/tree $disk", "xfs",
              r"carries the file system or signature ext4 at byte 1080, UUID .* never formatted. Look: wipefs --no-act .* wipefs --all"),
     "xfs": ("mkfs.xfs -q $disk", "ext4", "carries the file system or signature xfs at byte 0"),
-    "mbr": (r"printf '\200\0\1\0\203\0\2\0\0\10\0\0\0\10\0\0' | dd of=$disk bs=1 seek=446 conv=notrunc status=none; printf '\125\252' | dd of=$disk bs=1 "
-            "seek=510 conv=notrunc status=none", "xfs", r"carries a partition table \(dos\) at byte 510"),
+    "mbr": (MBR, "xfs", r"carries a partition table \(dos\) at byte 510"),
+    "partitions": (MBR + "; " + PARTITION, "xfs", "it has partitions: loop[0-9]+p1. Name a partition"),
     "swap": ("mkswap -q $disk", "xfs", "carries swap space at byte 4086"),
     "lvm": ("python3 -c \"import struct, sys, zlib; body = struct.pack('<I8s', 32, b'LVM2 001').ljust(492, b'1'); crc = zlib.crc32(body, 0xf597a6cf ^ 0xffffffff) "
             "^ 0xffffffff; sys.stdout.buffer.write(bytes(512) + b'LABELONE' + struct.pack('<QI', 1, crc) + body)\" | dd of=$disk conv=notrunc status=none",
@@ -214,7 +251,6 @@ SPOILT = {
 
 
 def test_every_spoilt_disk_is_refused_in_one_list_and_keeps_its_bytes(host, laid_out):
-    patterns = []
     volumes = []
     for name, (spoil, wanted, _expected) in SPOILT.items():
         disk = host.disk("refused-" + name, "400M")
@@ -231,8 +267,9 @@ def test_every_spoilt_disk_is_refused_in_one_list_and_keeps_its_bytes(host, laid
     assert "none of them was changed" in lines[0]
 
     for name, (_spoil, _wanted, expected) in SPOILT.items():
-        own = [line for line in lines if "volume /srv/%s on %srefused-%s: " % (name, BY_ID, name) in line]
+        own = [line for line in lines if re.match(r"\d+\. volume /srv/%s on %srefused-%s: " % (name, BY_ID, name), line)]
         assert len(own) == 1 and re.search(expected, own[0]), (name, own)
+    assert len(lines) == 1 + len(SPOILT) + 2  # the last disk is named twice: it is shared, and not blank
     assert "volumes /srv/raw and /srv/again: both name the device /dev/loop" in message
     assert host.sums(*patterns) == sums
     assert host.sh("cat /proc/self/mountinfo") == mounts
