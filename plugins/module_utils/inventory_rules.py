@@ -20,6 +20,9 @@ SERVICE_NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 GPU_UUID = re.compile(r"^(GPU|MIG)-[0-9A-Za-z-]+$")
 # An SM architecture as CMAKE_CUDA_ARCHITECTURES takes it: 120, 120a, 120f, 120-real, 120-virtual.
 ARCHITECTURE = re.compile(r"^[0-9]{2,3}[af]?(-real|-virtual)?$")
+# Plain names only: what systemd, fstab and a shell would expand has no place in a mount point.
+MOUNT_POINT = re.compile(r"^(/[A-Za-z0-9._-]+)+$")
+MOUNT_OPTION = re.compile(r"^[A-Za-z0-9_.:=/-]+$")
 MEMORY = re.compile(r"^[1-9][0-9]*[bkmg]?$", re.IGNORECASE)
 
 PLACEHOLDER = re.compile(r"^REPLACE with (.*)$", re.DOTALL)
@@ -259,6 +262,40 @@ def check_image(image):
                           "an SM architecture is its number with an optional a or f", "Write for example 120.")
 
 
+def check_volumes(volumes, directories, root_fill_limit):
+    """The disk layout, as far as the inventory alone shows it; volume_rules judges it against the devices."""
+    listing = "See: ls -l /dev/disk/by-id/"
+    for key, words in (("device", "a device is one volume"), ("mount", "a mount point is one volume's")):
+        for value in _duplicates(volume[key] for volume in volumes):
+            yield Problem("disk_layout_volumes: %s %s twice" % (key, value), words, "Correct or remove one.")
+    for volume in volumes:
+        where, device = "disk_layout_volumes: %s" % volume["mount"], volume["device"]
+        if not re.match(r"^/dev/disk/by-[a-z]+/[^/\s]+$", device):
+            yield Problem("%s: device %s" % (where, device), "a device is named by a path that stays the same from boot to boot (/dev/disk/by-…/…)", listing)
+        yield from _check_path(where, volume["mount"])
+        for option in volume["options"]:
+            if not MOUNT_OPTION.match(option):
+                yield Problem("%s: option '%s'" % (where, option), "options is a list of mount options, one an entry", "Write for example [noatime, discard].")
+        yield from _check_limit("%s: fill_limit" % where, volume["fill_limit"])
+    yield from _check_limit("disk_layout_root_fill_limit:", root_fill_limit)
+    for directory in directories:
+        where = "disk_layout_directories: %s" % directory["path"]
+        yield from _check_path(where, directory["path"])
+        if not any(directory["path"].startswith(volume["mount"] + "/") for volume in volumes):
+            yield Problem(where, "a folder of the layout lies below the mount point of a volume",
+                          "Mount points: %s." % (", ".join(volume["mount"] for volume in volumes) or "none"))
+
+
+def _check_path(where, path):
+    if not MOUNT_POINT.match(path) or {".", ".."} & set(path.split("/")):
+        yield Problem(where, "a path is absolute, of letters, digits, dots, dashes and underscores, and not /", "Write for example /nvme/models.")
+
+
+def _check_limit(where, limit):
+    if not 1 <= limit <= 100:
+        yield Problem("%s %d" % (where, limit), "a limit is a percentage between 1 and 100", "Write for example 90.")
+
+
 def check(inventory):
     """All cross-checks.
 
@@ -274,5 +311,6 @@ def check(inventory):
     problems += check_models(models)
     problems += check_model_sources(models, {service["model"] for service in services})
     problems += check_services(services, networks, models)
+    problems += check_volumes(inventory["disk_layout_volumes"], inventory["disk_layout_directories"], inventory["disk_layout_root_fill_limit"])
     # What a placeholder breaks besides is no second problem.
     return list(placeholders(inventory, "inventory")) + [problem for problem in problems if "REPLACE with" not in problem.value]

@@ -34,10 +34,10 @@ class Run:
 class Site:
     """The host and how to run playbooks on it."""
 
-    host = HOST
     address = "172.29.253.10"
 
-    def __init__(self, folder):
+    def __init__(self, folder, host=HOST):
+        self.host = host
         self.folder = folder
         self.reports = folder / "reports"
         self.count = 0
@@ -50,7 +50,7 @@ class Site:
         variables = dict(extra_vars or {}, bunker_report_path=str(self.reports))
         result = ansible_runner.run(
             private_data_dir=str(private), project_dir=str(cwd), playbook=str(playbook), inventory=str(INVENTORY),
-            limit=HOST, cmdline=" ".join(["--inventory", str(ROOT / "inventory" / "demo"), *options]), extravars=variables, quiet=True,
+            limit=self.host, cmdline=" ".join(["--inventory", str(ROOT / "inventory" / "demo"), *options]), extravars=variables, quiet=True,
             envvars=dict({"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}, **(environment or {})))
         changed, failures, tasks = set(), [], set()
         for event in result.events:
@@ -64,15 +64,15 @@ class Site:
         output = result.stdout.read()
         log = os.environ.get("BUNKER_TEST_LOG")
         if log:
-            pathlib.Path(log, "%s-%d.log" % (HOST, self.count)).write_text(output, encoding="utf-8")
+            pathlib.Path(log, "%s-%d.log" % (self.host, self.count)).write_text(output, encoding="utf-8")
         return Run(result.rc, changed, failures, tasks, time.monotonic() - started, output)
 
     def report(self):
-        return json.loads((self.reports / (HOST + ".json")).read_text(encoding="utf-8"))
+        return json.loads((self.reports / (self.host + ".json")).read_text(encoding="utf-8"))
 
     def socket(self):
         """The address of the host's own engine."""
-        return "unix:///proc/%d/root/run/docker.sock" % docker.from_env().containers.get(HOST).attrs["State"]["Pid"]
+        return "unix:///proc/%d/root/run/docker.sock" % docker.from_env().containers.get(self.host).attrs["State"]["Pid"]
 
     def engine(self):
         """The host's own engine, through the docker SDK."""
@@ -80,8 +80,28 @@ class Site:
 
     def execute(self, command):
         """A shell command on the host; returns (exit code, output)."""
-        code, output = docker.from_env().containers.get(HOST).exec_run(["sh", "-c", command])
+        code, output = docker.from_env().containers.get(self.host).exec_run(["sh", "-c", command])
         return code, output.decode()
+
+
+class DiskHost(Site):
+    """A bare host that can be given disks."""
+
+    def sh(self, command, stdin=""):
+        """A shell command that must succeed; returns its output."""
+        result = subprocess.run(["docker", "exec", "-i", self.host, "bash", "-euo", "pipefail", "-c", command], input=stdin, capture_output=True,
+                                text=True, check=False)
+        assert result.returncode == 0, (command, result.stdout, result.stderr)
+        return result.stdout.strip()
+
+    def disk(self, name, size):
+        """A block device under /dev/disk/by-id; returns its path."""
+        self.sh("bash -s %s %s" % (name, size), (ROOT / "tests" / "host" / "stand-in-disk").read_text(encoding="utf-8"))
+        return "/dev/disk/by-id/" + name
+
+    def sums(self, *patterns):
+        """SHA-256 of files, a line each."""
+        return self.sh("sha256sum %s" % " ".join(patterns))
 
 
 def molecule(*arguments):

@@ -6,11 +6,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml") if path.parent.name != "default")
+SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml") if path.parent.name not in ("default", "root_disk"))
 
 
 def test_there_are_scenarios():
-    assert SCENARIOS == ["container_engine", "host_driver", "model_store", "networks", "preflight"]
+    assert SCENARIOS == ["container_engine", "disk_layout", "host_driver", "model_store", "networks", "preflight"]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -25,6 +25,11 @@ SOUND = {
     "golden_image_base": "", "golden_image_base_archive": "/base.tar", "golden_image_base_archive_sha256": HASH,
     "golden_image_source": {"url": "https://example.net/llama.tar.gz"}, "golden_image_source_sha256": HASH,
     "golden_image_cuda_architectures": ["120"],
+    "disk_layout_volumes": [
+        {"device": "/dev/disk/by-id/nvme-one", "mount": "/nvme", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
+        {"device": "/dev/disk/by-id/nvme-two", "mount": "/nvme/models", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
+    ],
+    "disk_layout_directories": [{"path": "/nvme/docker"}], "disk_layout_root_fill_limit": 90,
 }
 
 
@@ -63,7 +68,28 @@ def model_file(**values):
     return lambda inventory: inventory["model_store_catalogue"][0]["files"][0].update(values)
 
 
+def volume(**values):
+    return lambda inventory: inventory["disk_layout_volumes"][1].update(values)
+
+
 @pytest.mark.parametrize("change, value, remedy", [
+    (volume(device="/dev/sda"), "device /dev/sda", "ls -l /dev/disk/by-id/"),
+    (volume(device="/dev/nvme1n1"), "device /dev/nvme1n1", "ls -l /dev/disk/by-id/"),
+    (volume(device="/dev/disk/by-id/../../sda"), "by-id/../../sda", "ls -l /dev/disk/by-id/"),
+    (volume(device="/dev/disk/by-id/nvme-one"), "device /dev/disk/by-id/nvme-one twice", "remove one"),
+    (volume(mount="/nvme"), "mount /nvme twice", "remove one"),
+    (volume(mount="nvme"), "disk_layout_volumes: nvme", "/nvme/models"),
+    (volume(mount="/nvme/"), "disk_layout_volumes: /nvme/", "/nvme/models"),
+    (volume(mount="/"), "disk_layout_volumes: /", "/nvme/models"),
+    (volume(mount="/nvme/../etc"), "disk_layout_volumes: /nvme/../etc", "/nvme/models"),
+    (volume(mount="/nvme/a b"), "disk_layout_volumes: /nvme/a b", "/nvme/models"),
+    (volume(options=["noatime,nodev"]), "option 'noatime,nodev'", "[noatime, discard]"),
+    (volume(fill_limit=0), "fill_limit 0", "90"),
+    (volume(fill_limit=101), "fill_limit 101", "90"),
+    (lambda inventory: inventory.update(disk_layout_root_fill_limit=0), "disk_layout_root_fill_limit: 0", "90"),
+    (lambda inventory: inventory.update(disk_layout_directories=[{"path": "/srv/docker"}]), "disk_layout_directories: /srv/docker", "/nvme, /nvme/models"),
+    (lambda inventory: inventory.update(disk_layout_directories=[{"path": "/nvme"}]), "disk_layout_directories: /nvme", "/nvme/models"),
+    (lambda inventory: inventory.update(disk_layout_directories=[{"path": "/nvme/../etc"}]), "/nvme/../etc", "/nvme/models"),
     (service(port=8002), "services oracle and executor: 127.0.0.1:8002", "another port"),
     (service(port=8002, address="0.0.0.0"), "services oracle and executor", "another port"),
     (service(port=0), "port 0", "Choose another"),
