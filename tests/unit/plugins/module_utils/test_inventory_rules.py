@@ -25,6 +25,7 @@ SOUND = {
     "golden_image_base": "", "golden_image_base_archive": "/base.tar", "golden_image_base_archive_sha256": HASH,
     "golden_image_source": {"url": "https://example.net/llama.tar.gz"}, "golden_image_source_sha256": HASH,
     "golden_image_cuda_architectures": ["120"],
+    "container_engine_data_root": "/nvme/docker", "container_engine_containerd_root": "/nvme/containerd", "container_engine_daemon_options": {},
 }
 
 
