@@ -38,6 +38,8 @@ UNMOVABLE = {"docker": ("btrfs", "zfs", "devicemapper"),
              "containerd": ("io.containerd.snapshotter.v1.btrfs/snapshots/*", "io.containerd.snapshotter.v1.devmapper/*")}
 # Mounts that a running engine makes below its own root.
 OWN_MOUNTS = ("overlay", "fuse.fuse-overlayfs", "tmpfs", "nsfs", "proc")
+# What a running containerd keeps open.
+CONTAINERD_DATABASE = "/io.containerd.metadata.v1.bolt/meta.db"
 # A new file system's own folder.
 NO_DATA = ("lost+found",)
 

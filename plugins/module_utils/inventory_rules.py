@@ -20,7 +20,7 @@ SERVICE_NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 GPU_UUID = re.compile(r"^(GPU|MIG)-[0-9A-Za-z-]+$")
 # An SM architecture as CMAKE_CUDA_ARCHITECTURES takes it: 120, 120a, 120f, 120-real, 120-virtual.
 ARCHITECTURE = re.compile(r"^[0-9]{2,3}[af]?(-real|-virtual)?$")
-FOLDER = re.compile(r"^(/[A-Za-z0-9._-]+)+/?$")
+FOLDER = re.compile(r"^(/[A-Za-z0-9._-]+)+$")
 MEMORY = re.compile(r"^[1-9][0-9]*[bkmg]?$", re.IGNORECASE)
 
 # The role sets these itself; a second one on the command line would win in silence.

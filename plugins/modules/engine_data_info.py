@@ -83,7 +83,9 @@ plan:
       description: Folders of old data that wait for it.
       type: list
 sources:
-  description: The present roots by name, each C(root), C(mount), C(data) (counts), C(bytes), C(submounts), C(unmovable). Sizes only where a root changes.
+  description:
+    - The present roots by name, each C(root), C(running) (of the engine that runs now, null where none does), C(configured), C(mount), C(data) (counts), C(bytes), C(submounts),
+      C(unmovable). Sizes only where a root changes.
   returned: success
   type: dict
 targets:
@@ -149,11 +151,19 @@ class Reader:
         _code, out, _error = self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})
         return out
 
-    def present_root(self, name):
+    def running_root(self, name):
+        """The root of the running engine; containerd is not asked but looked at: its database is open."""
         if name == "docker":
-            root = self.answer or engine_data.root_of_daemon(read(DAEMON_CONFIG))
-        else:
-            root = engine_data.root_of_containerd(read(CONTAINERD_CONFIG))
+            return self.answer
+        pid = self.command("systemctl", "show", "--property=MainPID", "--value", "containerd.service").strip() or "0"
+        for link in glob.glob("/proc/%s/fd/*" % pid) if pid != "0" else []:
+            path = os.readlink(link) if os.path.islink(link) else ""
+            if path.endswith(engine_data.CONTAINERD_DATABASE):
+                return path[:-len(engine_data.CONTAINERD_DATABASE)] or None
+        return None
+
+    def configured_root(self, name):
+        root = engine_data.root_of_daemon(read(DAEMON_CONFIG)) if name == "docker" else engine_data.root_of_containerd(read(CONTAINERD_CONFIG))
         return os.path.realpath(root or engine_data.OWN_ROOTS[name])
 
     def mount(self, path):
@@ -164,12 +174,13 @@ class Reader:
         return int(words[0]) if words else 0
 
     def source(self, name):
-        root = self.present_root(name)
+        configured, running = self.configured_root(name), self.running_root(name)
+        root = running or configured
         data = {kind: len(glob.glob(os.path.join(glob.escape(root), pattern))) for kind, pattern in engine_data.DATA[name].items()}
         if name == "docker" and self.answer:
             data["networks"] = len(self.command("docker", "network", "ls", "--quiet", "--filter", "type=custom").split())
         return {
-            "root": root, "mount": self.mount(root), "data": data, "bytes": 0,
+            "root": root, "running": running, "configured": configured, "mount": self.mount(root), "data": data, "bytes": 0,
             "submounts": [mount["path"] for mount in self.mounts if mount["path"] != root and engine_data.inside(mount["path"], root)
                           and mount["type"] not in engine_data.OWN_MOUNTS],
             "unmovable": [os.path.relpath(path, root) for pattern in engine_data.UNMOVABLE[name]

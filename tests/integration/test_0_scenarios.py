@@ -10,7 +10,7 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 
 
 def test_there_are_scenarios():
-    assert SCENARIOS == ["container_engine", "model_store", "networks"]
+    assert SCENARIOS == ["container_engine", "engine_data", "model_store", "networks"]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
