@@ -150,10 +150,12 @@ def _unfinished(roots, pending, request, journal):
     if roots != pending:
         yield Problem("a move is unfinished (%s)" % path, "it goes on as it was begun: %s" % noted,
                       "Set the roots as they were and let it end; or remove %s and what was copied, and start again." % path)
-    elif not request["move"]:
-        yield Problem("a move is unfinished (%s): %s" % (path, noted), "it ends only on request; until then the old data are whole and in use",
-                      "Set container_engine_move_data: true, and it goes on where it was. Or stay: leave %s empty, and remove %s and what was copied." % (
-                          " and ".join(VARIABLES[root["name"]] for root in pending), path))
+    elif pending and not request["move"]:
+        living = ", ".join(root["old"] if root in pending else root["new"] for root in journal["roots"])
+        stay = "" if pending != journal["roots"] else " Or stay: leave %s empty, and remove %s and what was copied." % (
+            " and ".join(VARIABLES[root["name"]] for root in pending), path)
+        yield Problem("a move is unfinished (%s): %s" % (path, noted), "it ends only on request; in use are %s" % living,
+                      "Set container_engine_move_data: true, and it goes on where it was." + stay)
 
 
 def decide(request, found):
@@ -167,7 +169,10 @@ def decide(request, found):
     :returns: dict of ``action``: ``none``, ``switch`` (nothing to copy), ``copy``, ``finish`` (everything is switched, only the journal does
         not say so yet); ``roots`` it concerns; ``problems``; ``discard``: folders to empty; ``kept``: old data that wait for it.
     """
-    journal = found["journal"] if found["journal"] and (found["journal"]["state"] == "copying" or found["left"]) else None
+    journal = found["journal"]
+    if journal and journal["state"] == "switched":  # until nothing old is left, or somebody went back to it
+        returned = [root for root in journal["roots"] if found["sources"][root["name"]]["root"] == root["old"]]
+        journal = journal if found["left"] and not returned else None
     roots = [{"name": name, "old": found["sources"][name]["root"], "new": found["targets"][name]["root"]} for name in found["targets"]
              if found["targets"][name]["root"] != found["sources"][name]["root"]]
     plan = {"action": "none", "roots": roots, "discard": [], "kept": [], "resumed": bool(journal and journal["state"] == "copying")}

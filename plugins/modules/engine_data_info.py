@@ -115,7 +115,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import engine
 
 CONTAINERD_CONFIG = "/etc/containerd/config.toml"
 DAEMON_CONFIG = "/etc/docker/daemon.json"
-DROP_INS = ["/etc/systemd/system/%s.service.d" % unit for unit in ("docker", "containerd")]
+DROP_INS = ["/etc/systemd/system/%s.d" % unit for unit in ("docker.service", "docker.socket", "containerd.service")]
 PATHS = [os.path.dirname(CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS, *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
 UNITS = ["docker.service", "docker.socket", "containerd.service", "protocol-omni-*.service"]
 
