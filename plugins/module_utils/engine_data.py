@@ -164,8 +164,8 @@ def decide(request, found):
     :param request: dict of ``roots`` (name to wanted path, empty where the engine's own stays), ``move`` and ``discard``
         (bool), ``volumes`` (list of dict with ``mount``), ``ready`` (whether volumes must be mounted by now), ``journal`` (its path).
     :param found: dict of ``sources`` (name to ``root``, the present one, ``data`` (counts), ``bytes``, ``submounts``, ``unmovable``),
-        ``targets`` (the wanted ones: name to ``root``, ``entries``, ``bytes``, ``mount``, ``free``), ``journal`` (dict or None), ``left`` (old roots of the journal
-        that still hold something), ``answers`` (whether the engine does).
+        ``targets`` (the wanted ones: name to ``root``, ``entries``, ``bytes``, ``mount``, ``free``), ``journal`` (dict or None),
+        ``left`` (old roots of the journal that still hold something), ``answers`` (whether the engine does).
     :returns: dict of ``action``: ``none``, ``switch`` (nothing to copy), ``copy``, ``finish`` (everything is switched, only the journal does
         not say so yet); ``roots`` it concerns; ``problems``; ``discard``: folders to empty; ``kept``: old data that wait for it.
     """

@@ -84,8 +84,8 @@ plan:
       type: list
 sources:
   description:
-    - The present roots by name, each C(root), C(running) (of the engine that runs now, null where none does), C(configured), C(mount), C(data) (counts), C(bytes), C(submounts),
-      C(unmovable). Sizes only where a root changes.
+    - The present roots by name, each C(root), C(running) (of the engine that runs now, null where none does), C(configured), C(mount),
+      C(data) (counts), C(bytes), C(submounts), C(unmovable). Sizes only where a root changes.
   returned: success
   type: dict
 targets:

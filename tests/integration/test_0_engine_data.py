@@ -22,9 +22,9 @@ MOVE = {"container_engine_move_data": True}
 
 # An image with what a careless copy loses: a deleted file (a device node in overlay2) and a file capability (an extended attribute).
 # A service as the collection's own unit binds it, that writes a ledger: consecutive numbers into a volume, one every tenth of a second.
-DATA = r"""
+IMAGE = r"""
 set -eu
-mkdir -p /root/image/rootfs/bin && cd /root/image
+rm -rf /root/image && mkdir -p /root/image/rootfs/bin && cd /root/image
 cp /bin/busybox rootfs/bin/busybox && ln -s busybox rootfs/bin/sh
 cp /bin/busybox rootfs/capable && setcap cap_net_raw+ep rootfs/capable
 echo gone > rootfs/deleted
@@ -32,8 +32,11 @@ head -c 30000000 /dev/urandom > rootfs/blob
 tar --xattrs --xattrs-include='security.*' -C rootfs -c . | docker import - base >/dev/null
 printf 'FROM base\nRUN ["/bin/busybox", "rm", "/deleted"]\nENV PATH=/bin\nRUN /bin/busybox --install -s /bin\n' > Dockerfile
 docker build --quiet --network=none --tag tiny . >/dev/null
-docker run --rm --network none --volume payload:/payload tiny sh -c 'head -c 500000000 /dev/urandom > /payload/data'
 docker run --network none --name stopped tiny sh -c 'cat /kept 2>/dev/null || echo of the first start > /kept'
+"""
+VOLUMES = r"""
+set -eu
+docker run --rm --network none --volume payload:/payload tiny sh -c 'head -c 500000000 /dev/urandom > /payload/data'
 cat > /root/ledger.sh <<'S'
 n=$(tail -n 1 /ledger/numbers 2>/dev/null || echo 0)
 trap exit TERM
@@ -48,7 +51,8 @@ RequiresMountsFor=/srv/models
 [Service]
 Type=exec
 ExecStartPre=-/usr/bin/docker rm --force ledger
-ExecStart=/usr/bin/docker run --rm --name ledger --network none --log-driver none --volume ledger:/ledger --volume /root/ledger.sh:/ledger.sh:ro tiny sh /ledger.sh
+ExecStart=/usr/bin/docker run --rm --name ledger --network none --log-driver none \
+  --volume ledger:/ledger --volume /root/ledger.sh:/ledger.sh:ro tiny sh /ledger.sh
 ExecStop=-/usr/bin/docker stop --time 30 ledger
 Restart=on-failure
 RestartSec=2
@@ -90,7 +94,7 @@ class Play:
     def __init__(self, *options, playbook=SCENARIO / "converge.yml", **variables):
         environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1")
         arguments = ["ansible-playbook", "-i", ROOT / "inventory" / "demo", "-i", ROOT / "molecule" / "inventory", "-l", HOST,
-                     "-e", "@%s" % (SCENARIO / "roots.yml"), "-e", json.dumps(variables), *options, playbook]
+                     "-e", "@%s" % (SCENARIO / "vars" / "roots.yml"), "-e", json.dumps(variables), *options, playbook]
         self.output = ""
         self.process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         start_new_session=True)
@@ -128,8 +132,7 @@ def refused(**variables):
 
 def configuration():
     """What a refused run must not have touched."""
-    return execute("cat /etc/docker/daemon.json /etc/containerd/config.toml; ls /etc/systemd/system /etc/systemd/system/docker.service.d /nvme/*; cat %s" % JOURNAL,
-                   check=False)
+    return execute("cat /etc/docker/daemon.json /etc/containerd/config.toml; ls -R /etc/systemd/system; ls /nvme/*; cat %s" % JOURNAL, check=False)
 
 
 def root_of_docker():
@@ -168,7 +171,8 @@ def evidence():
     loops = set(execute("losetup --noheadings --output NAME,BACK-INO").splitlines())
     assert len(loops) >= 2
     play(**OWN)
-    execute(DATA)
+    execute(IMAGE)
+    execute(VOLUMES)
     until("[ $(wc -l < /var/lib/docker/volumes/ledger/_data/numbers) -gt 20 ]")
     yield Evidence()
     if not os.environ.get("BUNKER_TEST_KEEP"):
@@ -228,12 +232,14 @@ def test_a_killed_play_and_a_power_cut_lose_nothing(evidence, task):
 
 def test_a_copy_that_outlives_its_play_is_waited_for(evidence):
     run = Play(**MOVE)
-    execute("until grep -qsx rsync /proc/[0-9]*/comm; do sleep 0.02; done")
+    execute("until grep -qsx rsync /proc/[0-9]*/comm; do sleep 0.02; done; kill -STOP $(grep -lsx rsync /proc/[0-9]*/comm | cut -d / -f 3)")
     run.kill()
-    assert execute("grep -lsx rsync /proc/[0-9]*/comm"), "the copy ended with the play: this shows nothing"
+    resume = "sleep 25; touch /run/resumed; kill -CONT $(grep -lsx rsync /proc/[0-9]*/comm | cut -d / -f 3)"
+    subprocess.run(["docker", "exec", "--detach", HOST, "sh", "-c", resume], check=True)
     again = Play(**MOVE)
-    again.kill_at("Copy the data and compare them")  # so it came past the wait
-    assert "fatal" not in again.output
+    again.kill_at("Copy the data and compare them")
+    execute("test -e /run/resumed")  # without the wait it would have come here long before
+    assert not execute("grep -lsx rsync /proc/[0-9]*/comm; true")
     execute(POWER_CUT)
     execute(BOOT)
     evidence.assert_kept()
@@ -329,3 +335,23 @@ def test_old_data_go_only_when_asked_and_only_when_the_engine_answers(evidence):
     assert play(container_engine_discard_moved_data=True).changed == 0
     execute("systemctl start protocol-omni-ledger.service")
     evidence.assert_kept()
+
+
+def test_images_in_containerds_store_move_with_its_root_alone(evidence):
+    """Docker 29's way, here switched on: images lie under containerd's root. The new place is on an ext4 file system."""
+    store = {"container_engine_daemon_options": {"features": {"cdi": True, "containerd-snapshotter": True}}}
+    play(**store)
+    execute("systemctl stop protocol-omni-ledger.service; systemctl reset-failed")
+    execute(IMAGE)
+    execute("systemctl start protocol-omni-ledger.service")
+    until("docker inspect ledger >/dev/null")
+    before = Evidence()
+    assert int(execute("du -sm /nvme/containerd | cut -f 1")) > 30
+    new = dict(store, container_engine_containerd_root="/var/lib/docker/containerd")
+    assert re.search(r"/nvme/containerd holds \d+ blobs, \d+ snapshots", refused(**new))
+    play(**new, **MOVE)
+    assert root_of_docker() == "/nvme/docker" and active("protocol-omni-ledger") == "active"
+    execute("mv /nvme/containerd/io.containerd.content.v1.content /nvme/containerd/out-of-sight")  # so what is read now is the copy
+    before.assert_kept()
+    play(container_engine_discard_moved_data=True, **new)
+    assert execute("ls -A /nvme/containerd") == ""

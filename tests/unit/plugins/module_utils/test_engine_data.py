@@ -106,7 +106,8 @@ def test_what_is_to_be_done(changes, action, names):
     ([target("docker", entries=["home"])], "/nvme/docker holds home", "not put there by this role", "Empty it"),
     ([no_data, target("docker", entries=["home"])], "/nvme/docker holds home", "not put there by this role", "Empty it"),
     ([target("docker", free=52_000_000_000)], "52.0 GB free on /nvme/docker", "needs 52.5 GB", "Make room"),
-    ([target("docker", mount="/nvme"), target("containerd", mount="/nvme", free=52_500_000_000), request(volumes=[])], "free on /nvme", "needs 52.5 GB", "Make room"),
+    ([target("docker", mount="/nvme"), target("containerd", mount="/nvme", free=52_500_000_000), request(volumes=[])],
+     "free on /nvme", "needs 52.5 GB", "Make room"),
     ([target("docker", mount="/")], "container_engine_data_root /nvme/docker lies on /", "never written under its mount point", "systemctl start"),
     ([both, target("containerd", mount="/nvme")], "container_engine_containerd_root /nvme/containerd lies on /nvme", "never written", "systemctl start"),
     ([target("docker", root="/var/lib/docker/new")], "container_engine_data_root", "are apart", "another"),
@@ -118,7 +119,8 @@ def test_what_is_to_be_done(changes, action, names):
     ([journal("copying"), own], JOURNAL, "as it was begun", "as they were"),
     ([journal("copying"), both, target("docker", root="/third")], JOURNAL, "as it was begun", "as they were"),
     ([journal("copying"), target("docker", root="/third")], JOURNAL, "as it was begun", "as they were"),
-    ([journal("switched", "/var/lib/docker"), both, target("docker", root="/third")], "old data in /var/lib/docker", "a second move", "discard_moved_data: true"),
+    ([journal("switched", "/var/lib/docker"), both, target("docker", root="/third")],
+     "old data in /var/lib/docker", "a second move", "discard_moved_data: true"),
 ])
 def test_what_is_refused(changes, value, rule, remedy):
     problems = [problem for problem in decide(*changes)["problems"] if value in problem and rule in problem and remedy in problem]

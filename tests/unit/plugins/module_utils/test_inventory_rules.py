@@ -65,7 +65,7 @@ def model_file(**values):
     (variable(container_engine_data_root="/nvme/docker/"), "container_engine_data_root /nvme/docker/", "/nvme/docker"),
     (variable(container_engine_containerd_root="/nvme/../etc"), "container_engine_containerd_root /nvme/../etc", "/nvme/docker"),
     (variable(container_engine_containerd_root="/nvme/a b"), "container_engine_containerd_root /nvme/a b", "/nvme/docker"),
-    (variable(container_engine_containerd_root="/nvme/docker"), "container_engine_data_root /nvme/docker and container_engine_containerd_root", "/nvme/containerd"),
+    (variable(container_engine_containerd_root="/nvme/docker"), "/nvme/docker and container_engine_containerd_root", "/nvme/containerd"),
     (variable(container_engine_containerd_root="/nvme/docker/containerd"), "container_engine_containerd_root /nvme/docker/containerd", "/nvme/containerd"),
     (variable(container_engine_data_root="/nvme/containerd/docker"), "container_engine_data_root /nvme/containerd/docker", "/nvme/containerd"),
     (variable(container_engine_daemon_options={"data-root": "/x"}), "container_engine_daemon_options: data-root", "container_engine_data_root"),
