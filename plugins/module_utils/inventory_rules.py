@@ -20,8 +20,8 @@ SERVICE_NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 GPU_UUID = re.compile(r"^(GPU|MIG)-[0-9A-Za-z-]+$")
 # An SM architecture as CMAKE_CUDA_ARCHITECTURES takes it: 120, 120a, 120f, 120-real, 120-virtual.
 ARCHITECTURE = re.compile(r"^[0-9]{2,3}[af]?(-real|-virtual)?$")
-# Plain names only: what systemd, fstab and a shell would expand has no place in a mount point.
-MOUNT_POINT = re.compile(r"^(/[A-Za-z0-9._-]+)+$")
+# Plain names only: what systemd, fstab and a shell would expand has no place in a path.
+PATH = re.compile(r"^(/[A-Za-z0-9._-]+)+$")
 MOUNT_OPTION = re.compile(r"^[A-Za-z0-9_.:=/-]+$")
 MEMORY = re.compile(r"^[1-9][0-9]*[bkmg]?$", re.IGNORECASE)
 
@@ -262,6 +262,24 @@ def check_image(image):
                           "an SM architecture is its number with an optional a or f", "Write for example 120.")
 
 
+def check_engine_roots(inventory):
+    """Where the engine's data shall lie; empty leaves the engine's own."""
+    names = ("container_engine_data_root", "container_engine_containerd_root")
+    roots = [(name, inventory[name]) for name in names if inventory[name]]
+    for name, root in roots:
+        if not PATH.match(root) or "/../" in root + "/":
+            yield Problem("%s %s" % (name, root), "a root is an absolute path of letters, digits, dots, dashes and underscores, below /",
+                          "Write for example /nvme/docker.")
+    if len(roots) == 2:
+        docker, containerd = (root.rstrip("/") + "/" for _name, root in roots)
+        if docker.startswith(containerd) or containerd.startswith(docker):
+            yield Problem("%s %s and %s %s" % (roots[0] + roots[1]), "the two roots are apart, neither lies in the other",
+                          "Write for example /nvme/docker and /nvme/containerd.")
+    for option in ("data-root", "graph"):
+        if option in inventory["container_engine_daemon_options"]:
+            yield Problem("container_engine_daemon_options: %s" % option, "the role sets this option itself", "Use container_engine_data_root.")
+
+
 def check_volumes(volumes, directories, root_fill_limit):
     """The disk layout, as far as the inventory alone shows it; volume_rules judges it against the devices."""
     listing = "See: ls -l /dev/disk/by-id/"
@@ -287,7 +305,7 @@ def check_volumes(volumes, directories, root_fill_limit):
 
 
 def _check_path(where, path):
-    if not MOUNT_POINT.match(path) or {".", ".."} & set(path.split("/")):
+    if not PATH.match(path) or {".", ".."} & set(path.split("/")):
         yield Problem(where, "a path is absolute, of letters, digits, dots, dashes and underscores, and not /", "Write for example /nvme/models.")
 
 
@@ -307,6 +325,7 @@ def check(inventory):
     models = inventory["model_store_catalogue"] + inventory["model_store_extra_models"]
     services = inventory["bunker_services"]
     problems = list(check_image(inventory))
+    problems += check_engine_roots(inventory)
     problems += check_networks(networks)
     problems += check_models(models)
     problems += check_model_sources(models, {service["model"] for service in services})

@@ -30,6 +30,7 @@ SOUND = {
         {"device": "/dev/disk/by-id/nvme-two", "mount": "/nvme/models", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
     ],
     "disk_layout_directories": [{"path": "/nvme/docker"}], "disk_layout_root_fill_limit": 90,
+    "container_engine_data_root": "/nvme/docker", "container_engine_containerd_root": "/nvme/containerd", "container_engine_daemon_options": {},
 }
 
 
@@ -90,6 +91,15 @@ def volume(**values):
     (lambda inventory: inventory.update(disk_layout_directories=[{"path": "/srv/docker"}]), "disk_layout_directories: /srv/docker", "/nvme, /nvme/models"),
     (lambda inventory: inventory.update(disk_layout_directories=[{"path": "/nvme"}]), "disk_layout_directories: /nvme", "/nvme/models"),
     (lambda inventory: inventory.update(disk_layout_directories=[{"path": "/nvme/../etc"}]), "/nvme/../etc", "/nvme/models"),
+    (variable(container_engine_data_root="nvme/docker"), "container_engine_data_root nvme/docker", "/nvme/docker"),
+    (variable(container_engine_data_root="/", container_engine_containerd_root=""), "container_engine_data_root /", "/nvme/docker"),
+    (variable(container_engine_data_root="/nvme/docker/"), "container_engine_data_root /nvme/docker/", "/nvme/docker"),
+    (variable(container_engine_containerd_root="/nvme/../etc"), "container_engine_containerd_root /nvme/../etc", "/nvme/docker"),
+    (variable(container_engine_containerd_root="/nvme/a b"), "container_engine_containerd_root /nvme/a b", "/nvme/docker"),
+    (variable(container_engine_containerd_root="/nvme/docker"), "/nvme/docker and container_engine_containerd_root", "/nvme/containerd"),
+    (variable(container_engine_containerd_root="/nvme/docker/containerd"), "container_engine_containerd_root /nvme/docker/containerd", "/nvme/containerd"),
+    (variable(container_engine_data_root="/nvme/containerd/docker"), "container_engine_data_root /nvme/containerd/docker", "/nvme/containerd"),
+    (variable(container_engine_daemon_options={"data-root": "/x"}), "container_engine_daemon_options: data-root", "container_engine_data_root"),
     (service(port=8002), "services oracle and executor: 127.0.0.1:8002", "another port"),
     (service(port=8002, address="0.0.0.0"), "services oracle and executor", "another port"),
     (service(port=0), "port 0", "Choose another"),

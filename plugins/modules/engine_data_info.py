@@ -1,0 +1,242 @@
+#!/usr/bin/python
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the engine's data lie and where they shall lie."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: engine_data_info
+short_description: Read where the engine's data lie, and judge where they shall lie
+version_added: 0.1.0
+author: Protocol OMNI maintainers (@protocol-omni)
+extends_documentation_fragment:
+  - protocol_omni.bunker.attributes
+description:
+  - Reads the roots of Docker and containerd (of the running engine, or else of its configuration), what they hold, the places that are wanted
+    instead, and the journal of a move. Changes nothing, and does not wake an engine that stands still.
+options:
+  docker_root:
+    description: Wanted data-root of Docker. Empty leaves the engine's own.
+    type: str
+    default: ""
+  containerd_root:
+    description: Wanted root of containerd. Empty leaves the engine's own.
+    type: str
+    default: ""
+  move:
+    description: Whether existing data may be moved.
+    type: bool
+    default: false
+  discard:
+    description: Whether the old copy of moved data may be removed.
+    type: bool
+    default: false
+  volumes:
+    description: The host's volumes, each with C(mount).
+    type: list
+    elements: dict
+    default: []
+  ready:
+    description: Whether the volumes must be mounted by now.
+    type: bool
+    default: true
+  journal:
+    description: File that notes a move.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Read where the engine's data lie
+  protocol_omni.bunker.engine_data_info:
+    docker_root: /nvme/docker
+    journal: /var/lib/protocol_omni/engine-move.json
+  register: data
+"""
+
+RETURN = r"""
+plan:
+  description: What is to be done.
+  returned: success
+  type: dict
+  contains:
+    action:
+      description: V(none), V(switch) (there is nothing to copy), V(copy), or V(finish) (all is done, the journal does not say so yet).
+      type: str
+    roots:
+      description: The roots it concerns, each C(name), C(old), C(new).
+      type: list
+    problems:
+      description: Why it must not be done, each a sentence with value, rule and remedy.
+      type: list
+    resumed:
+      description: Whether an unfinished move goes on.
+      type: bool
+    discard:
+      description: Folders of old data that may be emptied.
+      type: list
+    kept:
+      description: Folders of old data that wait for it.
+      type: list
+sources:
+  description:
+    - The present roots by name, each C(root), C(running) (of the engine that runs now, null where none does), C(configured), C(mount),
+      C(data) (counts), C(bytes), C(submounts), C(unmovable). Sizes only where a root changes.
+  returned: success
+  type: dict
+targets:
+  description: The wanted roots by name, each C(root), C(mount), C(entries), C(bytes), C(free).
+  returned: success
+  type: dict
+units:
+  description: Units that run now, of the engine and of the services on it, together with those that the journal names.
+  returned: success
+  type: list
+containerd:
+  description: C(config) (its configuration with the wanted root) and C(differs).
+  returned: success
+  type: dict
+paths:
+  description: Which of the files and folders that the role writes are there, and C(rsync) where that is installed.
+  returned: success
+  type: list
+"""
+
+import glob  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import engine_data, host_survey  # noqa: E402
+
+CONTAINERD_CONFIG = "/etc/containerd/config.toml"
+DAEMON_CONFIG = "/etc/docker/daemon.json"
+DROP_INS = ["/etc/systemd/system/%s.d" % unit for unit in ("docker.service", "docker.socket", "containerd.service")]
+PATHS = [os.path.dirname(CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS, *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
+UNITS = ["docker.service", "docker.socket", "containerd.service", "protocol-omni-*.service"]
+
+
+def read(path):
+    """A small file's text, or an empty one."""
+    try:
+        with open(path) as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def entries(folder):
+    """Names in a folder; empty where there is none."""
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+class Reader:
+    """Reads the host."""
+
+    def __init__(self, module):
+        self.module = module
+        self.mounts = host_survey.mounts_of_mountinfo(read("/proc/self/mountinfo"))
+        self.answer = None
+        if self.command("systemctl", "is-active", "docker.service").strip() == "active":  # the question alone would wake it through its socket
+            self.answer = self.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None
+
+    def command(self, *arguments):
+        program = self.module.get_bin_path(arguments[0])
+        if program is None:
+            return ""
+        _code, out, _error = self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})
+        return out
+
+    def running_root(self, name):
+        """The root of the running engine; containerd is not asked but looked at: its database is open."""
+        if name == "docker":
+            return self.answer
+        pid = self.command("systemctl", "show", "--property=MainPID", "--value", "containerd.service").strip() or "0"
+        for link in glob.glob("/proc/%s/fd/*" % pid) if pid != "0" else []:
+            path = os.readlink(link) if os.path.islink(link) else ""
+            if path.endswith(engine_data.CONTAINERD_DATABASE):
+                return path[:-len(engine_data.CONTAINERD_DATABASE)] or None
+        return None
+
+    def configured_root(self, name):
+        root = engine_data.root_of_daemon(read(DAEMON_CONFIG)) if name == "docker" else engine_data.root_of_containerd(read(CONTAINERD_CONFIG))
+        return os.path.realpath(root or engine_data.OWN_ROOTS[name])
+
+    def mount(self, path):
+        return (host_survey.mount_of(path, self.mounts) or {"path": "/"})["path"]
+
+    def size(self, root):
+        words = self.command("du", "--summarize", "--one-file-system", "--block-size=1", root).split() if os.path.isdir(root) else []
+        return int(words[0]) if words else 0
+
+    def source(self, name):
+        configured, running = self.configured_root(name), self.running_root(name)
+        root = running or configured
+        data = {kind: len(glob.glob(os.path.join(glob.escape(root), pattern))) for kind, pattern in engine_data.DATA[name].items()}
+        if name == "docker" and self.answer:
+            data["networks"] = len(self.command("docker", "network", "ls", "--quiet", "--filter", "type=custom").split())
+        return {
+            "root": root, "running": running, "configured": configured, "mount": self.mount(root), "data": data, "bytes": 0,
+            "submounts": [mount["path"] for mount in self.mounts if mount["path"] != root and engine_data.inside(mount["path"], root)
+                          and mount["type"] not in engine_data.OWN_MOUNTS],
+            "unmovable": [os.path.relpath(path, root) for pattern in engine_data.UNMOVABLE[name]
+                          for path in glob.glob(os.path.join(glob.escape(root), pattern))],
+        }
+
+    def target(self, wanted):
+        root = os.path.realpath(wanted)
+        existing = root
+        while not os.path.isdir(existing):
+            existing = os.path.dirname(existing)
+        space = os.statvfs(existing)
+        return {"root": root, "mount": self.mount(root), "entries": entries(root), "bytes": 0, "free": space.f_bavail * space.f_frsize}
+
+    def units(self):
+        lines = self.command("systemctl", "list-units", "--plain", "--no-legend", "--state=active,activating,reloading", *UNITS).splitlines()
+        return [line.split()[0] for line in lines if line.split()]
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "docker_root": {"type": "str", "default": ""},
+            "containerd_root": {"type": "str", "default": ""},
+            "move": {"type": "bool", "default": False},
+            "discard": {"type": "bool", "default": False},
+            "volumes": {"type": "list", "elements": "dict", "default": []},
+            "ready": {"type": "bool", "default": True},
+            "journal": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    wanted = {"docker": module.params["docker_root"], "containerd": module.params["containerd_root"]}
+    reader = Reader(module)
+    sources = {name: reader.source(name) for name in wanted}
+    targets = {name: reader.target(path) for name, path in wanted.items() if path}
+    for name, target in targets.items():
+        if target["root"] != sources[name]["root"]:
+            sources[name]["bytes"], target["bytes"] = reader.size(sources[name]["root"]), reader.size(target["root"])
+    try:
+        journal = json.loads(read(module.params["journal"]) or "null")
+    except ValueError as error:
+        module.fail_json(msg="%s is no journal of a move (%s). Compare the folders that it concerned, and remove it." % (module.params["journal"], error))
+    plan = engine_data.decide(
+        {"roots": wanted, "move": module.params["move"], "discard": module.params["discard"], "volumes": module.params["volumes"],
+         "ready": module.params["ready"], "journal": module.params["journal"]},
+        {"sources": sources, "targets": targets, "journal": journal, "answers": reader.answer is not None,
+         "left": [root["old"] for root in (journal or {"roots": []})["roots"] if entries(root["old"])]})
+    config = read(CONTAINERD_CONFIG)
+    merged = engine_data.with_containerd_root(config, wanted["containerd"]) if wanted["containerd"] else config
+    module.exit_json(
+        changed=False, plan=plan, sources=sources, targets=targets,
+        units=sorted(set(reader.units()) | set(journal["units"] if journal and journal["state"] == "copying" else [])),
+        containerd={"config": merged, "differs": merged != config},
+        paths=[path for path in PATHS if os.path.exists(path)] + (["rsync"] if module.get_bin_path("rsync") else []))
+
+
+if __name__ == "__main__":
+    main()
