@@ -6,29 +6,39 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import host_rules
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import judge, room
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.finding import ERROR, sentence
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles, validated_inventory
 
 
 class ActionModule(ActionBase):
-    """Judges the inventory against the host, on the controller; documented in plugins/modules/judge_host.py."""
+    """Reads the host and judges the inventory against it; documented in plugins/modules/judge_host.py."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
+    TRANSFERS_FILES = True
+    _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec={
-            "inventory": {"type": "dict", "required": True},
-            "host": {"type": "dict", "required": True},
-            "needs": {"type": "list", "elements": "dict", "default": []},
-            "lowered": {"type": "list", "elements": "str", "default": [], "choices": list(host_rules.RULES)},
+        _validation, arguments = self.validate_argument_spec(argument_spec={
+            "hardware_root": {"type": "path", "default": "/"},
+            "bandwidth": {"type": "bool", "default": False},
+            "lowered": {"type": "list", "elements": "str", "default": [], "choices": list(judge.RULES)},
+            "refuse": {"type": "bool", "default": True},
         })
-        findings = host_rules.judge(arguments["inventory"], arguments["host"], arguments["needs"], arguments["lowered"])
-        lines = ["%d. %s" % (number, host_rules.sentence(finding)) for number, finding in enumerate(findings, 1)]
-        result.update(changed=False, findings=[finding._asdict() for finding in findings])
-        if any(finding.severity == host_rules.ERROR for finding in findings):
-            raise AnsibleActionFail("The host is refused; nothing was changed.\n" + "\n".join(lines), result={"findings": result["findings"]})
-        if lines:
-            result["msg"] = "\n".join(lines)
+        inventory, problems = validated_inventory.validate(task_vars, self._templar)
+        if problems:
+            validated_inventory.refuse(problems)
+        inventory["golden_image_cuda_major"] = collection_roles.cuda_major()
+        read = self._execute_module(module_name="protocol_omni.bunker.host_info", task_vars=task_vars, module_args=dict(
+            room.questions(inventory), hardware_root=arguments["hardware_root"], bandwidth=arguments["bandwidth"]))
+        if "host" not in read:
+            result.update(read)
+            return result
+        findings = judge.judge(inventory, read["host"], arguments["lowered"])
+        lines = ["%d. %s" % (number, sentence(finding)) for number, finding in enumerate(findings, 1)]
+        result.update(changed=False, host=read["host"], findings=[finding._asdict() for finding in findings], lines=lines)
+        if arguments["refuse"] and any(finding.severity == ERROR for finding in findings):
+            raise AnsibleActionFail("The inventory does not fit the host; nothing was changed.\n" + "\n".join(lines), result={"findings": result["findings"]})
+        if lines and arguments["refuse"]:
             result["warnings"] = lines
         return result

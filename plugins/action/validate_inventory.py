@@ -3,15 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible.errors import AnsibleActionFail, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import argument_specs, inventory_rules
-from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
-
-# Facts that the roles publish for later roles; they are no input.
-PUBLISHED_FACTS = {"bunker_claims", "bunker_claims_report", "bunker_claim_errors", "bunker_engine", "bunker_host", "bunker_image",
-                   "bunker_reboot_needed", "bunker_service_results", "bunker_volumes"}
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import validated_inventory
 
 
 class ActionModule(ActionBase):
@@ -22,41 +16,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        roles = collection_roles.role_names()
-        specs = {role: dict(collection_roles.argument_options(role)) for role in roles}
-        known = {name for options in specs.values() for name in options}
-        problems = []
-        for problem in inventory_rules.unknown_variables(
-                task_vars, known | PUBLISHED_FACTS, tuple(role + "_" for role in roles) + ("bunker_",)):
-            problems.append(problem)
-        inventory = {}
-        # site.yml hands this one to the role, once a service of bunker_services.
-        definition = {"definition": specs["inference_service"].pop("inference_service_definition")}
-        for role, options in specs.items():
-            found, errors = argument_specs.validate(options, {name: self._value(task_vars, name) for name in options if name in task_vars})
-            inventory.update(found)
-            problems += [inventory_rules.Problem("role %s" % role, message, "See roles/%s/meta/argument_specs.yml." % role) for message in errors]
-        services = []
-        for position, service in enumerate(inventory.get("bunker_services") or []):
-            found, errors = argument_specs.validate(definition, {"definition": service})
-            name = service.get("name", "number %d" % (position + 1))
-            problems += [inventory_rules.Problem("service %s" % name, message.replace(" found in definition", ""),
-                                                 "See inference_service_definition in roles/inference_service/meta/argument_specs.yml.")
-                         for message in errors]
-            services.append(found["definition"])
-        if not problems:  # cross-checks presume that every value has its type
-            inventory["bunker_services"] = services
-            problems = inventory_rules.check(inventory)
+        inventory, problems = validated_inventory.validate(task_vars, self._templar)
         if problems:
-            lines = ["%d. %s: %s. %s" % (number, problem.value, problem.rule, problem.remedy) for number, problem in enumerate(problems, 1)]
-            raise AnsibleActionFail("The inventory is refused; nothing was changed.\n" + "\n".join(lines),
-                                    result={"problems": [problem._asdict() for problem in problems]})
+            validated_inventory.refuse(problems)
         result.update(changed=False, inventory=inventory)
         return result
-
-    def _value(self, task_vars, name):
-        try:
-            return self._templar.template(task_vars[name])
-        except AnsibleUndefinedVariable as error:
-            raise AnsibleActionFail("The inventory is refused; nothing was changed.\n1. %s: refers to an undefined variable (%s). "
-                                    "Define it." % (name, error)) from error

@@ -35,6 +35,10 @@ options:
     description: CDI kind of the GPUs.
     type: str
     required: true
+  cuda_cache_path:
+    description: Folder on the host for CUDA's kernel cache, empty for none.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""

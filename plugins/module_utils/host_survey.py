@@ -13,13 +13,13 @@ import re
 NVIDIA = "10de"
 # PCI class codes of a graphics card: VGA controller, 3D controller.
 GRAPHICS_CLASSES = ("0300", "0302")
-# First and last PCI device id of a chip family, and the compute capability of its chips.
-# Sources: the PCI ID Repository (pci.ids) for the ids, NVIDIA's "CUDA GPUs" for the capabilities.
+# First and last PCI device id of a chip family, and the compute capability of its chips. What is not listed is unknown, never guessed.
+# Sources: the PCI ID Repository (pci.ids of 2025-06-09) for the ids, NVIDIA's "CUDA GPU Compute Capability" for the capabilities.
 PCI_CHIPS = [
-    (0x1E00, 0x1FFF, "Turing", "7.5"), (0x2180, 0x21FF, "Turing", "7.5"),
-    (0x2080, 0x20FF, "Ampere", "8.0"), (0x2200, 0x22B9, "Ampere", "8.6"), (0x2400, 0x25FF, "Ampere", "8.6"),
-    (0x2680, 0x28FF, "Ada Lovelace", "8.9"), (0x2300, 0x237F, "Hopper", "9.0"),
-    (0x2900, 0x297F, "Blackwell", "10.0"), (0x2B80, 0x2DFF, "Blackwell", "12.0"), (0x2F00, 0x2FFF, "Blackwell", "12.0"),
+    (0x1D81, 0x1DFF, "Volta", "7.0"), (0x1E00, 0x1FFF, "Turing", "7.5"), (0x2180, 0x21FF, "Turing", "7.5"),
+    (0x2080, 0x20FF, "Ampere", "8.0"), (0x2200, 0x223F, "Ampere", "8.6"), (0x2414, 0x25FF, "Ampere", "8.6"),
+    (0x2680, 0x28FF, "Ada Lovelace", "8.9"), (0x2302, 0x237F, "Hopper", "9.0"),
+    (0x2900, 0x297F, "Blackwell", "10.0"), (0x2B80, 0x2DFF, "Blackwell", "12.0"), (0x2F00, 0x2F7F, "Blackwell", "12.0"),
 ]
 GPU_QUERY = ["uuid", "name", "compute_cap", "driver_version", "memory.total", "memory.free", "pci.bus_id"]
 
@@ -86,10 +86,11 @@ def cpu_of_lscpu(text):
             fields[entry["field"].rstrip(":")] = entry.get("data")
             collect(entry.get("children") or [])
     collect(json.loads(text).get("lscpu") or [])
-    sockets = _number(fields.get("Socket(s)")) or 1
-    cores = _number(fields.get("Core(s) per socket")) or 1
-    return {"model": fields.get("Model name"), "sockets": sockets, "cores": sockets * cores, "threads": _number(fields.get("CPU(s)")),
-            "numa_nodes": _number(fields.get("NUMA node(s)")) or 1, "avx512": "avx512f" in (fields.get("Flags") or "").split()}
+    sockets, cores = _number(fields.get("Socket(s)")), _number(fields.get("Core(s) per socket"))
+    return {"model": fields.get("Model name"), "sockets": sockets, "cores": sockets and cores and sockets * cores, "threads": _number(fields.get("CPU(s)")),
+            # A kernel without NUMA names no nodes: it is one.
+            "numa_nodes": _number(fields.get("NUMA node(s)")) or (1 if fields else None),
+            "avx512": "avx512f" in fields["Flags"].split() if fields.get("Flags") else None}
 
 
 def memory_of_meminfo(text):

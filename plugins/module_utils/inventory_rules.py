@@ -22,6 +22,8 @@ GPU_UUID = re.compile(r"^(GPU|MIG)-[0-9A-Za-z-]+$")
 ARCHITECTURE = re.compile(r"^[0-9]{2,3}[af]?(-real|-virtual)?$")
 MEMORY = re.compile(r"^[1-9][0-9]*[bkmg]?$", re.IGNORECASE)
 
+PLACEHOLDER = re.compile(r"^REPLACE with (.*)$", re.DOTALL)
+
 # The role sets these itself; a second one on the command line would win in silence.
 MANAGED_ARGUMENTS = {
     "--model": "model", "-m": "model", "--host": "address", "--port": "port", "--ctx-size": "context", "-c": "context",
@@ -49,6 +51,22 @@ def unknown_variables(names, known, prefixes):
             near = difflib.get_close_matches(name, sorted(known), n=1)
             remedy = "Did you mean %s?" % near[0] if near else "Remove it, or see the role's meta/argument_specs.yml."
             yield Problem(name, "no role of this collection has a variable of that name", remedy)
+
+
+def placeholders(value, path):
+    """Values that a sample inventory leaves to its user: strings "REPLACE with WHAT: COMMAND".
+
+    :param value: any JSON-like value.
+    :param path: its name, for the message.
+    """
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from placeholders(entry, "%s.%s" % (path, key))
+    elif isinstance(value, (list, tuple)):
+        for position, entry in enumerate(value):
+            yield from placeholders(entry, "%s.%s" % (path, entry["name"] if isinstance(entry, dict) and "name" in entry else position))
+    elif isinstance(value, str) and PLACEHOLDER.match(value):
+        yield Problem(path, "only you can know this value", "Write %s" % PLACEHOLDER.match(value).group(1))
 
 
 def check_source(where, source, sha256):
@@ -256,4 +274,5 @@ def check(inventory):
     problems += check_models(models)
     problems += check_model_sources(models, {service["model"] for service in services})
     problems += check_services(services, networks, models)
-    return problems
+    # What a placeholder breaks besides is no second problem.
+    return list(placeholders(inventory, "inventory")) + [problem for problem in problems if "REPLACE with" not in problem.value]

@@ -28,12 +28,14 @@ def server_arguments(service, model, physical_cores):
     return arguments + service["extra_arguments"]
 
 
-def container_arguments(service, models_path, image, cdi_kind):
+def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path=""):
     """Options of ``docker run``, up to and including the image.
 
     :param models_path: folder on the host that holds one folder a model.
     :param image: image ID (``sha256:…``), so that a moved tag changes nothing until the next deployment.
     :param cdi_kind: CDI kind under which the GPUs are registered, ``nvidia.com/gpu``.
+    :param cuda_cache_path: folder on the host for the machine code that CUDA compiles at load; "" for none. The container is read-only and
+        would compile anew at each start without it.
     """
     gpus = service["gpus"]
     options = [
@@ -51,6 +53,8 @@ def container_arguments(service, models_path, image, cdi_kind):
         options += ["--memory", service["memory"], "--memory-swap", service["memory"]]
     for gpu in gpus:
         options += ["--device", "%s=%s" % (cdi_kind, gpu)]
+    if gpus and cuda_cache_path:
+        options += ["--volume", "%s:/cuda-cache" % cuda_cache_path, "--env", "CUDA_CACHE_PATH=/cuda-cache"]
     for network in service["networks"]:
         parts = ["name=%s" % network["name"], "ip=%s" % network["address"]]
         parts += ["alias=%s" % alias for alias in network["aliases"]]
@@ -58,7 +62,7 @@ def container_arguments(service, models_path, image, cdi_kind):
     return options + [image]
 
 
-def resolve(service, model, physical_cores, models_path, image, cdi_kind):
+def resolve(service, model, physical_cores, models_path, image, cdi_kind, cuda_cache_path=""):
     """The resolved service: what /etc/protocol_omni/services/NAME.json holds.
 
     :returns: dict with the definition, ``image``, ``container_arguments`` and ``server_arguments``.
@@ -68,7 +72,7 @@ def resolve(service, model, physical_cores, models_path, image, cdi_kind):
         "image": image["id"],
         "image_tag": image["tag"],
         "architecture": model["architecture"],
-        "container_arguments": container_arguments(service, models_path, image["id"], cdi_kind),
+        "container_arguments": container_arguments(service, models_path, image["id"], cdi_kind, cuda_cache_path),
         "server_arguments": server_arguments(service, model, physical_cores),
     }
 

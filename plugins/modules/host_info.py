@@ -26,6 +26,11 @@ options:
     description: Models by name, each a list of paths of its GGUF files, for their sizes and the memory that a token of context takes.
     type: dict
     default: {}
+  devices:
+    description: Block devices whose size is of interest.
+    type: list
+    elements: path
+    default: []
   hardware_root:
     description:
       - Folder that holds the C(/sys/bus/pci), C(/sys/firmware/efi), C(/proc/driver/nvidia) and C(/proc/modules) to read.
@@ -73,6 +78,13 @@ host:
     places:
       description: For each of O(paths) the C(mount) that it lies on.
       type: dict
+    devices:
+      description: For each of O(devices) its size in bytes, null where it is missing.
+      type: dict
+    images:
+      description: Names with tags of the engine's images.
+      type: list
+      elements: str
     kernel:
       description: C(release), C(secure_boot), C(nouveau), C(nvidia) (version of the loaded module), C(nvidia_open).
       type: dict
@@ -91,7 +103,7 @@ host:
       description: Version of the NVIDIA container toolkit, null where there is none.
       type: str
     models:
-      description: For each of O(models) whose files are there C(bytes) and C(kv_bytes_per_token).
+      description: For each of O(models) whose files are there C(bytes), C(kv_bytes_per_token) and C(context_length).
       type: dict
 """
 
@@ -167,15 +179,26 @@ class Reader:
                 for network in networks for entry in (network["IPAM"].get("Config") or []) if entry.get("Subnet")]
 
 
+def device_size(path):
+    """Bytes of a block device, or None."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.seek(0, os.SEEK_END)
+    except OSError:
+        return None
+
+
 def models_of(wanted):
     """Sizes of the models whose files are all there."""
     found = {}
     for name, paths in wanted.items():
         if paths and all(os.path.isfile(path) for path in paths):
-            found[name] = {"bytes": sum(os.path.getsize(path) for path in paths), "kv_bytes_per_token": None}
+            found[name] = {"bytes": sum(os.path.getsize(path) for path in paths), "kv_bytes_per_token": None, "context_length": None}
             try:
                 with open(paths[0], "rb") as stream:
-                    found[name]["kv_bytes_per_token"] = model_memory.kv_bytes_per_token(gguf.read_metadata(stream))
+                    metadata = gguf.read_metadata(stream)
+                found[name].update(kv_bytes_per_token=model_memory.kv_bytes_per_token(metadata),
+                                   context_length=metadata.get("%s.context_length" % metadata.get("general.architecture")))
             except gguf.GGUFError:
                 pass  # model_store refuses it by name
     return found
@@ -186,6 +209,7 @@ def main():
         argument_spec={
             "paths": {"type": "list", "elements": "path", "default": []},
             "models": {"type": "dict", "default": {}},
+            "devices": {"type": "list", "elements": "path", "default": []},
             "hardware_root": {"type": "path", "default": "/"},
             "bandwidth": {"type": "bool", "default": False},
         },
@@ -211,6 +235,8 @@ def main():
         },
         "routes": reader.routes(),
         "docker_networks": reader.docker_networks(),
+        "devices": {path: device_size(path) for path in module.params["devices"]},
+        "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
         "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
         "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
         "models": models_of(module.params["models"]),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import re
 
 import yaml
 
@@ -35,3 +36,9 @@ def claim_catalogue(role):
     if not path.is_file():
         return {}
     return _load(path)["_%s_claims" % role]
+
+
+def cuda_major():
+    """Major version of the CUDA toolkit that golden_image builds with, from its lock file."""
+    text = (ROLES / "golden_image" / "files" / "cuda-toolchain.txt").read_text(encoding="utf-8")
+    return int(re.search(r"^nvidia-cuda-nvcc==(\d+)\.", text, re.MULTILINE).group(1))

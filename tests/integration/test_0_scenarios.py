@@ -10,7 +10,7 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 
 
 def test_there_are_scenarios():
-    assert SCENARIOS == ["container_engine", "host_driver", "model_store", "networks"]
+    assert SCENARIOS == ["container_engine", "host_driver", "model_store", "networks", "preflight"]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

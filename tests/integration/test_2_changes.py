@@ -62,7 +62,7 @@ def test_a_gpu_service_is_handed_its_gpu_and_refused_when_it_computes_on_the_cpu
         device_requests=[{"Driver": "cdi", "DeviceIDs": ["stand-in.invalid/gpu=" + STAND_IN_GPU]}])
     assert shown.decode().strip() == "handed-over"
     failed = site.run("site.yml", extra_vars=dict(
-        services_with(site, device="gpu", gpus=[STAND_IN_GPU]), inference_service_cdi_kind="stand-in.invalid/gpu"))
+        services_with(site, device="gpu", gpus=[STAND_IN_GPU]), inference_service_cdi_kind="stand-in.invalid/gpu", preflight_lowered=["gpu_exists"]))
     assert failed.rc != 0
     assert "is healthy but computes on the CPU" in failed.failures[-1]
     assert "What ran before runs again" in failed.failures[-1]
@@ -127,3 +127,16 @@ def test_going_back_builds_nothing(site, relabelled):
     back = site.run("site.yml").assert_ok()
     assert "Build the image" not in back.tasks
     assert "changed" not in site.engine().images.get(started(site)[1]).labels
+
+
+def test_images_of_earlier_inputs_do_not_pile_up(site, relabelled):
+    """With none to keep, the image that nothing uses goes; a name of the one that the containers were made from stays."""
+    engine = site.engine()
+    engine.images.get("omni/llama-server:sm120-cuda13").tag("omni/llama-server", "0123456789abcdef")
+    before = {tag for image in engine.images.list() for tag in image.tags if tag.startswith("omni/")}
+    pruned = site.run("site.yml", extra_vars={"golden_image_keep_earlier": 0})
+    pruned.assert_ok()
+    left = {tag for image in engine.images.list() for tag in image.tags if tag.startswith("omni/")}
+    assert len(before - left) == 1 and len(left) == 3, (before, left)
+    assert "omni/llama-server:0123456789abcdef" in left
+    assert site.run("site.yml").assert_ok().changed == set()

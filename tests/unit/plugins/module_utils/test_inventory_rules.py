@@ -38,6 +38,11 @@ def test_a_sound_inventory_has_no_problems():
     assert inventory_rules.check(SOUND) == []
 
 
+def test_a_placeholder_is_named_with_the_way_to_its_value_and_once():
+    found = problems(service(device="gpu", gpus=["GPU-1", "REPLACE with the UUID of the second card: nvidia-smi -L"]))
+    assert found == [("inventory.bunker_services.oracle.gpus.1", "only you can know this value", "Write the UUID of the second card: nvidia-smi -L")]
+
+
 def service(**values):
     return lambda inventory: inventory["bunker_services"][0].update(values)
 

@@ -35,6 +35,14 @@ def test_a_gpu_service_gets_its_cards_by_uuid_in_the_order_given():
     assert after(plan["server_arguments"], "--tensor-split") == ["75,25"]
 
 
+def test_cudas_kernel_cache_is_lent_to_gpu_services_alone():
+    with_cache = service_plan.resolve(GPU, MODEL, 96, "/models", IMAGE, "nvidia.com/gpu", "/nvme/cuda_cache")["container_arguments"]
+    assert "/nvme/cuda_cache:/cuda-cache" in after(with_cache, "--volume")
+    assert "CUDA_CACHE_PATH=/cuda-cache" in after(with_cache, "--env")
+    without = service_plan.resolve(GPU, MODEL, 96, "/models", IMAGE, "nvidia.com/gpu")["container_arguments"]
+    assert not [word for word in without + service_plan.resolve(CPU, MODEL, 96, "/models", IMAGE, "k", "/c")["container_arguments"] if "/cuda-cache" in word]
+
+
 def test_a_split_model_is_opened_by_its_first_shard():
     assert after(service_plan.server_arguments(CPU, MODEL, 2), "--model") == ["/models/d-00001-of-00002.gguf"]
 

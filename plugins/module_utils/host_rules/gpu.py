@@ -1,0 +1,129 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of the cards, their driver and the container toolkit. Arguments as in judge.py."""
+from __future__ import annotations
+
+import re
+
+from ..cuda_readiness.capability import machine_code_runs, parse_capability
+from .finding import ERROR, WARNING, Finding, version
+
+# Blackwell runs with NVIDIA's open kernel modules from branch 570 on (NVIDIA driver release notes).
+BLACKWELL = 100
+BLACKWELL_BRANCH = 570
+# First driver branch for each major version of CUDA (CUDA Toolkit release notes, table of minor version compatibility).
+BRANCH_OF_CUDA = {11: 450, 12: 525, 13: 580}
+# The legacy hook's container escape was closed here (CVE-2025-23266).
+TOOLKIT_MINIMUM = (1, 17, 8)
+
+
+def _gpu_services(inventory):
+    return [service for service in inventory["bunker_services"] if service["device"] == "gpu"]
+
+
+def _used_gpus(inventory, host):
+    """The host's cards that a service names; every card where none is known by UUID yet."""
+    wanted = {uuid for service in _gpu_services(inventory) for uuid in service["gpus"]}
+    known = [gpu for gpu in host["gpus"] if gpu["uuid"] in wanted]
+    return known or (host["gpus"] if wanted else [])
+
+
+def gpu_exists(inventory, host):
+    """Every UUID that a service names is a card of the host."""
+    services = _gpu_services(inventory)
+    if not services:
+        return
+    if not host["gpus"]:
+        yield Finding("gpu_exists", ERROR, "GPU services %s" % ", ".join(service["name"] for service in services), "no NVIDIA card on the PCI bus",
+                      "a card", "Seat the card, or set device: cpu for these services.")
+        return
+    known = {gpu["uuid"]: gpu for gpu in host["gpus"] if gpu["uuid"]}
+    if not known:
+        yield Finding("gpu_exists", WARNING, "UUIDs of the GPUs", "no driver answers, so no UUID can be read", "UUIDs of nvidia-smi -L",
+                      "host_driver installs the driver; the UUIDs are judged after it.")
+        return
+    for service in services:
+        for uuid in service["gpus"]:
+            if uuid not in known and not uuid.startswith("MIG-"):
+                yield Finding("gpu_exists", ERROR, "service %s" % service["name"], uuid, "one of %s" % ", ".join(
+                    "%s (%s)" % (gpu["uuid"], gpu["name"]) for gpu in known.values()), "Copy the UUID from: nvidia-smi -L")
+
+
+def gpu_family(inventory, host):
+    """The image holds machine code for every card that a service uses."""
+    if not inventory["golden_image_cuda"]:
+        return
+    built = inventory["golden_image_cuda_architectures"]
+    for gpu in _used_gpus(inventory, host):
+        capability = gpu["capability"]
+        if capability is None:
+            yield Finding("gpu_family", WARNING, "compute capability of the card at %s" % gpu["pci"],
+                          "PCI id %s is not in this collection's table" % gpu["pci_device"], "a known card",
+                          "The build proves its machine code against the card once the driver answers.")
+        elif not any(_covers(architecture, capability) for architecture in built):
+            yield Finding("gpu_family", ERROR, "golden_image_cuda_architectures", ", ".join(built),
+                          "machine code for compute capability %s (%s)" % (capability, gpu["name"] or gpu["pci"]),
+                          "Add \"%s\"." % capability.replace(".", ""))
+
+
+def _covers(architecture, capability):
+    """Whether machine code for an SM architecture, as CMAKE_CUDA_ARCHITECTURES takes it, runs on a capability. Not known counts as not."""
+    number, suffix, kind = re.match(r"^(\d+)([af]?)(-real|-virtual)?$", architecture).groups()
+    return kind != "-virtual" and bool(machine_code_runs(int(number), suffix, parse_capability(capability)))
+
+
+def _is_blackwell(gpu):
+    return bool(gpu["capability"]) and parse_capability(gpu["capability"]) >= BLACKWELL
+
+
+def _replaced(inventory, host):
+    """Whether host_driver will install a driver: none is there, or the inventory wants another in its place."""
+    return not host["kernel"]["nvidia"] or inventory["host_driver_upgrade"]
+
+
+def driver_branch(inventory, host):
+    """The driver that is installed, or that host_driver will install, can run the card and the image."""
+    gpus = _used_gpus(inventory, host)
+    if not gpus:
+        return
+    replaced = _replaced(inventory, host)
+    driver = str(inventory["host_driver_branch"]) if replaced else host["kernel"]["nvidia"]
+    needs = []
+    if inventory["golden_image_cuda"]:
+        cuda = inventory["golden_image_cuda_major"]
+        needs.append((BRANCH_OF_CUDA[cuda], "%d or newer for CUDA %d" % (BRANCH_OF_CUDA[cuda], cuda)))
+    needs += [(BLACKWELL_BRANCH, "%d or newer for Blackwell (%s)" % (BLACKWELL_BRANCH, gpu["name"] or gpu["pci"])) for gpu in gpus if _is_blackwell(gpu)]
+    unmet = max((need for need in needs if version(driver)[0] < need[0]), default=None)
+    if unmet:
+        yield Finding("driver_branch", ERROR, "NVIDIA driver", "%s%s" % (driver, " (host_driver_branch)" if replaced else " (installed)"), unmet[1],
+                      "Set host_driver_branch: %d%s." % (unmet[0], "" if replaced else " and host_driver_upgrade: true"))
+
+
+def driver_open(inventory, host):
+    """Blackwell is driven by the open kernel modules only."""
+    for gpu in _used_gpus(inventory, host):
+        if host["kernel"]["nvidia_open"] is False and _is_blackwell(gpu) and not _replaced(inventory, host):
+            yield Finding("driver_open", ERROR, "NVIDIA kernel modules", "the proprietary ones",
+                          "the open ones for Blackwell (%s)" % (gpu["name"] or gpu["pci"]), "Set host_driver_upgrade: true, which installs the open modules.")
+            return
+
+
+def secure_boot(inventory, host):
+    """Under Secure Boot the kernel loads signed modules only."""
+    if _used_gpus(inventory, host) and host["kernel"]["secure_boot"] and not host["kernel"]["nvidia"] and not inventory["host_driver_secure_boot_signed"]:
+        yield Finding("secure_boot", ERROR, "Secure Boot", "on, and no NVIDIA module is loaded", "a signed module, or Secure Boot off",
+                      "Enrol the key that signs it (mokutil --import) and set host_driver_secure_boot_signed: true, or switch Secure Boot off in the firmware.")
+
+
+def nouveau(inventory, host):
+    """nouveau and NVIDIA's modules cannot both have a card."""
+    if _used_gpus(inventory, host) and host["kernel"]["nouveau"]:
+        yield Finding("nouveau", WARNING, "kernel module nouveau", "loaded", "not loaded", "host_driver switches it off; a reboot is needed then.")
+
+
+def toolkit(inventory, host):
+    """The container toolkit is not one with a known escape."""
+    if _used_gpus(inventory, host) and host["toolkit"] and version(host["toolkit"]) < TOOLKIT_MINIMUM:
+        yield Finding("toolkit", WARNING, "NVIDIA container toolkit", host["toolkit"], "%d.%d.%d or newer (CVE-2025-23266)" % TOOLKIT_MINIMUM,
+                      "host_driver replaces it.")

@@ -1,0 +1,52 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of processor, networks and container engine. Arguments as in judge.py."""
+from __future__ import annotations
+
+import ipaddress
+
+from .finding import ERROR, WARNING, Finding, version
+
+# The engine that container_engine wants: CDI, and several networks at the start of a container.
+ENGINE_MINIMUM = (25, 0)
+
+
+def numa(_inventory, host):
+    """One NUMA node a socket: a split of the memory halves what one reader gets of it."""
+    if (host["cpu"]["numa_nodes"] or 0) > (host["cpu"]["sockets"] or 1):
+        yield Finding("numa", WARNING, "NUMA nodes", "%d on %d socket(s)" % (host["cpu"]["numa_nodes"], host["cpu"]["sockets"]), "one a socket (NPS1)",
+                      "Set NPS1 in the firmware (this collection never does): the reference host fell from 10.9 to under 7 tok/s with NPS4.")
+
+
+def threads(inventory, host):
+    """Threads of a service against the host's cores."""
+    for service in inventory["bunker_services"]:
+        if service["threads"] != "auto" and host["cpu"]["cores"] and int(service["threads"]) > host["cpu"]["cores"]:
+            number = int(service["threads"])
+            over = number > host["cpu"]["threads"]
+            yield Finding("threads", ERROR if over else WARNING, "service %s: threads" % service["name"], str(number),
+                          "at most the %d physical cores" % host["cpu"]["cores"], "Set threads: auto.")
+
+
+def overlap(inventory, host):
+    """A subnet of networks_definitions is nobody else's."""
+    own = {network["bridge"] for network in inventory["networks_definitions"]}
+    for network in inventory["networks_definitions"]:
+        subnet = ipaddress.ip_network(network["subnet"])
+        others = [("route %s dev %s" % (route["destination"], route["device"]), route["destination"]) for route in host["routes"] if route["device"] not in own]
+        others += [("Docker network %s %s" % (other["name"], other["subnet"]), other["subnet"]) for other in host["docker_networks"]
+                   if other["name"] != network["name"]]
+        for name, text in others:
+            other = ipaddress.ip_network(text, strict=False)
+            if other.version == subnet.version and other.prefixlen and other.overlaps(subnet):
+                yield Finding("overlap", ERROR, "network %s %s" % (network["name"], subnet), name, "a subnet of its own",
+                              "Choose another subnet in networks_definitions, and other service addresses.")
+                break
+
+
+def engine(_inventory, host):
+    """An engine that is there is new enough."""
+    if host["engine"] and version(host["engine"]) < ENGINE_MINIMUM:
+        yield Finding("engine", ERROR, "Docker engine", host["engine"], "%d.%d or newer" % ENGINE_MINIMUM,
+                      "Remove it and set container_engine_origin: docker, or upgrade the distribution.")

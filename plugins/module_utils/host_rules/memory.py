@@ -1,0 +1,46 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of models and memory. Arguments as in judge.py."""
+from __future__ import annotations
+
+from .finding import ERROR, GIB, Finding
+
+
+def model_sizes(inventory, host):
+    """Model name to bytes: of the files where they are there, else what the catalogue declares; 0 where nobody knows."""
+    models = inventory["model_store_catalogue"] + inventory["model_store_extra_models"]
+    sizes = {model["name"]: sum(entry["size"] for entry in model["files"]) for model in models}
+    sizes.update((name, model["bytes"]) for name, model in host["models"].items())
+    return sizes
+
+
+def model_context(inventory, host):
+    """No service asks for more context than its model was trained for."""
+    for service in inventory["bunker_services"]:
+        most = (host["models"].get(service["model"]) or {}).get("context_length")
+        if most and service["context"] > most:
+            yield Finding("model_context", ERROR, "service %s: context" % service["name"], str(service["context"]),
+                          "at most %d, what %s was trained for" % (most, service["model"]), "Lower the service's context.")
+
+
+def model_fits(inventory, host):
+    """Weights and KV cache fit into memory: a CPU service's into RAM, a GPU service's into its cards and RAM, and all services' together."""
+    sizes, ram = model_sizes(inventory, host), host["memory"]["total"]
+    memory = {gpu["uuid"]: gpu["memory"] or 0 for gpu in host["gpus"]}
+    together = 0
+    for service in inventory["bunker_services"]:
+        weights = sizes.get(service["model"], 0)
+        kv = ((host["models"].get(service["model"]) or {}).get("kv_bytes_per_token") or 0) * service["context"]
+        vram = sum(memory.get(uuid, 0) for uuid in service["gpus"])
+        together += weights + kv
+        if weights and weights + kv > ram + vram:
+            yield Finding("model_fits", ERROR, "service %s: model %s" % (service["name"], service["model"]),
+                          "%.1f GiB of weights and %.1f GiB of KV cache for %d tokens" % (weights / GIB, kv / GIB, service["context"]),
+                          "at most %.1f GiB: %.1f of RAM and %.1f of its cards" % ((ram + vram) / GIB, ram / GIB, vram / GIB),
+                          "Choose a smaller quantization or a smaller context.")
+            return
+    everything = ram + sum(memory.get(uuid, 0) for uuid in {uuid for service in inventory["bunker_services"] for uuid in service["gpus"]})
+    if together > everything:
+        yield Finding("model_fits", ERROR, "all services together", "%.1f GiB of weights and KV cache" % (together / GIB),
+                      "at most %.1f GiB of RAM and cards" % (everything / GIB), "Run fewer services, smaller models or smaller contexts.")

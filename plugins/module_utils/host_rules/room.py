@@ -1,0 +1,75 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rule of room on file systems, and what the host is asked for it. Arguments as in judge.py."""
+from __future__ import annotations
+
+import collections
+
+from .finding import ERROR, GIB, Finding, version
+from .memory import model_sizes
+
+# From this version on a new engine keeps images in containerd's store (Docker Engine 29 release notes).
+ENGINE_WITH_CONTAINERD_STORE = (29, 0)
+DATA_ROOT, CONTAINERD_ROOT = "/var/lib/docker", "/var/lib/containerd"
+# Measured (README, "Measured"): the image has 772 MB, and after a full build the engine's data root held 5.4 GB. Asked for is half as much again
+# and twice as much: other inputs make other images, and a build holds more in the middle than at its end.
+IMAGE_BYTES = 772_000_000 * 3 // 2
+BUILD_BYTES = 5_400_000_000 * 2
+# What a file system keeps of a device for itself, about.
+FILE_SYSTEM_SHARE = 0.97
+
+
+def _roots(inventory):
+    return inventory.get("container_engine_data_root") or DATA_ROOT, inventory.get("container_engine_containerd_root") or CONTAINERD_ROOT
+
+
+def questions(inventory):
+    """What host_info is to read for this inventory: its options paths, devices and models."""
+    used = {service["model"] for service in inventory["bunker_services"]}
+    store = inventory["model_store_path"]
+    return {
+        "paths": sorted({*_roots(inventory), inventory["bunker_cache_path"], store}),
+        "devices": sorted(volume["device"] for volume in inventory.get("disk_layout_volumes") or []),
+        "models": {model["name"]: ["%s/%s/%s" % (store, model["name"], entry["name"]) for entry in model["files"]]
+                   for model in inventory["model_store_catalogue"] + inventory["model_store_extra_models"] if model["name"] in used},
+    }
+
+
+def landings(inventory, host):
+    """What the roles will still write: list of (what, path, bytes)."""
+    found = []
+    data_root, containerd_root = _roots(inventory)
+    images = containerd_root if version(host["engine"]) >= ENGINE_WITH_CONTAINERD_STORE else data_root
+    if inventory["golden_image_name"] not in {name.rpartition(":")[0] for name in host["images"]}:
+        found += [("the image", images, IMAGE_BYTES), ("its build", data_root, BUILD_BYTES)]
+        if inventory["golden_image_keep_archive"]:
+            found.append(("the image's archive", inventory["bunker_cache_path"], IMAGE_BYTES))
+    used = {service["model"] for service in inventory["bunker_services"]}
+    sizes = model_sizes(inventory, host)
+    return found + [("model %s" % name, inventory["model_store_path"], sizes[name]) for name in sorted(used) if sizes.get(name) and name not in host["models"]]
+
+
+def _place(path, inventory, host):
+    """(mount, free bytes or None) of the file system that a path will lie on, disk_layout's volumes counted as mounted."""
+    mount = host["places"].get(path)
+    for volume in sorted(inventory.get("disk_layout_volumes") or [], key=lambda volume: -len(volume["mount"])):
+        if (path + "/").startswith(volume["mount"].rstrip("/") + "/"):
+            if mount is None or len(mount) < len(volume["mount"]):  # not mounted yet: an empty device of that size
+                size = host["devices"].get(volume["device"])
+                return volume["mount"], size and int(size * FILE_SYSTEM_SHARE)
+            break
+    return mount, next((found["free"] for found in host["mounts"] if found["path"] == mount), None)
+
+
+def room(inventory, host):
+    """Each file system has room for what will land on it."""
+    lands = collections.defaultdict(list)
+    for what, path, size in landings(inventory, host):
+        lands[_place(path, inventory, host)].append((what, path, size))
+    for (mount, free), landing in sorted(lands.items(), key=str):
+        needed = sum(size for _what, _path, size in landing)
+        if free is not None and free < needed:
+            yield Finding("room", ERROR, "file system %s" % mount, "%.1f GiB free" % (free / GIB),
+                          "%.1f GiB: %s" % (needed / GIB, ", ".join("%.1f for %s (%s)" % (size / GIB, what, path) for what, path, size in landing)),
+                          "Free some, or move one of them: disk_layout_volumes, container_engine_data_root, model_store_path, bunker_cache_path.")

@@ -1,0 +1,180 @@
+"""Pairs of a host and an inventory, each with the whole list of problems that it must give: severity, rule and the figures that name it."""
+import inspect
+
+import pytest
+from hosts import ADA, BOTH, CARD_32, CARD_96, CARD_ADA, CPU_ONLY, EXECUTOR, GIB, NO_GPU, OMNI_PRIME, changed, without_driver
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import gpu, machine, memory, room
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.finding import sentence
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.judge import RULES, judge
+
+BARE = changed(OMNI_PRIME, gpus=[without_driver(CARD_96), without_driver(CARD_32)], kernel={"nvidia": None, "nvidia_open": None},
+               engine=None, toolkit=None)
+UNMOUNTED = changed(OMNI_PRIME, mounts=OMNI_PRIME["mounts"][:1], places={path: "/" for path in OMNI_PRIME["places"]})
+ON_ROOT = changed(UNMOUNTED, devices={"/dev/disk/by-id/nvme-first": None})
+ROOT_INVENTORY = changed(BOTH, disk_layout_volumes=[])
+NO_UUID = ("warning", "gpu_exists", "no UUID can be read")
+BIG_IS_THERE = {"big": {"bytes": 300 * GIB, "kv_bytes_per_token": 70272, "context_length": 163840}}
+
+
+def gpus(*cards):
+    return changed(OMNI_PRIME, gpus=list(cards))
+
+
+PAIRS = {
+    # sound ones
+    "the reference host": (OMNI_PRIME, BOTH, []),
+    "a host without a card, CPU services": (NO_GPU, CPU_ONLY, []),
+    "cards that no service uses are nobody's business": (changed(OMNI_PRIME, kernel={"nvidia": "470.1"}, toolkit="1.0.0"), CPU_ONLY, []),
+    "the second run: image and models are there, little is free": (
+        changed(OMNI_PRIME, images=["omni/llama-server:sm120-cuda13"], models=dict(BIG_IS_THERE, small={"bytes": 5 * GIB, "kv_bytes_per_token": 57344,
+                                                                                                    "context_length": 32768}),
+                mounts=[dict(mount, free=GIB) for mount in OMNI_PRIME["mounts"]]), BOTH, []),
+    # cards
+    "GPU service, no card": (NO_GPU, BOTH, [("error", "gpu_exists", "no NVIDIA card on the PCI bus")]),
+    "no driver yet": (BARE, BOTH, [NO_UUID]),
+    "a UUID that is not there": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-96", "GPU-33"]), [("error", "gpu_exists", "found GPU-33; needed one of GPU-96 (")]),
+    "two UUIDs that are not there": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-1", "GPU-2"]), [
+        ("error", "gpu_exists", "GPU-1"), ("error", "gpu_exists", "GPU-2")]),
+    "a card disappeared": (gpus(CARD_96), BOTH, [("error", "gpu_exists", "found GPU-32;")]),
+    "part of a card": (OMNI_PRIME, changed(BOTH, oracle__gpus=["MIG-1"]), []),
+    "a card of another family": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"]), [("error", "gpu_family", 'capability 8.9 (NVIDIA GeForce RTX 4090). Add "89"')]),
+    "an image for both families": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["120", "89"]), []),
+    "an image for an older minor version": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["86"]), []),
+    "an image for another minor version of the a kind": (
+        gpus(dict(CARD_96, capability="12.1")), changed(BOTH, oracle__gpus=["GPU-96"], golden_image_cuda_architectures=["120a"]),
+        [("error", "gpu_family", "found 120a; needed machine code for compute capability 12.1")]),
+    "an image for the family": (gpus(dict(CARD_96, capability="12.1")), changed(BOTH, oracle__gpus=["GPU-96"], golden_image_cuda_architectures=["120f"]), []),
+    "PTX alone is no machine code": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-96"], golden_image_cuda_architectures=["120-virtual"]),
+                                     [("error", "gpu_family", "120-virtual")]),
+    "a chip that the table does not know": (changed(BARE, gpus=[dict(without_driver(CARD_96), capability=None, pci_device="3f00")]), BOTH,
+                                            [NO_UUID, ("warning", "gpu_family", "PCI id 3f00")]),
+    # drivers
+    "Blackwell with 550, CUDA 12 image": (changed(OMNI_PRIME, kernel={"nvidia": "550.163.01"}), changed(BOTH, golden_image_cuda_major=12), [
+        ("error", "driver_branch", "found 550.163.01 (installed); needed 570 or newer for Blackwell")]),
+    "Blackwell with 570, CUDA 13 image": (changed(OMNI_PRIME, kernel={"nvidia": "570.133.20"}), BOTH, [
+        ("error", "driver_branch", "580 or newer for CUDA 13. Set host_driver_branch: 580 and host_driver_upgrade: true")]),
+    "Blackwell with 570, CUDA 12 image": (changed(OMNI_PRIME, kernel={"nvidia": "570.133.20"}), changed(BOTH, golden_image_cuda_major=12), []),
+    "Ada with 550, CUDA 12 image": (changed(ADA, kernel={"nvidia": "550.163.01", "nvidia_open": False}), changed(
+        BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_major=12, golden_image_cuda_architectures=["89"]), []),
+    "Ada with 550, CUDA 13 image": (changed(ADA, kernel={"nvidia": "550.163.01", "nvidia_open": False}), changed(
+        BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["89"]), [("error", "driver_branch", "580 or newer for CUDA 13")]),
+    "an old driver that will be replaced": (changed(OMNI_PRIME, kernel={"nvidia": "550.163.01", "nvidia_open": False}), changed(BOTH, host_driver_upgrade=True), []),
+    "a branch in the inventory that is too old": (BARE, changed(BOTH, host_driver_branch=550), [
+        ("error", "driver_branch", "found 550 (host_driver_branch); needed 580 or newer for CUDA 13. Set host_driver_branch: 580."), NO_UUID]),
+    "an image without CUDA asks nothing of the driver but the card": (changed(OMNI_PRIME, kernel={"nvidia": "570.1"}), changed(BOTH, golden_image_cuda=False), []),
+    "proprietary modules under Blackwell": (changed(OMNI_PRIME, kernel={"nvidia_open": False}), BOTH, [("error", "driver_open", "the open ones for Blackwell")]),
+    "proprietary modules under Ada": (changed(ADA, kernel={"nvidia_open": False}), changed(
+        BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["89"]), []),
+    "Secure Boot, no driver": (changed(BARE, kernel={"secure_boot": True}), BOTH, [("error", "secure_boot", "mokutil --import"), NO_UUID]),
+    "Secure Boot, modules will be signed": (changed(BARE, kernel={"secure_boot": True}), changed(BOTH, host_driver_secure_boot_signed=True), [NO_UUID]),
+    "Secure Boot, the module is loaded": (changed(OMNI_PRIME, kernel={"secure_boot": True}), BOTH, []),
+    "Secure Boot unknown (no EFI)": (changed(BARE, kernel={"secure_boot": None}), BOTH, [NO_UUID]),
+    "nouveau has the card": (changed(BARE, kernel={"nouveau": True}), BOTH, [NO_UUID, ("warning", "nouveau", "a reboot is needed")]),
+    "a container toolkit with an escape": (changed(OMNI_PRIME, toolkit="1.17.7"), BOTH, [("warning", "toolkit", "found 1.17.7; needed 1.17.8 or newer (CVE-2025-23266)")]),
+    # machine
+    "an old engine": (changed(NO_GPU, engine="20.10.24"), CPU_ONLY, [("error", "engine", "found 20.10.24; needed 25.0 or newer")]),
+    "NPS4": (changed(OMNI_PRIME, cpu={"numa_nodes": 4}), BOTH, [("warning", "numa", "4 on 1 socket(s)")]),
+    "two sockets, a node each": (changed(OMNI_PRIME, cpu={"sockets": 2, "numa_nodes": 2}), BOTH, []),
+    "the doctrine's 192 threads": (OMNI_PRIME, changed(BOTH, executor__threads="192"), [("warning", "threads", "found 192; needed at most the 96 physical cores")]),
+    "more threads than the host has": (OMNI_PRIME, changed(BOTH, executor__threads="193"), [("error", "threads", "193")]),
+    "as many threads as cores": (OMNI_PRIME, changed(BOTH, executor__threads="96"), []),
+    "a processor that tells nothing": (changed(OMNI_PRIME, cpu=dict.fromkeys(OMNI_PRIME["cpu"])), changed(BOTH, executor__threads="192"), []),
+    # networks
+    "a route in the way": (changed(OMNI_PRIME, routes=[{"destination": "172.31.16.0/20", "device": "eth0"}]), BOTH, [
+        ("error", "overlap", "network internal_brain 172.31.0.0/16: found route 172.31.16.0/20 dev eth0")]),
+    "somebody's Docker network in the way": (changed(OMNI_PRIME, docker_networks=[{"name": "compose_default", "subnet": "172.30.0.0/24"}]), BOTH, [
+        ("error", "overlap", "Docker network compose_default 172.30.0.0/24")]),
+    "the networks' own routes and entries": (changed(OMNI_PRIME, routes=[{"destination": "172.30.0.0/16", "device": "br-omni"}],
+                                                     docker_networks=[{"name": "omni-network", "subnet": "172.30.0.0/16"}]), BOTH, []),
+    "another IP version and a default route": (changed(OMNI_PRIME, routes=[{"destination": "fe80::/64", "device": "eno1"},
+                                                                          {"destination": "0.0.0.0/0", "device": "eno1"}]), BOTH, []),
+    # room
+    "everything on a 98 GB root disk": (ON_ROOT, ROOT_INVENTORY, [("error", "room", "file system /: found 60.0 GiB free; needed 316.1 GiB")]),
+    "volumes that will be mounted": (UNMOUNTED, BOTH, []),
+    "a volume that is too small": (changed(UNMOUNTED, devices={"/dev/disk/by-id/nvme-second": 256 * GIB}), BOTH, [
+        ("error", "room", "file system /nvme/models: found 248.3 GiB free; needed 305.0 GiB: 300.0 for model big (/nvme/models), 5.0 for model small")]),
+    "models that are there need no room": (changed(UNMOUNTED, devices={"/dev/disk/by-id/nvme-second": 256 * GIB}, models=BIG_IS_THERE), BOTH, []),
+    "an archive is kept too": (changed(OMNI_PRIME, mounts=[dict(mount, free=12 * GIB) if mount["path"] == "/nvme" else mount for mount in OMNI_PRIME["mounts"]]),
+                               changed(BOTH, golden_image_keep_archive=True), [("error", "room", "1.1 for the image's archive (/nvme/build-cache)")]),
+    "Docker 29 keeps images in containerd's root": (
+        changed(OMNI_PRIME, engine="29.0.1", places={"/nvme/containerd": "/"}, mounts=[dict(OMNI_PRIME["mounts"][0], free=GIB)] + OMNI_PRIME["mounts"][1:]),
+        changed(BOTH, disk_layout_volumes=[]), [("error", "room", "file system /: found 1.0 GiB free; needed 1.1 GiB: 1.1 for the image (/nvme/containerd)")]),
+    # memory
+    "a model above RAM and cards": (changed(OMNI_PRIME, memory={"total": 128 * GIB}), BOTH, [
+        ("error", "model_fits", "service oracle: model big: found 300.0 GiB of weights and 0.0 GiB of KV cache for 8192 tokens; needed at most 256.0 GiB")]),
+    "a context whose KV cache is too much": (
+        changed(OMNI_PRIME, memory={"total": 172 * GIB}, models=BIG_IS_THERE), changed(BOTH, oracle__context=16384),
+        [("error", "model_fits", "1.1 GiB of KV cache for 16384 tokens; needed at most 300.0 GiB: 172.0 of RAM and 128.0 of its cards")]),
+    "each fits, both together do not": (changed(OMNI_PRIME, memory={"total": 176 * GIB}), BOTH, [("error", "model_fits", "all services together: found 305.0 GiB")]),
+    "more context than the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163841), [
+        ("error", "model_context", "found 163841; needed at most 163840, what big was trained for")]),
+    "a model of unknown size is not judged": (changed(OMNI_PRIME, memory={"total": 8 * GIB}), changed(CPU_ONLY, bunker_services=[dict(EXECUTOR, model="big")],
+                                              model_store_extra_models=[{"name": "big", "files": [{"name": "big.gguf", "size": 0}]}]), []),
+    # on the very edge
+    "exactly the context that the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163840), []),
+    "exactly the memory that is needed": (changed(OMNI_PRIME, memory={"total": 177 * GIB}), BOTH, []),
+    "a byte less, for the KV cache counts": (
+        changed(OMNI_PRIME, memory={"total": 177 * GIB}, models={"small": {"bytes": 5 * GIB, "kv_bytes_per_token": 1, "context_length": None}}),
+        changed(BOTH, executor__context=1), [("error", "model_fits", "all services together")]),
+    "one model in exactly the memory that is needed": (changed(NO_GPU, memory={"total": 5 * GIB}), CPU_ONLY, []),
+    "exactly the room that is needed": (
+        changed(OMNI_PRIME, images=["omni/llama-server:x"], mounts=[dict(mount, free=305 * GIB) for mount in OMNI_PRIME["mounts"]]), BOTH, []),
+    "the oldest engine that will do": (changed(NO_GPU, engine="25.0.0"), CPU_ONLY, []),
+    "Docker 29.0 itself": (
+        changed(OMNI_PRIME, engine="29.0", places={"/nvme/containerd": "/"}, mounts=[dict(OMNI_PRIME["mounts"][0], free=GIB)] + OMNI_PRIME["mounts"][1:]),
+        changed(BOTH, disk_layout_volumes=[]), [("error", "room", "the image (/nvme/containerd)")]),
+    "the first Blackwell, with 550": (
+        changed(gpus(dict(CARD_96, capability="10.0", name=None)), kernel={"nvidia": "550.1", "nvidia_open": False}),
+        changed(BOTH, oracle__gpus=["GPU-96"], golden_image_cuda_architectures=["100"], golden_image_cuda_major=12),
+        [("error", "driver_branch", "Blackwell (0000:01:00.0)"), ("error", "driver_open", "Blackwell (0000:01:00.0)")]),
+    # several at once
+    "the doctrine's first day": (
+        changed(BARE, kernel={"secure_boot": True, "nouveau": True}, cpu={"numa_nodes": 4}, mounts=ON_ROOT["mounts"], places=ON_ROOT["places"],
+                routes=[{"destination": "172.31.0.0/16", "device": "ens5"}]),
+        changed(ROOT_INVENTORY, host_driver_branch=550, executor__threads="192"),
+        [("error", "driver_branch", "550"), ("error", "secure_boot", "on"), ("error", "overlap", "internal_brain"), ("error", "room", "file system /"),
+         NO_UUID, ("warning", "threads", "192"), ("warning", "nouveau", "loaded"), ("warning", "numa", "4 on 1")]),
+}
+
+
+def test_there_are_at_least_forty_pairs():
+    assert len(PAIRS) >= 40
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pair(name):
+    host, inventory, expected = PAIRS[name]
+    found = [(finding.severity, finding.rule, sentence(finding)) for finding in judge(inventory, host)]
+    assert [entry[:2] for entry in found] == [entry[:2] for entry in expected], found
+    for (_severity, _rule, text), (_, _, fragment) in zip(found, expected):
+        assert fragment in text
+
+
+def test_each_rule_is_broken_by_a_pair_and_kept_by_another():
+    broken = {rule for _host, _inventory, expected in PAIRS.values() for _severity, rule, _text in expected}
+    assert broken == set(RULES)
+    assert [] in [expected for _host, _inventory, expected in PAIRS.values()]
+
+
+def test_no_rule_is_forgotten():
+    """Every public function of the rules' files that takes an inventory and a host and yields is a rule."""
+    found = {name for module in (gpu, machine, memory, room) for name, function in inspect.getmembers(module, inspect.isgeneratorfunction)
+             if not name.startswith("_") and function.__module__ == module.__name__}
+    assert found == set(RULES)
+
+
+def test_a_lowered_error_is_a_warning_that_says_so():
+    host, inventory, _expected = PAIRS["everything on a 98 GB root disk"]
+    (finding,) = judge(inventory, host, lowered=["room"])
+    assert finding.severity == "warning"
+    assert "warning (room, lowered by preflight_lowered): file system /" in sentence(finding)
+    assert judge(inventory, host, lowered=["numa"])[0].severity == "error"
+
+
+def test_what_host_info_is_asked_for():
+    assert room.questions(BOTH) == {
+        "paths": ["/nvme/build-cache", "/nvme/containerd", "/nvme/docker", "/nvme/models"],
+        "devices": ["/dev/disk/by-id/nvme-first", "/dev/disk/by-id/nvme-second"],
+        "models": {"small": ["/nvme/models/small/small.gguf"], "big": ["/nvme/models/big/big-1.gguf", "/nvme/models/big/big-2.gguf"]},
+    }

@@ -1,0 +1,131 @@
+"""Texts as kernels and tools print them: captured ones where such a machine was at hand, else after the tool's documented form."""
+import json
+import pathlib
+
+import pytest
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import host_survey
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[3] / "fixtures"
+
+
+@pytest.mark.parametrize("device, chip", [
+    ("2bb1", ("Blackwell", "12.0")),  # RTX PRO 6000
+    ("2b85", ("Blackwell", "12.0")),  # RTX 5090
+    ("2d04", ("Blackwell", "12.0")),  # RTX 5060 Ti
+    ("2f04", ("Blackwell", "12.0")),  # RTX 5070
+    ("2901", ("Blackwell", "10.0")),  # B200
+    ("2684", ("Ada Lovelace", "8.9")),  # RTX 4090
+    ("2330", ("Hopper", "9.0")),  # H100 SXM
+    ("2335", ("Hopper", "9.0")),  # H200
+    ("20b0", ("Ampere", "8.0")),  # A100
+    ("2204", ("Ampere", "8.6")),  # RTX 3090
+    ("1e07", ("Turing", "7.5")),  # RTX 2080 Ti
+    ("1db6", ("Volta", "7.0")),  # V100
+    ("3f00", (None, None)),
+    ("2e2a", (None, None)),  # a chip whose capability no source names
+])
+def test_the_chip_of_a_pci_id(device, chip):
+    assert host_survey.chip_of(device) == chip
+
+
+BUS = [
+    {"address": "0000:41:00.0", "vendor": "0x10de\n", "device": "0x2b85\n", "class": "0x030000\n", "driver": "nouveau"},
+    {"address": "0000:41:00.1", "vendor": "0x10de\n", "device": "0x22e8\n", "class": "0x040300\n", "driver": None},  # its audio function
+    {"address": "0000:01:00.0", "vendor": "0x10de\n", "device": "0x2bb1\n", "class": "0x030200\n", "driver": None},
+    {"address": "0000:02:00.0", "vendor": "0x1002\n", "device": "0x744c\n", "class": "0x030000\n", "driver": "amdgpu"},
+]
+
+
+def test_the_bus_shows_nvidias_graphics_cards_and_nothing_else():
+    cards = host_survey.gpus_of_pci(BUS)
+    assert [(card["pci"], card["family"], card["capability"], card["kernel_driver"], card["uuid"]) for card in cards] == [
+        ("0000:01:00.0", "Blackwell", "12.0", None, None), ("0000:41:00.0", "Blackwell", "12.0", "nouveau", None)]
+
+
+QUERY = """GPU-a, NVIDIA RTX PRO 6000 Blackwell Workstation Edition, 12.0, 580.95.05, 97887, 97250, 00000000:01:00.0
+GPU-c, NVIDIA H200, 9.0, 580.159.04, [N/A], [N/A], 00010000:00:06.0
+"""
+
+
+def test_what_the_driver_says_stands_over_what_the_bus_says():
+    cards = host_survey.join_gpus(host_survey.gpus_of_pci(BUS), host_survey.gpus_of_query(QUERY))
+    assert [(card["pci"], card["uuid"], card["driver"]) for card in cards] == [
+        ("0000:01:00.0", "GPU-a", "580.95.05"), ("0000:41:00.0", None, None), ("10000:00:06.0", "GPU-c", "580.159.04")]
+    assert cards[0]["memory"] == 97887 * 1024 * 1024
+    assert cards[0]["pci_device"] == "2bb1"
+    assert cards[2]["memory"] is None and cards[2]["pci_device"] is None
+
+
+@pytest.mark.parametrize("text", ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"])
+def test_a_driver_that_does_not_answer(text):
+    assert host_survey.gpus_of_query(text) == []
+
+
+def lscpu(**fields):
+    """As util-linux 2.38 and newer print it: fields nest in sections."""
+    rows = [{"field": name + ":", "data": value} for name, value in fields.items()]
+    return json.dumps({"lscpu": [rows[0], dict(rows[1], children=rows[2:])]})
+
+
+def test_a_processor():
+    text = lscpu(Architecture="x86_64", **{"CPU(s)": "192", "Model name": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "Socket(s)": "1",
+                                           "Core(s) per socket": "96", "NUMA node(s)": "4", "Flags": "sse2 avx2 avx512f"})
+    assert host_survey.cpu_of_lscpu(text) == {"model": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "sockets": 1, "cores": 96, "threads": 192,
+                                              "numa_nodes": 4, "avx512": True}
+
+
+def test_nothing_is_guessed_without_lscpu():
+    assert set(host_survey.cpu_of_lscpu("{}").values()) == {None}
+
+
+def test_a_kernel_without_numa_is_one_node():
+    assert host_survey.cpu_of_lscpu(lscpu(Architecture="x86_64", **{"CPU(s)": "2"}))["numa_nodes"] == 1
+
+
+def test_memory():
+    assert host_survey.memory_of_meminfo("MemTotal:       1024 kB\nMemFree:  1 kB\nMemAvailable:    512 kB\nHugePages_Total:       0\n") == {
+        "total": 1024 * 1024, "available": 512 * 1024}
+
+
+MOUNTS = r"""22 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw
+30 22 259:1 / /nvme rw,noatime shared:9 - xfs /dev/nvme0n1 rw,attr2
+31 30 259:2 / /nvme/models rw - xfs /dev/nvme1n1 rw
+32 22 0:40 / /mnt/a\040folder ro - tmpfs tmpfs ro
+33 22 8:3 / /mnt/twice rw - ext4 /dev/sda3 rw
+34 22 8:4 / /mnt/twice rw - xfs /dev/sda4 rw
+"""
+
+
+@pytest.mark.parametrize("path, mount", [
+    ("/nvme/models/big", "/nvme/models"), ("/nvme/modelsuffix", "/nvme"), ("/nvme", "/nvme"), ("/var/lib/docker", "/"), ("/mnt/a folder/x", "/mnt/a folder")])
+def test_the_mount_that_a_path_lies_on(path, mount):
+    assert host_survey.mount_of(path, host_survey.mounts_of_mountinfo(MOUNTS))["path"] == mount
+
+
+def test_the_last_mount_on_a_path_hides_the_earlier():
+    (twice,) = [mount for mount in host_survey.mounts_of_mountinfo(MOUNTS) if mount["path"] == "/mnt/twice"]
+    assert (twice["device"], twice["type"]) == ("/dev/sda4", "xfs")
+
+
+@pytest.mark.parametrize("content, on", [(b"\x06\0\0\0\x01", True), (b"\x06\0\0\0\0", False), (b"", None), (b"\x06\0\0", None)])
+def test_secure_boot(content, on):
+    assert host_survey.secure_boot_of_variable(content) is on
+
+
+@pytest.mark.parametrize("text, is_open", [
+    ((FIXTURES / "proc-driver-nvidia-version").read_text(encoding="utf-8"), True),  # captured
+    ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue Apr  8 12:41:17 UTC 2025\n", False),
+    ("", None)])
+def test_open_and_proprietary_modules(text, is_open):
+    assert host_survey.kernel_module_is_open(text) is is_open
+
+
+def test_loaded_modules():
+    assert host_survey.modules_of("nouveau 2912256 1 - Live 0x0\nnvidia_uvm 1 0 - Live 0x0\n\n") == ["nouveau", "nvidia_uvm"]
+
+
+@pytest.mark.parametrize("text, version", [
+    ("NVIDIA Container Toolkit CLI version 1.17.8\ncommit: f202b80a9b9d0db00d9b1d73c0128c8962c55f4d\n", "1.17.8"), ("", None)])
+def test_the_version_of_the_container_toolkit(text, version):
+    assert host_survey.toolkit_version(text) == version
