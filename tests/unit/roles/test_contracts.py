@@ -32,7 +32,7 @@ def test_defaults_are_valid_and_of_their_type(role):
     options = {name: option for name, option in collection_roles.argument_options(role).items() if not option.get("required")}
     validated, errors = argument_specs.validate(options, defaults(role))
     assert errors == []
-    types = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+    types = {"str": str, "path": str, "int": int, "bool": bool, "list": list, "dict": dict}
     for name, value in defaults(role).items():
         wanted = types[options[name]["type"]]
         assert isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool), name
@@ -50,8 +50,8 @@ def test_every_option_is_described(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_public_variables_carry_the_roles_name(role):
-    prefix = "bunker_" if role == "preflight" else role + "_"
-    assert all(name.startswith(prefix) for name in collection_roles.argument_options(role))
+    prefixes = ("bunker_", "preflight_") if role == "preflight" else role + "_"
+    assert all(name.startswith(prefixes) for name in collection_roles.argument_options(role))
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -3,7 +3,7 @@ import jinja2
 import pytest
 import yaml
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import host_rules
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import gpu as host_rules
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 ROLES = collection_roles.ROLES
@@ -70,8 +70,8 @@ DEBIANS = "550.163.01"
 @pytest.mark.parametrize("installed", [True, False])
 def test_debians_driver_is_judged_by_card_and_image(capability, cuda, needed, installed):
     inventory = {"bunker_services": [{"name": "oracle", "device": "gpu", "gpus": ["GPU-1"]}], "golden_image_cuda": True,
-                 "golden_image_cuda_major": cuda, "host_driver_branch": 550}
+                 "golden_image_cuda_major": cuda, "host_driver_branch": 550, "host_driver_upgrade": False}
     host = {"gpus": [{"uuid": "GPU-1", "name": "card", "pci": "0000:01:00.0", "capability": capability}],
-            "kernel": {"nvidia": DEBIANS if installed else None}}
+            "kernel": {"nvidia": DEBIANS if installed else None, "nvidia_open": installed or None}}
     findings = list(host_rules.driver_branch(inventory, host))
     assert [finding.needed.split(" (")[0] for finding in findings] == ([needed] if needed else [])
