@@ -34,7 +34,7 @@ def doing(action):
 
 def signature(kind, offset=0):
     return {"signatures": [{"type": kind, "offset": offset, "uuid": "u", "label": None}], "blank": False,
-            "file_system": {"type": kind, "size": None, "complete": None}}
+            "file_system": {"type": kind, "size": 100 * GIB, "complete": True} if kind in ("xfs", "ext4") else {"type": kind, "size": None, "complete": None}}
 
 
 @pytest.mark.parametrize("state, does", [
@@ -112,7 +112,7 @@ def test_a_spoilt_volume_is_refused(state, rule, remedy):
     assert rule in problem.rule and remedy in problem.remedy, problem
 
 
-@pytest.mark.parametrize("state", [found(signature("swap")), found(blank=False), found(partitions=["p1"]), found(holders=["dm-0"]), found(mounted_at=["/x"])])
+@pytest.mark.parametrize("state", [found(signature("swap")), found(size=0), found(blank=False), found(partitions=["p1"]), found(holders=["dm-0"]), found(mounted_at=["/x"])])
 def test_nothing_that_would_be_formatted_goes_without_a_problem(state):
     """Each of them spoils formatting on its own, whatever the other facts say."""
     action, problems = judged(state)
@@ -122,7 +122,7 @@ def test_nothing_that_would_be_formatted_goes_without_a_problem(state):
 @pytest.mark.parametrize("kind", ["xfs", "ext4", "btrfs", "gpt", "dos", "LVM2_member", "swap", "unheard_of"])
 @pytest.mark.parametrize("mounted", [{}, {"at_mount": MOUNTED["at_mount"], "mounted_at": ["/nvme"]}])
 def test_a_device_with_a_signature_is_never_formatted(kind, mounted):
-    assert not judged(found(signature(kind), **mounted))[0]["format"]
+    assert not judged(found(signature(kind), blank=True, **mounted))[0]["format"]
 
 
 def two(**second):

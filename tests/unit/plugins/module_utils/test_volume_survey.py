@@ -46,7 +46,7 @@ def test_a_fresh_file_system_fills_its_device_and_is_complete(kind):
 def test_an_ext4_without_64_bits_has_no_high_half_of_its_size():
     block = bytearray(bytes.fromhex(SUPERBLOCKS["ext4"]["bytes"]["1024"]))
     block[0x150:0x154] = b"\x01\0\0\0"
-    assert volume_survey.file_system("ext4", reader("ext4", o1024=bytes(block)))["size"] == (1 << 32) * 4096 + SUPERBLOCKS["ext4"]["device_size"]
+    assert volume_survey.file_system("ext4", reader("ext4", o1024=bytes(block)))["size"] == (1 << 32) * 1024 + SUPERBLOCKS["ext4"]["device_size"]
     block[96] &= 0x7F
     assert volume_survey.file_system("ext4", reader("ext4", o1024=bytes(block)))["size"] == SUPERBLOCKS["ext4"]["device_size"]
 
