@@ -46,7 +46,8 @@ def observations(host):
     yield "driver", {gpu["driver"] for gpu in host["gpus"]}, {log.findtext("driver_version")}
     yield "threads", host["cpu"]["threads"], os.cpu_count()
     yield "memory", host["memory"]["total"], os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    yield "file system", host["places"]["/var/lib/docker"], run("findmnt", "--noheadings", "--output", "TARGET", "--target", existing("/var/lib/docker")).strip()
+    yield "file system", host["places"]["/var/lib/docker"],
+          run("findmnt", "--noheadings", "--output", "TARGET", "--target", existing("/var/lib/docker")).strip()
 
 
 def existing(path):
@@ -65,7 +66,8 @@ def judgements(host):
         "a UUID of another card": (changed(sound, oracle__gpus=["GPU-00000000-0000-0000-0000-000000000000"]), ["gpu_exists"]),
         "an image for Blackwell alone": (changed(sound, golden_image_cuda_architectures=["120"]), ["gpu_family"]),
         "more threads than the host has": (changed(sound, executor__threads="100000"), ["threads"]),
-        "a model above this memory": (changed(sound, model_store_catalogue=[{"name": "small", "files": [{"name": "x", "size": 1 << 50}]}]), ["room", "model_fits"]),
+        "a model above this memory": (changed(sound, model_store_catalogue=[{"name": "small", "files": [{"name": "x", "size": 1 << 50}]}]),
+                                      ["room", "model_fits"]),
     }
     for name, (inventory, rules) in cases.items():
         yield name, [finding.rule for finding in judge(inventory, host) if finding.severity == "error"], rules

@@ -33,12 +33,14 @@ PAIRS = {
     # cards
     "GPU service, no card": (NO_GPU, BOTH, [("error", "gpu_exists", "no NVIDIA card on the PCI bus")]),
     "no driver yet": (BARE, BOTH, [NO_UUID]),
-    "a UUID that is not there": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-96", "GPU-33"]), [("error", "gpu_exists", "found GPU-33; needed one of GPU-96 (")]),
+    "a UUID that is not there": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-96", "GPU-33"]), [
+        ("error", "gpu_exists", "found GPU-33; needed one of GPU-96 (")]),
     "two UUIDs that are not there": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-1", "GPU-2"]), [
         ("error", "gpu_exists", "GPU-1"), ("error", "gpu_exists", "GPU-2")]),
     "a card disappeared": (gpus(CARD_96), BOTH, [("error", "gpu_exists", "found GPU-32;")]),
     "part of a card": (OMNI_PRIME, changed(BOTH, oracle__gpus=["MIG-1"]), []),
-    "a card of another family": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"]), [("error", "gpu_family", 'capability 8.9 (NVIDIA GeForce RTX 4090). Add "89"')]),
+    "a card of another family": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"]), [
+        ("error", "gpu_family", 'capability 8.9 (NVIDIA GeForce RTX 4090). Add "89"')]),
     "an image for both families": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["120", "89"]), []),
     "an image for an older minor version": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["86"]), []),
     "an image for another minor version of the a kind": (
@@ -59,11 +61,14 @@ PAIRS = {
         BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_major=12, golden_image_cuda_architectures=["89"]), []),
     "Ada with 550, CUDA 13 image": (changed(ADA, kernel={"nvidia": "550.163.01", "nvidia_open": False}), changed(
         BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["89"]), [("error", "driver_branch", "580 or newer for CUDA 13")]),
-    "an old driver that will be replaced": (changed(OMNI_PRIME, kernel={"nvidia": "550.163.01", "nvidia_open": False}), changed(BOTH, host_driver_upgrade=True), []),
+    "an old driver that will be replaced": (changed(OMNI_PRIME, kernel={"nvidia": "550.163.01", "nvidia_open": False}),
+                                            changed(BOTH, host_driver_upgrade=True), []),
     "a branch in the inventory that is too old": (BARE, changed(BOTH, host_driver_branch=550), [
         ("error", "driver_branch", "found 550 (host_driver_branch); needed 580 or newer for CUDA 13. Set host_driver_branch: 580."), NO_UUID]),
-    "an image without CUDA asks nothing of the driver but the card": (changed(OMNI_PRIME, kernel={"nvidia": "570.1"}), changed(BOTH, golden_image_cuda=False), []),
-    "proprietary modules under Blackwell": (changed(OMNI_PRIME, kernel={"nvidia_open": False}), BOTH, [("error", "driver_open", "the open ones for Blackwell")]),
+    "an image without CUDA asks nothing of the driver but the card": (
+        changed(OMNI_PRIME, kernel={"nvidia": "570.1"}), changed(BOTH, golden_image_cuda=False), []),
+    "proprietary modules under Blackwell": (changed(OMNI_PRIME, kernel={"nvidia_open": False}), BOTH, [
+        ("error", "driver_open", "the open ones for Blackwell")]),
     "proprietary modules under Ada": (changed(ADA, kernel={"nvidia_open": False}), changed(
         BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["89"]), []),
     "Secure Boot, no driver": (changed(BARE, kernel={"secure_boot": True}), BOTH, [("error", "secure_boot", "mokutil --import"), NO_UUID]),
@@ -71,12 +76,14 @@ PAIRS = {
     "Secure Boot, the module is loaded": (changed(OMNI_PRIME, kernel={"secure_boot": True}), BOTH, []),
     "Secure Boot unknown (no EFI)": (changed(BARE, kernel={"secure_boot": None}), BOTH, [NO_UUID]),
     "nouveau has the card": (changed(BARE, kernel={"nouveau": True}), BOTH, [NO_UUID, ("warning", "nouveau", "a reboot is needed")]),
-    "a container toolkit with an escape": (changed(OMNI_PRIME, toolkit="1.17.7"), BOTH, [("warning", "toolkit", "found 1.17.7; needed 1.17.8 or newer (CVE-2025-23266)")]),
+    "a container toolkit with an escape": (changed(OMNI_PRIME, toolkit="1.17.7"), BOTH, [
+        ("warning", "toolkit", "found 1.17.7; needed 1.17.8 or newer (CVE-2025-23266)")]),
     # machine
     "an old engine": (changed(NO_GPU, engine="20.10.24"), CPU_ONLY, [("error", "engine", "found 20.10.24; needed 25.0 or newer")]),
     "NPS4": (changed(OMNI_PRIME, cpu={"numa_nodes": 4}), BOTH, [("warning", "numa", "4 on 1 socket(s)")]),
     "two sockets, a node each": (changed(OMNI_PRIME, cpu={"sockets": 2, "numa_nodes": 2}), BOTH, []),
-    "the doctrine's 192 threads": (OMNI_PRIME, changed(BOTH, executor__threads="192"), [("warning", "threads", "found 192; needed at most the 96 physical cores")]),
+    "the doctrine's 192 threads": (OMNI_PRIME, changed(BOTH, executor__threads="192"), [
+        ("warning", "threads", "found 192; needed at most the 96 physical cores")]),
     "more threads than the host has": (OMNI_PRIME, changed(BOTH, executor__threads="193"), [("error", "threads", "193")]),
     "as many threads as cores": (OMNI_PRIME, changed(BOTH, executor__threads="96"), []),
     "a processor that tells nothing": (changed(OMNI_PRIME, cpu=dict.fromkeys(OMNI_PRIME["cpu"])), changed(BOTH, executor__threads="192"), []),
@@ -95,7 +102,8 @@ PAIRS = {
     "a volume that is too small": (changed(UNMOUNTED, devices={"/dev/disk/by-id/nvme-second": 256 * GIB}), BOTH, [
         ("error", "room", "file system /nvme/models: found 248.3 GiB free; needed 305.0 GiB: 300.0 for model big (/nvme/models), 5.0 for model small")]),
     "models that are there need no room": (changed(UNMOUNTED, devices={"/dev/disk/by-id/nvme-second": 256 * GIB}, models=BIG_IS_THERE), BOTH, []),
-    "an archive is kept too": (changed(OMNI_PRIME, mounts=[dict(mount, free=12 * GIB) if mount["path"] == "/nvme" else mount for mount in OMNI_PRIME["mounts"]]),
+    "an archive is kept too": (changed(OMNI_PRIME,
+        mounts=[dict(mount, free=12 * GIB) if mount["path"] == "/nvme" else mount for mount in OMNI_PRIME["mounts"]]),
                                changed(BOTH, golden_image_keep_archive=True), [("error", "room", "1.1 for the image's archive (/nvme/build-cache)")]),
     "Docker 29 keeps images in containerd's root": (
         changed(OMNI_PRIME, engine="29.0.1", places={"/nvme/containerd": "/"}, mounts=[dict(OMNI_PRIME["mounts"][0], free=GIB)] + OMNI_PRIME["mounts"][1:]),
@@ -106,7 +114,8 @@ PAIRS = {
     "a context whose KV cache is too much": (
         changed(OMNI_PRIME, memory={"total": 172 * GIB}, models=BIG_IS_THERE), changed(BOTH, oracle__context=16384),
         [("error", "model_fits", "1.1 GiB of KV cache for 16384 tokens; needed at most 300.0 GiB: 172.0 of RAM and 128.0 of its cards")]),
-    "each fits, both together do not": (changed(OMNI_PRIME, memory={"total": 176 * GIB}), BOTH, [("error", "model_fits", "all services together: found 305.0 GiB")]),
+    "each fits, both together do not": (changed(OMNI_PRIME, memory={"total": 176 * GIB}), BOTH, [
+        ("error", "model_fits", "all services together: found 305.0 GiB")]),
     "more context than the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163841), [
         ("error", "model_context", "found 163841; needed at most 163840, what big was trained for")]),
     "a model of unknown size is not judged": (changed(OMNI_PRIME, memory={"total": 8 * GIB}), changed(CPU_ONLY, bunker_services=[dict(EXECUTOR, model="big")],
