@@ -1,8 +1,28 @@
-"""Lets the tests import the collection from the checkout by its full name."""
+"""Lets the tests import the collection from the checkout by its full name, and records what came of them where asked."""
+import datetime
+import json
 import pathlib
+import subprocess
 
 from ansible.plugins.loader import init_plugin_loader
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 init_plugin_loader([str(ROOT / "collections")])
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", metavar="FILE", help="write the outcome of each test marked full, with date and the tree's hash, to FILE as JSON")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.getoption("--record"):
+        return
+    reports = [report for outcome in ("passed", "failed", "error") for report in terminalreporter.stats.get(outcome, []) if "full" in report.keywords]
+    tree = subprocess.run(["git", "rev-parse", "HEAD^{tree}"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    path = ROOT / config.getoption("--record")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({
+        "command": "./bunker test --full", "date": datetime.date.today().isoformat(), "tree": tree,
+        "tests": {report.nodeid: {"outcome": report.outcome, "seconds": round(report.duration)} for report in reports},
+    }, indent=1) + "\n", encoding="utf-8")

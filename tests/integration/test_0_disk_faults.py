@@ -38,12 +38,18 @@ def host(tmp_path_factory):
     molecule("destroy", "-s", "disk_layout")
     molecule("create", "-s", "disk_layout")
     molecule("prepare", "-s", "disk_layout")
-    yield LayoutHost(tmp_path_factory.mktemp("disks"), host="bunker-test-disk-layout")
-    left = subprocess.run(["losetup", "--list", "--noheadings"], capture_output=True, text=True, check=True).stdout
+    machine = LayoutHost(tmp_path_factory.mktemp("disks"), host="bunker-test-disk-layout")
+    yield machine
+    own = set(machine.sh("stat --format %i /var/lib/docker/stand-in-disks/*").split())
+    before = loop_files()
     molecule("destroy", "-s", "disk_layout")
-    assert "stand-in-disk-1" in left  # or the next line could not fail
-    left = subprocess.run(["losetup", "--list", "--noheadings"], capture_output=True, text=True, check=True).stdout
-    assert "stand-in-disk-1" not in left and "refused-" not in left
+    assert own & before  # or the next line could not fail
+    assert not own & loop_files()
+
+
+def loop_files():
+    """Inodes of the files behind the machine's loop devices. Other hosts may have disks of the same name."""
+    return set(subprocess.run(["losetup", "--list", "--noheadings", "--output", "BACK-INO"], capture_output=True, text=True, check=True).stdout.split())
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +57,7 @@ def laid_out(host):
     """Two volumes, one below the other, with data on both."""
     predicted = host.lay_out("--check", "--diff", directories=DIRECTORIES).assert_ok()
     first = host.lay_out(directories=DIRECTORIES).assert_ok()
-    host.sh("dd if=/dev/urandom of=/srv/fast/docker/data bs=1M count=20 status=none; "
-            "dd if=/dev/urandom of=/srv/fast/models/data bs=1M count=20 status=none; sync")
+    host.sh("for file in %s; do dd if=/dev/urandom of=$file bs=1M count=20 status=none; done; sync" % " ".join(DATA))
     return predicted, first
 
 
@@ -216,8 +221,8 @@ SPOILT = {
     "mbr": (MBR, "xfs", r"carries a partition table \(dos\) at byte 510"),
     "partitions": (MBR + "; " + PARTITION, "xfs", "it has partitions: loop[0-9]+p1. Name a partition"),
     "swap": ("mkswap -q $disk", "xfs", "carries swap space at byte 4086"),
-    "lvm": ("python3 -c \"import struct, sys, zlib; body = struct.pack('<I8s', 32, b'LVM2 001').ljust(492, b'1'); "
-            "crc = zlib.crc32(body, 0xf597a6cf ^ 0xffffffff) "
+    "lvm": ("python3 -c \"import struct, sys, zlib; "
+            "body = struct.pack('<I8s', 32, b'LVM2 001').ljust(492, b'1'); crc = zlib.crc32(body, 0xf597a6cf ^ 0xffffffff) "
             "^ 0xffffffff; sys.stdout.buffer.write(bytes(512) + b'LABELONE' + struct.pack('<QI', 1, crc) + body)\" | dd of=$disk conv=notrunc status=none",
             "xfs", "carries an LVM physical volume at byte 536"),
     "luks": (r"printf 'LUKS\272\276\0\1' | dd of=$disk conv=notrunc status=none", "xfs", r"carries an encrypted volume \(LUKS\) at byte 0"),

@@ -219,7 +219,9 @@ def test_an_unfinished_move_is_named_and_goes_on_only_on_request(evidence):
     assert configuration() == before and active("protocol-omni-ledger") == "active"
 
 
-@pytest.mark.parametrize("task", ["Note the move in the journal", "Stop what writes the data", "Copy the data and compare them", "Read daemon.json"])
+@pytest.mark.parametrize("task", [
+    pytest.param("Note the move in the journal", marks=pytest.mark.full), pytest.param("Stop what writes the data", marks=pytest.mark.full),
+    "Copy the data and compare them", pytest.param("Read daemon.json", marks=pytest.mark.full)])
 def test_a_killed_play_and_a_power_cut_lose_nothing(evidence, task):
     run = Play(**MOVE)
     run.kill_at(task)
@@ -230,6 +232,7 @@ def test_a_killed_play_and_a_power_cut_lose_nothing(evidence, task):
     assert "a move is unfinished" in refused()
 
 
+@pytest.mark.full
 def test_a_copy_that_outlives_its_play_is_waited_for(evidence):
     run = Play(**MOVE)
     execute("until grep -qsx rsync /proc/[0-9]*/comm; do sleep 0.02; done; kill -STOP $(grep -lsx rsync /proc/[0-9]*/comm | cut -d / -f 3)")
@@ -292,7 +295,7 @@ def below_the_mount_point():
     return execute("mkdir -p /mnt/root && mount --bind / /mnt/root && find /mnt/root/nvme/docker /mnt/root/nvme/containerd -mindepth 1; umount /mnt/root")
 
 
-@pytest.mark.parametrize("mount", ["/nvme/docker", "/nvme/containerd"])
+@pytest.mark.parametrize("mount", ["/nvme/docker", pytest.param("/nvme/containerd", marks=pytest.mark.full)])
 def test_a_lost_mount_stops_the_engine_and_its_services(evidence, mount):
     execute("umount --lazy " + mount)
     until("! systemctl is-active --quiet docker.service")
@@ -309,7 +312,7 @@ def test_a_lost_mount_stops_the_engine_and_its_services(evidence, mount):
     assert below_the_mount_point() == ""
 
 
-@pytest.mark.parametrize("volume", ["docker", "containerd"])
+@pytest.mark.parametrize("volume", ["docker", pytest.param("containerd", marks=pytest.mark.full)])
 def test_an_absent_mount_keeps_the_engine_from_starting(evidence, volume):
     execute("systemctl stop docker.service docker.socket containerd.service nvme-%s.mount && mv /srv/%s.img /srv/away.img" % (volume, volume))
     assert "dependency" in execute("systemctl start docker.service 2>&1; true")
@@ -337,6 +340,7 @@ def test_old_data_go_only_when_asked_and_only_when_the_engine_answers(evidence):
     evidence.assert_kept()
 
 
+@pytest.mark.full
 def test_images_in_containerds_store_move_with_its_root_alone(evidence):
     """Docker 29's way, here switched on: images lie under containerd's root. The new place is on an ext4 file system."""
     store = {"container_engine_daemon_options": {"features": {"cdi": True, "containerd-snapshotter": True}}}

@@ -97,8 +97,8 @@ def test_what_an_action_names():
     (found(read_only=True), "the device is read-only", "blockdev --getro"),
     (found(XFS, file_system={"type": "xfs", "size": 100 * GIB + 4096, "complete": True}), "shrinking is refused", "former size"),
     (found(XFS, file_system={"type": "xfs", "size": 100 * GIB, "complete": False}), "its xfs is incomplete", "interrupted"),
-    (found(MOUNTED, at_mount={"device": "/dev/nvme0n1", "type": "ext4", "number": "259:0"}), "it is mounted with ext4, the inventory wants xfs",
-     "Set filesystem: ext4"),
+    (found(MOUNTED, at_mount={"device": "/dev/nvme0n1", "type": "ext4", "number": "259:0"}),
+     "it is mounted with ext4, the inventory wants xfs", "Set filesystem: ext4"),
     (found(at_mount={"device": "/dev/sda1", "type": "ext4", "number": "8:1"}, place="folder"), "/dev/sda1 (ext4) is mounted at /nvme", "umount /nvme"),
     (found(place="link"), "symbolic link", "realpath"),
     (found(place="other"), "/nvme is not a folder", "Move it away"),
@@ -114,8 +114,8 @@ def test_a_spoilt_volume_is_refused(state, rule, remedy):
     assert rule in problem.rule and remedy in problem.remedy, problem
 
 
-@pytest.mark.parametrize("state", [found(signature("swap")), found(size=0), found(blank=False), found(partitions=["p1"]),
-                                   found(holders=["dm-0"]), found(mounted_at=["/x"])])
+@pytest.mark.parametrize("state", [
+    found(signature("swap")), found(size=0), found(blank=False), found(partitions=["p1"]), found(holders=["dm-0"]), found(mounted_at=["/x"])])
 def test_nothing_that_would_be_formatted_goes_without_a_problem(state):
     """Each of them spoils formatting on its own, whatever the other facts say."""
     action, problems = judged(state)

@@ -102,8 +102,8 @@ FOUND = {"real": "/dev/nvme0n1", "signatures": [{"type": "xfs", "offset": 0, "uu
 
 @pytest.mark.parametrize("device, same", [
     ("UUID=344bba50-D62A-430b-9a40-4987122cec22", True), ('UUID="344bba50-d62a-430b-9a40-4987122cec22"', True), ("UUID=0", False), ("LABEL=two words", True),
-    ("LABEL=two", False), ("PARTUUID=344bba50-d62a-430b-9a40-4987122cec22", False), ("/dev/disk/by-id/one", True), ("/dev/disk/by-id/other", False),
-    ("tmpfs", False),
+    ("LABEL=two", False),
+    ("PARTUUID=344bba50-d62a-430b-9a40-4987122cec22", False), ("/dev/disk/by-id/one", True), ("/dev/disk/by-id/other", False), ("tmpfs", False),
 ])
 def test_whether_an_entry_of_fstab_means_the_device(device, same):
     links = {"/dev/disk/by-id/one": "/dev/nvme0n1"}
