@@ -78,8 +78,12 @@ def _is_blackwell(gpu):
 
 
 def _replaced(inventory, host):
-    """Whether host_driver will install a driver: none is there, or the inventory wants another in its place."""
-    return not host["kernel"]["nvidia"] or inventory["host_driver_upgrade"]
+    """Whether host_driver will install a driver: none is there, or the inventory lets one that does not satisfy it be replaced."""
+    installed = host["kernel"]["nvidia"]
+    if not installed or not inventory["host_driver_upgrade"]:
+        return not installed
+    closed = host["kernel"]["nvidia_open"] is False and any(_is_blackwell(gpu) for gpu in host["gpus"])
+    return closed or version(installed)[0] < inventory["host_driver_branch"]
 
 
 def driver_branch(inventory, host):

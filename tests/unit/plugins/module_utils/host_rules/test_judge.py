@@ -63,6 +63,11 @@ PAIRS = {
         BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["89"]), [("error", "driver_branch", "580 or newer for CUDA 13")]),
     "an old driver that will be replaced": (changed(OMNI_PRIME, kernel={"nvidia": "550.163.01", "nvidia_open": False}),
                                             changed(BOTH, host_driver_upgrade=True), []),
+    "a driver that satisfies the inventory stays, and is too old for the image": (
+        changed(OMNI_PRIME, kernel={"nvidia": "570.1"}), changed(BOTH, host_driver_upgrade=True, host_driver_branch=570), [
+            ("error", "driver_branch", "found 570.1 (installed); needed 580 or newer for CUDA 13")]),
+    "closed modules will be replaced by open ones": (
+        changed(OMNI_PRIME, kernel={"nvidia": "580.1", "nvidia_open": False}), changed(BOTH, host_driver_upgrade=True), []),
     "a branch in the inventory that is too old": (BARE, changed(BOTH, host_driver_branch=550), [
         ("error", "driver_branch", "found 550 (host_driver_branch); needed 580 or newer for CUDA 13. Set host_driver_branch: 580."), NO_UUID]),
     "an image without CUDA asks nothing of the driver but the card": (
