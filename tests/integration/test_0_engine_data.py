@@ -74,7 +74,7 @@ BOOT = "systemctl reset-failed; systemctl start docker.service protocol-omni-led
 
 def execute(command, check=True):
     """A shell command on the host; its output."""
-    result = subprocess.run(["docker", "exec", HOST, "sh", "-c", command], capture_output=True, text=True, check=False)
+    result = subprocess.run(["docker", "exec", HOST, "timeout", "300", "sh", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 0 or not check, (command, result.stdout[-2000:], result.stderr[-2000:])
     return result.stdout.strip()
 
