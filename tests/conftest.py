@@ -22,7 +22,7 @@ def pytest_terminal_summary(terminalreporter, config):
     tree = subprocess.run(["git", "rev-parse", "HEAD^{tree}"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     path = ROOT / config.getoption("--record")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({
-        "command": "./bunker test --full", "date": datetime.date.today().isoformat(), "tree": tree,
-        "tests": {report.nodeid: {"outcome": report.outcome, "seconds": round(report.duration)} for report in reports},
-    }, indent=1) + "\n", encoding="utf-8")
+    tests = json.loads(path.read_text(encoding="utf-8"))["tests"] if path.exists() else {}  # a part of the tests leaves what is known of the others
+    date = datetime.date.today().isoformat()
+    tests.update((report.nodeid, {"outcome": report.outcome, "seconds": round(report.duration), "date": date, "tree": tree}) for report in reports)
+    path.write_text(json.dumps({"command": "./bunker test --full", "tests": tests}, indent=1) + "\n", encoding="utf-8")

@@ -46,8 +46,8 @@ def observations(host):
     yield "driver", {gpu["driver"] for gpu in host["gpus"]}, {log.findtext("driver_version")}
     yield "threads", host["cpu"]["threads"], os.cpu_count()
     yield "memory", host["memory"]["total"], os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    yield "file system", host["places"]["/var/lib/docker"],
-          run("findmnt", "--noheadings", "--output", "TARGET", "--target", existing("/var/lib/docker")).strip()
+    mount = run("findmnt", "--noheadings", "--output", "TARGET", "--target", existing("/var/lib/docker")).strip()
+    yield "file system", host["places"]["/var/lib/docker"], mount
 
 
 def existing(path):

@@ -2,7 +2,6 @@
 
 docs/disk-faults.md tells what these tests prove.
 """
-import pathlib
 import re
 import subprocess
 import time
@@ -22,7 +21,7 @@ DIRECTORIES = [{"path": "/srv/fast/docker", "mode": "0710"}]
 class LayoutHost(DiskHost):
     """A bare host on which the role runs."""
 
-    def lay_out(self, *options, volumes=VOLUMES, directories=()):
+    def lay_out(self, *options, volumes=tuple(VOLUMES), directories=()):
         """Runs the role."""
         return self.run(PLAYBOOK, *options, extra_vars={"disk_layout_volumes": list(volumes), "disk_layout_directories": list(directories)})
 
@@ -209,7 +208,7 @@ def test_an_entry_of_fstab_stays_the_manager_of_its_mount(host):
 
 # A partition table with one partition.
 MBR = (r"printf '\200\0\1\0\203\0\2\0\0\10\0\0\0\10\0\0' | dd of=$disk bs=1 seek=446 conv=notrunc status=none; printf '\125\252' | dd of=$disk bs=1 "
-            "seek=510 conv=notrunc status=none")
+       "seek=510 conv=notrunc status=none")
 # Tells the kernel of a partition (ioctl BLKPG): not every kernel reads partition tables itself.
 PARTITION = ("python3 -c \"import ctypes, fcntl, os, struct; part = ctypes.create_string_buffer(struct.pack('<qqi132x', 1 << 20, 1 << 20, 1)); "
              "fcntl.ioctl(os.open('$disk', os.O_RDONLY), 0x1269, struct.pack('<iiixxxxQ', 1, 0, 152, ctypes.addressof(part)))\"")

@@ -2,6 +2,7 @@
 import pytest
 from conftest import DiskHost, molecule
 
+pytestmark = pytest.mark.full  # it builds the image once more
 MB = 1_000_000
 VARIABLES = {
     "disk_layout_volumes": [{"device": "/dev/disk/by-id/stand-in-disk-1", "mount": "/nvme"},

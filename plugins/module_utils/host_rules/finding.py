@@ -21,5 +21,6 @@ def version(text):
 
 def sentence(finding):
     """A finding as a line for people."""
-    return "%s (%s%s): %s: found %s; needed %s. %s" % (finding.severity, finding.rule, ", lowered by preflight_lowered" if finding.lowered else "",
-                                                        finding.what, finding.found, finding.needed, finding.remedy)
+    lowered = ", lowered by preflight_lowered" if finding.lowered else ""
+    return "%s (%s%s): %s: found %s; needed %s. %s" % (
+        finding.severity, finding.rule, lowered, finding.what, finding.found, finding.needed, finding.remedy)

@@ -54,7 +54,7 @@ def changed(document, **changes):
     """A deep copy with some values replaced; a dict value is merged, one level deep. ORACLE__context=1 changes a service."""
     document = copy.deepcopy(document)
     for key, value in changes.items():
-        service, _, field = key.partition("__")
+        service, _separator, field = key.partition("__")
         if field:
             next(entry for entry in document["bunker_services"] if entry["name"] == service)[field] = value
         elif isinstance(value, dict) and isinstance(document.get(key), dict):

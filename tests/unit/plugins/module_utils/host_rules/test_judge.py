@@ -27,8 +27,8 @@ PAIRS = {
     "a host without a card, CPU services": (NO_GPU, CPU_ONLY, []),
     "cards that no service uses are nobody's business": (changed(OMNI_PRIME, kernel={"nvidia": "470.1"}, toolkit="1.0.0"), CPU_ONLY, []),
     "the second run: image and models are there, little is free": (
-        changed(OMNI_PRIME, images=["omni/llama-server:sm120-cuda13"], models=dict(BIG_IS_THERE, small={"bytes": 5 * GIB, "kv_bytes_per_token": 57344,
-                                                                                                    "context_length": 32768}),
+        changed(OMNI_PRIME, images=["omni/llama-server:sm120-cuda13"],
+                models=dict(BIG_IS_THERE, small={"bytes": 5 * GIB, "kv_bytes_per_token": 57344, "context_length": 32768}),
                 mounts=[dict(mount, free=GIB) for mount in OMNI_PRIME["mounts"]]), BOTH, []),
     # cards
     "GPU service, no card": (NO_GPU, BOTH, [("error", "gpu_exists", "no NVIDIA card on the PCI bus")]),
@@ -99,17 +99,17 @@ PAIRS = {
         ("error", "overlap", "Docker network compose_default 172.30.0.0/24")]),
     "the networks' own routes and entries": (changed(OMNI_PRIME, routes=[{"destination": "172.30.0.0/16", "device": "br-omni"}],
                                                      docker_networks=[{"name": "omni-network", "subnet": "172.30.0.0/16"}]), BOTH, []),
-    "another IP version and a default route": (changed(OMNI_PRIME, routes=[{"destination": "fe80::/64", "device": "eno1"},
-                                                                          {"destination": "0.0.0.0/0", "device": "eno1"}]), BOTH, []),
+    "another IP version and a default route": (
+        changed(OMNI_PRIME, routes=[{"destination": "fe80::/64", "device": "eno1"}, {"destination": "0.0.0.0/0", "device": "eno1"}]), BOTH, []),
     # room
     "everything on a 98 GB root disk": (ON_ROOT, ROOT_INVENTORY, [("error", "room", "file system /: found 60.0 GiB free; needed 316.1 GiB")]),
     "volumes that will be mounted": (UNMOUNTED, BOTH, []),
     "a volume that is too small": (changed(UNMOUNTED, devices={"/dev/disk/by-id/nvme-second": 256 * GIB}), BOTH, [
         ("error", "room", "file system /nvme/models: found 248.3 GiB free; needed 305.0 GiB: 300.0 for model big (/nvme/models), 5.0 for model small")]),
     "models that are there need no room": (changed(UNMOUNTED, devices={"/dev/disk/by-id/nvme-second": 256 * GIB}, models=BIG_IS_THERE), BOTH, []),
-    "an archive is kept too": (changed(OMNI_PRIME,
-        mounts=[dict(mount, free=12 * GIB) if mount["path"] == "/nvme" else mount for mount in OMNI_PRIME["mounts"]]),
-                               changed(BOTH, golden_image_keep_archive=True), [("error", "room", "1.1 for the image's archive (/nvme/build-cache)")]),
+    "an archive is kept too": (
+        changed(OMNI_PRIME, mounts=[dict(mount, free=12 * GIB) if mount["path"] == "/nvme" else mount for mount in OMNI_PRIME["mounts"]]),
+        changed(BOTH, golden_image_keep_archive=True), [("error", "room", "1.1 for the image's archive (/nvme/build-cache)")]),
     "Docker 29 keeps images in containerd's root": (
         changed(OMNI_PRIME, engine="29.0.1", places={"/nvme/containerd": "/"}, mounts=[dict(OMNI_PRIME["mounts"][0], free=GIB)] + OMNI_PRIME["mounts"][1:]),
         changed(BOTH, disk_layout_volumes=[]), [("error", "room", "file system /: found 1.0 GiB free; needed 1.1 GiB: 1.1 for the image (/nvme/containerd)")]),
@@ -161,7 +161,7 @@ def test_pair(name):
     host, inventory, expected = PAIRS[name]
     found = [(finding.severity, finding.rule, sentence(finding)) for finding in judge(inventory, host)]
     assert [entry[:2] for entry in found] == [entry[:2] for entry in expected], found
-    for (_severity, _rule, text), (_, _, fragment) in zip(found, expected):
+    for text, fragment in zip([entry[2] for entry in found], [entry[2] for entry in expected]):
         assert fragment in text
 
 
