@@ -37,13 +37,13 @@ _value:
   type: dict
 """
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import volume_rules
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import inventory_rules, volume_rules
 
 
 def judge_volumes(volumes, survey):
     """Actions and problems of the volumes."""
     actions, problems = volume_rules.judge(volumes, survey)
-    return {"actions": actions, "problems": volume_rules.report(problems)}
+    return {"actions": actions, "problems": inventory_rules.numbered(problems)}
 
 
 class FilterModule:

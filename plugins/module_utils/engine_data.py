@@ -14,7 +14,8 @@ import collections
 import json
 import re
 
-Problem = collections.namedtuple("Problem", ["value", "rule", "remedy"])
+from .host_survey import inside
+from .inventory_rules import Problem
 
 OWN_ROOTS = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 VARIABLES = {"docker": "container_engine_data_root", "containerd": "container_engine_containerd_root"}
@@ -42,11 +43,6 @@ OWN_MOUNTS = ("overlay", "fuse.fuse-overlayfs", "tmpfs", "nsfs", "proc")
 CONTAINERD_DATABASE = "/io.containerd.metadata.v1.bolt/meta.db"
 # A new file system's own folder.
 NO_DATA = ("lost+found",)
-
-
-def inside(path, folder):
-    """Whether a path is a folder or lies in it."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def root_of_containerd(text):

@@ -112,9 +112,14 @@ def mounts_of_mountinfo(text):
     return list(mounts.values())
 
 
+def inside(path, folder):
+    """Whether a path is a folder or lies in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def mount_of(path, mounts):
     """The mount that a path lies on, or None."""
-    holding = [mount for mount in mounts if path == mount["path"] or path.startswith(mount["path"].rstrip("/") + "/")]
+    holding = [mount for mount in mounts if inside(path, mount["path"])]
     return max(holding, key=lambda mount: len(mount["path"])) if holding else None
 
 

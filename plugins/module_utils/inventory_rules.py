@@ -15,6 +15,12 @@ import re
 
 Problem = collections.namedtuple("Problem", ["value", "rule", "remedy"])
 
+
+def numbered(problems):
+    """Problems as lines for people: list of str."""
+    return ["%d. %s: %s. %s" % (number, problem.value, problem.rule, problem.remedy) for number, problem in enumerate(problems, 1)]
+
+
 SHA256 = re.compile(r"^[0-9a-f]{64}$")
 SERVICE_NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 GPU_UUID = re.compile(r"^(GPU|MIG)-[0-9A-Za-z-]+$")

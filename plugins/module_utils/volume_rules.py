@@ -166,11 +166,6 @@ def judge(wanted, survey):
     return actions, problems
 
 
-def report(problems):
-    """One numbered line a problem."""
-    return ["%d. %s: %s. %s" % (number, problem.value, problem.rule, problem.remedy) for number, problem in enumerate(problems, 1)]
-
-
 def claims(wanted, survey):
     """Results of the claims volumes.mounted and volumes.room, as module claim takes them."""
     if not wanted:

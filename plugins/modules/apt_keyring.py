@@ -57,16 +57,7 @@ import tempfile  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible.module_utils.urls import fetch_url  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import openpgp  # noqa: E402
-
-
-def read(path):
-    """A file's content, or an empty one."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:
-        return b""
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import openpgp, small_file  # noqa: E402
 
 
 def known(content):
@@ -90,7 +81,7 @@ def main():
     if not re.match(r"^[0-9A-F]{40}$", wanted):
         module.fail_json(msg="fingerprint '%s': a fingerprint is 40 hexadecimal digits. See it with: curl -fsSL %s | gpg --show-keys"
                              % (module.params["fingerprint"], url))
-    if known(read(path)) == [wanted]:
+    if known(small_file.content(path)) == [wanted]:
         module.exit_json(changed=False, fingerprints=[wanted])
     response, answer = fetch_url(module, url, timeout=60)
     if response is None or answer.get("status") not in (200, None):

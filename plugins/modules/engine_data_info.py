@@ -111,22 +111,13 @@ import json  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import engine_data, host_survey  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import engine_data, host_survey, small_file  # noqa: E402
 
 CONTAINERD_CONFIG = "/etc/containerd/config.toml"
 DAEMON_CONFIG = "/etc/docker/daemon.json"
 DROP_INS = ["/etc/systemd/system/%s.d" % unit for unit in ("docker.service", "docker.socket", "containerd.service")]
 PATHS = [os.path.dirname(CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS, *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
 UNITS = ["docker.service", "docker.socket", "containerd.service", "protocol-omni-*.service"]
-
-
-def read(path):
-    """A small file's text, or an empty one."""
-    try:
-        with open(path) as stream:
-            return stream.read()
-    except OSError:
-        return ""
 
 
 def entries(folder):
@@ -139,7 +130,7 @@ class Reader:
 
     def __init__(self, module):
         self.module = module
-        self.mounts = host_survey.mounts_of_mountinfo(read("/proc/self/mountinfo"))
+        self.mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
         self.answer = None
         if self.command("systemctl", "is-active", "docker.service").strip() == "active":  # the question alone would wake it through its socket
             self.answer = self.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None
@@ -163,7 +154,10 @@ class Reader:
         return None
 
     def configured_root(self, name):
-        root = engine_data.root_of_daemon(read(DAEMON_CONFIG)) if name == "docker" else engine_data.root_of_containerd(read(CONTAINERD_CONFIG))
+        if name == "docker":
+            root = engine_data.root_of_daemon(small_file.text(DAEMON_CONFIG))
+        else:
+            root = engine_data.root_of_containerd(small_file.text(CONTAINERD_CONFIG))
         return os.path.realpath(root or engine_data.OWN_ROOTS[name])
 
     def mount(self, path):
@@ -221,7 +215,7 @@ def main():
         if target["root"] != sources[name]["root"]:
             sources[name]["bytes"], target["bytes"] = reader.size(sources[name]["root"]), reader.size(target["root"])
     try:
-        journal = json.loads(read(module.params["journal"]) or "null")
+        journal = json.loads(small_file.text(module.params["journal"]) or "null")
     except ValueError as error:
         module.fail_json(msg="%s is no journal of a move (%s). Compare the folders that it concerned, and remove it." % (module.params["journal"], error))
     plan = engine_data.decide(
@@ -229,7 +223,7 @@ def main():
          "ready": module.params["ready"], "journal": module.params["journal"]},
         {"sources": sources, "targets": targets, "journal": journal, "answers": reader.answer is not None,
          "left": [root["old"] for root in (journal or {"roots": []})["roots"] if entries(root["old"])]})
-    config = read(CONTAINERD_CONFIG)
+    config = small_file.text(CONTAINERD_CONFIG)
     merged = engine_data.with_containerd_root(config, wanted["containerd"]) if wanted["containerd"] else config
     module.exit_json(
         changed=False, plan=plan, sources=sources, targets=targets,

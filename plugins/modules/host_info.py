@@ -111,20 +111,11 @@ import json  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, model_memory  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, model_memory, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 
 PCI = "sys/bus/pci/devices"
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-
-
-def read(path, mode="r"):
-    """A small file's content, or an empty one."""
-    try:
-        with open(path, mode) as stream:
-            return stream.read()
-    except OSError:
-        return "" if mode == "r" else b""
 
 
 def pci_devices(root):
@@ -133,7 +124,8 @@ def pci_devices(root):
     for address in sorted(os.listdir(pci)) if os.path.isdir(pci) else []:
         folder = os.path.join(pci, address)
         driver = os.path.join(folder, "driver")
-        yield {"address": address, "vendor": read(folder + "/vendor"), "device": read(folder + "/device"), "class": read(folder + "/class"),
+        yield {"address": address, "vendor": small_file.text(folder + "/vendor"), "device": small_file.text(folder + "/device"),
+               "class": small_file.text(folder + "/class"),
                "driver": os.path.basename(os.path.realpath(driver)) if os.path.islink(driver) else None}
 
 
@@ -155,7 +147,7 @@ class Reader:
         return host_survey.join_gpus(host_survey.gpus_of_pci(pci_devices(self.module.params["hardware_root"])), host_survey.gpus_of_query(query))
 
     def mounts(self):
-        mounts = host_survey.mounts_of_mountinfo(read("/proc/self/mountinfo"))
+        mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
         for mount in mounts:
             try:
                 found = os.statvfs(mount["path"])
@@ -218,9 +210,9 @@ def main():
     reader = Reader(module)
     mounts = reader.mounts()
     root = module.params["hardware_root"]
-    version = read(os.path.join(root, "proc/driver/nvidia/version"))
-    loaded = host_survey.modules_of(read(os.path.join(root, "proc/modules")))
-    memory = host_survey.memory_of_meminfo(read("/proc/meminfo"))
+    version = small_file.text(os.path.join(root, "proc/driver/nvidia/version"))
+    loaded = host_survey.modules_of(small_file.text(os.path.join(root, "proc/modules")))
+    memory = host_survey.memory_of_meminfo(small_file.text("/proc/meminfo"))
     cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
     places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
@@ -228,7 +220,7 @@ def main():
         "gpus": reader.gpus(), "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
         "kernel": {
             "release": os.uname().release,
-            "secure_boot": host_survey.secure_boot_of_variable(read(os.path.join(root, SECURE_BOOT), "rb")),
+            "secure_boot": host_survey.secure_boot_of_variable(small_file.content(os.path.join(root, SECURE_BOOT))),
             "nouveau": "nouveau" in loaded,
             "nvidia": cuda_host.kernel_module_version(version),
             "nvidia_open": host_survey.kernel_module_is_open(version),

@@ -70,16 +70,7 @@ import os  # noqa: E402
 import stat  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import host_survey, volume_survey  # noqa: E402
-
-
-def read(path):
-    """A small text file's content, or an empty one."""
-    try:
-        with open(path) as stream:
-            return stream.read()
-    except OSError:
-        return ""
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import host_survey, small_file, volume_survey  # noqa: E402
 
 
 def use(path):
@@ -103,8 +94,8 @@ class Survey:
 
     def __init__(self, module):
         self.module = module
-        self.mounts = host_survey.mounts_of_mountinfo(read("/proc/self/mountinfo"))
-        self.fstab = volume_survey.fstab(read("/etc/fstab"))
+        self.mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
+        self.fstab = volume_survey.fstab(small_file.text("/etc/fstab"))
 
     def volume(self, device, mount):
         at_mount = [entry for entry in self.mounts if entry["path"] == mount]
@@ -125,8 +116,8 @@ class Survey:
 
     def block(self, found):
         folder = "/sys/dev/block/" + found["number"]
-        found["size"] = int(read(folder + "/size") or 0) * 512  # sysfs counts sectors of 512 bytes, whatever the device's own are
-        found["read_only"] = read(folder + "/ro").strip() == "1"
+        found["size"] = int(small_file.text(folder + "/size") or 0) * 512  # sysfs counts sectors of 512 bytes, whatever the device's own are
+        found["read_only"] = small_file.text(folder + "/ro").strip() == "1"
         found["holders"] = sorted(os.listdir(folder + "/holders")) if os.path.isdir(folder + "/holders") else []
         found["partitions"] = sorted(name for name in os.listdir(folder) if os.path.exists(os.path.join(folder, name, "partition")))
         found["mounted_at"] = [entry["path"] for entry in self.mounts if entry["number"] == found["number"]]

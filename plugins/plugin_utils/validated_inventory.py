@@ -49,8 +49,7 @@ def validate(task_vars, templar):
 
 def refuse(problems):
     """Raises the refusal that names every problem."""
-    lines = ["%d. %s: %s. %s" % (number, problem.value, problem.rule, problem.remedy) for number, problem in enumerate(problems, 1)]
-    raise AnsibleActionFail("The inventory is refused; nothing was changed.\n" + "\n".join(lines),
+    raise AnsibleActionFail("The inventory is refused; nothing was changed.\n" + "\n".join(inventory_rules.numbered(problems)),
                             result={"problems": [problem._asdict() for problem in problems]})
 
 

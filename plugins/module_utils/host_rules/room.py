@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import collections
 
+from ..host_survey import inside
 from .finding import ERROR, GIB, Finding, version
 from .memory import model_sizes
 
@@ -54,7 +55,7 @@ def _place(path, inventory, host):
     """(mount, free bytes or None) of the file system that a path will lie on, disk_layout's volumes counted as mounted."""
     mount = host["places"].get(path)
     for volume in sorted(inventory.get("disk_layout_volumes") or [], key=lambda volume: -len(volume["mount"])):
-        if (path + "/").startswith(volume["mount"].rstrip("/") + "/"):
+        if inside(path, volume["mount"]):
             if mount is None or len(mount) < len(volume["mount"]):  # not mounted yet: an empty device of that size
                 size = host["devices"].get(volume["device"])
                 return volume["mount"], size and int(size * FILE_SYSTEM_SHARE)

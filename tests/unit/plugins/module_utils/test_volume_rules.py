@@ -2,7 +2,7 @@
 import copy
 
 import pytest
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import volume_rules
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import inventory_rules, volume_rules
 
 GIB = 1 << 30
 WANTED = {"device": "/dev/disk/by-id/nvme-one", "mount": "/nvme", "filesystem": "xfs", "fill_limit": 90}
@@ -160,7 +160,7 @@ def test_two_missing_devices_are_two_problems_and_no_third():
 
 def test_all_problems_stand_in_one_list():
     _actions, problems = two(**dict(signature("swap"), place="folder", hidden=["x"]))
-    lines = volume_rules.report(problems)
+    lines = inventory_rules.numbered(problems)
     assert [line[:2] for line in lines] == ["1.", "2."]
     assert "swap space" in lines[0] and "not empty (x)" in lines[1]
 
