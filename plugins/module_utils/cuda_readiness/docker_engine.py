@@ -73,6 +73,10 @@ class Engine:
         """The inspect dict of a container."""
         return json.loads(self._get("/containers/%s/json" % urllib.parse.quote(name), "container '%s'" % name).read())
 
+    def network(self, name):
+        """The inspect dict of a network."""
+        return json.loads(self._get("/networks/%s" % urllib.parse.quote(name), "network '%s'" % name).read())
+
     def image_tree(self, inspected, scratch):
         """The files of an image.
 

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Isolation of a container, proven with packets."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: egress_probe
+short_description: Prove with packets that a container cannot initiate anything
+version_added: 0.2.0
+author: Protocol OMNI maintainers (@protocol-omni)
+extends_documentation_fragment:
+  - protocol_omni.bunker.attributes
+description:
+  - Makes some thirty attempts to get out of a running container, from inside its network namespace, and counts who hears them. Nothing in the
+    image is needed, neither a shell nor curl.
+  - The outside world is made for it, a namespace with a documentation address (RFC 5737) and ears; no packet leaves the host. Nothing of it has
+    a name, so that the kernel removes it when the module ends, however it ends.
+  - Each attempt has a positive control, the same attempt by an unrestricted caller on the same bridge. Where that one is not heard either, the
+    attempt is C(unproven), not blocked.
+  - The attempts stand in C(plugins/module_utils/egress_probe/attempts.py).
+options:
+  container:
+    description: Name or ID of a running container on bridge networks.
+    type: str
+    required: true
+  outside_subnet:
+    description: The addresses of the outside world while the probe runs. A documentation subnet that the host has no route to.
+    type: str
+    default: 198.51.100.0/24
+  docker_host:
+    description: The engine's Unix socket.
+    type: str
+    default: unix:///var/run/docker.sock
+requirements:
+  - root on the engine's host
+  - iproute2
+attributes:
+  check_mode:
+    support: full
+notes:
+  - Takes about two seconds. Makes devices and routes of its own for so long and changes nothing else.
+"""
+
+EXAMPLES = r"""
+- name: Prove that the Oracle is isolated
+  protocol_omni.bunker.egress_probe:
+    container: oracle
+  register: probed
+
+- name: Refuse one that is not
+  ansible.builtin.assert:
+    that: probed.isolated
+"""
+
+RETURN = r"""
+isolated:
+  description: Whether every attempt that applies was observed as expected.
+  returned: success
+  type: bool
+attempts:
+  description:
+    - Each attempt with its C(network), what was C(expected) and C(observed) (C(blocked), C(passed), C(answered) or C(unproven)), how often it was
+      C(heard), how often its control was (C(control_heard)), the C(evidence) in words, and C(does_not_apply), the reason why it was not made.
+  returned: success
+  type: list
+  elements: dict
+failing:
+  description: The attempts that were observed otherwise than expected.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+import ipaddress  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.docker_engine import DEFAULT_HOST, Engine, EngineError  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe.namespaces import NamespaceError  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe.probe import probe  # noqa: E402
+
+
+def networks_of(engine, inspected):
+    """The bridge networks of a container, as the probe wants them."""
+    for name, place in inspected["NetworkSettings"]["Networks"].items():
+        network = engine.network(place["NetworkID"] or name)
+        configured = (network["IPAM"]["Config"] or [{}])[0]
+        if network["Driver"] != "bridge" or "Subnet" not in configured:
+            raise NamespaceError("network %s is of driver %s; only bridge networks can be probed" % (name, network["Driver"]))
+        bridge = network["Options"].get("com.docker.network.bridge.name") or "br-" + network["Id"][:12]
+        subnet = configured["Subnet"]
+        yield {"name": name, "bridge": bridge, "subnet": subnet, "internal": network["Internal"],
+               "gateway": configured.get("Gateway") or str(ipaddress.ip_network(subnet).network_address + 1)}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "container": {"type": "str", "required": True},
+            "outside_subnet": {"type": "str", "default": "198.51.100.0/24"},
+            "docker_host": {"type": "str", "default": DEFAULT_HOST},
+        },
+        supports_check_mode=True,
+    )
+    name = module.params["container"]
+    try:
+        engine = Engine(module.params["docker_host"])
+        inspected = engine.container(name)
+        if not inspected["State"]["Running"]:
+            raise NamespaceError("container %s does not run. Start it" % name)
+        rows = probe(inspected["State"]["Pid"], inspected["Name"].lstrip("/"), list(networks_of(engine, inspected)),
+                     inspected["HostConfig"].get("Dns") or [], module.params["outside_subnet"])
+    except (EngineError, NamespaceError, ValueError) as error:
+        module.fail_json(msg="%s was not probed: %s." % (name, error))
+    failing = [row for row in rows if not row["does_not_apply"] and row["observed"] != row["expected"]]
+    module.exit_json(changed=False, isolated=not failing, attempts=rows, failing=failing)
+
+
+if __name__ == "__main__":
+    main()
