@@ -4,7 +4,7 @@ import pathlib
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-ORDER = ["preflight", "host_driver", "disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service"]
+ORDER = ["preflight", "host_driver", "disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service", "gateway"]
 
 
 def cell(text):

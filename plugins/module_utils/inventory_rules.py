@@ -31,6 +31,10 @@ PATH = re.compile(r"^(/[A-Za-z0-9._-]+)+$")
 MOUNT_OPTION = re.compile(r"^[A-Za-z0-9_.:=/-]+$")
 MEMORY = re.compile(r"^[1-9][0-9]*[bkmg]?$", re.IGNORECASE)
 
+SIZE = re.compile(r"^[1-9][0-9]*[km]?$")
+ORIGIN = re.compile(r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")
+URL = re.compile(r"^(https?)://([A-Za-z0-9.-]+)(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$")
+KEY_NAME = re.compile(r"^[A-Za-z0-9._-]+$")
 PLACEHOLDER = re.compile(r"^REPLACE with (.*)$", re.DOTALL)
 
 # The role sets these itself; a second one on the command line would win in silence.
@@ -41,7 +45,8 @@ MANAGED_ARGUMENTS = {
     "--tensor-split": "tensor_split", "-ts": "tensor_split", "--alias": "name", "-a": "name",
 }
 # These give whoever reaches the port tools, files or other machines.
-FORBIDDEN_ARGUMENTS = ("--tools", "--agent", "--rpc", "--mcp", "--webui-mcp", "--slot-save-path", "--media-path")
+FORBIDDEN_ARGUMENTS = ("--tools", "--agent", "-ag", "--rpc", "--mcp", "--webui-mcp", "--ui-mcp", "--slot-save-path", "--media-path", "--path", "--props",
+                       "--cors", "--api-key", "--hf", "-hf", "--model-url", "-mu", "--docker", "-dr")
 
 
 def _duplicates(values):
@@ -115,10 +120,10 @@ def check_networks(networks):
             yield Problem("networks_definitions: %s: bridge %s" % (network["name"], network["bridge"]),
                           "Linux takes interface names of at most 15 characters", "Shorten it.")
         try:
-            subnet = ipaddress.ip_network(network["subnet"])
+            subnet = ipaddress.IPv4Network(network["subnet"])
         except ValueError as error:
             yield Problem("networks_definitions: %s: subnet %s" % (network["name"], network["subnet"]),
-                          "a subnet is a network address with its prefix length (%s)" % error, "Write for example 172.30.0.0/16.")
+                          "a subnet is an IPv4 network address with its prefix length (%s)" % error, "Write for example 172.30.0.0/16.")
             continue
         for other_name, other in subnets:
             if subnet.version == other.version and subnet.overlaps(other):
@@ -169,16 +174,15 @@ def _check_numbers(service):
     for key in ("context", "batch"):
         if service[key] < 1:
             yield Problem("service %s: %s %d" % (name, key, service[key]), "%s is a positive number of tokens" % key, "Raise it.")
-    if not 1 <= service["port"] <= 65535:
-        yield Problem("service %s: port %d" % (name, service["port"]), "a port is between 1 and 65535", "Choose another.")
+    yield from _check_port("service %s: port" % name, service["port"])
     if service["memory"] and not MEMORY.match(service["memory"]):
         yield Problem("service %s: memory %s" % (name, service["memory"]), "a memory limit is a number with b, k, m or g",
                       "Write for example 8g.")
     try:
-        ipaddress.ip_address(service["address"])
+        ipaddress.ip_address(service["address"] or "127.0.0.1")
     except ValueError:
-        yield Problem("service %s: address %s" % (name, service["address"]), "the published address is an IP address of the host",
-                      "Write for example 127.0.0.1.")
+        yield Problem("service %s: address %s" % (name, service["address"]), "the published address is an IP address of the host, or empty",
+                      "Leave it empty: the gateway is the door.")
 
 
 def _check_arguments(service):
@@ -213,12 +217,13 @@ def check_services(services, networks, models):
             near = difflib.get_close_matches(service["model"], model_names, n=1)
             yield Problem("service %s: model %s" % (name, service["model"]), "a model stands in model_store_catalogue or model_store_extra_models",
                           "Did you mean %s?" % near[0] if near else "Known: %s." % ", ".join(sorted(model_names)))
-        # 0.0.0.0 takes the port on every address, so it collides with each of them.
-        for (address, port), other in endpoints.items():
-            if port == service["port"] and (address == service["address"] or "0.0.0.0" in (address, service["address"])):
-                yield Problem("services %s and %s: %s:%d" % (other, name, service["address"], port), "an address and port serve once",
-                              "Give one another port.")
-        endpoints[(service["address"], service["port"])] = name
+        if service["address"]:
+            # 0.0.0.0 takes the port on every address, so it collides with each of them.
+            for (address, port), other in endpoints.items():
+                if port == service["port"] and (address == service["address"] or "0.0.0.0" in (address, service["address"])):
+                    yield Problem("services %s and %s: %s:%d" % (other, name, service["address"], port), "an address and port serve once",
+                                  "Give one another port.")
+            endpoints[(service["address"], service["port"])] = name
         if not service["networks"]:
             yield Problem("service %s: no networks" % name, "a service stands on at least one network", "Add one of: %s." % ", ".join(sorted(subnets)))
         for attachment in service["networks"]:
@@ -234,9 +239,9 @@ def _check_attachment(service, attachment, subnets, known, addresses):
         yield Problem(where, "a service joins networks of networks_definitions", "Known: %s." % ", ".join(sorted(known)))
         return
     try:
-        address = ipaddress.ip_address(attachment["address"])
+        address = ipaddress.IPv4Address(attachment["address"])
     except ValueError:
-        yield Problem(where, "a service's address is an IP address", "Write for example 172.30.0.10.")
+        yield Problem(where, "a service's address is an IPv4 address", "Write for example 172.30.0.10.")
         return
     subnet = subnets.get(attachment["name"])
     if subnet is not None:
@@ -247,6 +252,100 @@ def _check_attachment(service, attachment, subnets, known, addresses):
     if str(address) in addresses:
         yield Problem(where, "an address belongs to one service (%s has it)" % addresses[str(address)], "Choose another.")
     addresses[str(address)] = service
+
+
+def check_allowances(allowances, networks, services):
+    """What sealed services may reach all the same."""
+    sealed = [service["name"] for service in services if service["sealed"]]
+    internal = [network["name"] for network in networks if network["internal"]]
+    for allowance in allowances:
+        where = "networks_allowances: %s to %s" % (allowance["from"], allowance["to"])
+        if allowance["from"] not in sealed + internal:
+            yield Problem(where, "an allowance is a sealed service's or an internal network's", "Known: %s." % ", ".join(sealed + internal))
+        try:
+            ipaddress.IPv4Network(allowance["to"])
+        except ValueError as error:
+            yield Problem(where, "a destination is an IPv4 address or subnet (%s)" % error, "Write for example 172.30.0.20 or 172.30.0.0/24.")
+        yield from _check_port("%s: port" % where, allowance["port"])
+
+
+def _check_port(where, port):
+    if not 1 <= port <= 65535:
+        yield Problem("%s %d" % (where, port), "a port is between 1 and 65535", "Choose another.")
+
+
+def check_gateway(inventory, services, networks):
+    """The one door: who may listen, ask and answer."""
+    address, tls = inventory["gateway_address"], inventory["gateway_tls"]
+    try:
+        if not ipaddress.ip_address(address).is_loopback and tls == "none":
+            yield Problem("gateway_address %s with gateway_tls none" % address, "keys and prompts cross a network encrypted or not at all",
+                          "Set gateway_tls to files or self_signed, or gateway_address to 127.0.0.1.")
+    except ValueError:
+        yield Problem("gateway_address %s" % address, "the gateway listens on an IP address of the host", "Write for example 127.0.0.1.")
+    for name in ("gateway_tls_certificate", "gateway_tls_key"):
+        if (tls == "files") != bool(inventory[name]):
+            yield Problem("%s '%s' with gateway_tls %s" % (name, inventory[name], tls), "a certificate and its key are named for gateway_tls: files, and only then",
+                          "Name both files, or leave both empty.")
+    for name in ("gateway_port", "gateway_metrics_port"):
+        yield from _check_port(name, inventory[name])
+    published = {service["port"] for service in services if service["address"]}
+    for port in _duplicates([inventory["gateway_port"], inventory["gateway_metrics_port"], *published]):
+        yield Problem("gateway: port %d twice" % port, "gateway_port, gateway_metrics_port and published ports of services differ", "Choose another.")
+    for name in ("gateway_requests_per_minute", "gateway_burst", "gateway_concurrent_requests", "gateway_response_timeout"):
+        if inventory[name] < 1:
+            yield Problem("%s %d" % (name, inventory[name]), "a limit is at least 1", "Raise it.")
+    if not SIZE.match(inventory["gateway_body_limit"]):
+        yield Problem("gateway_body_limit %s" % inventory["gateway_body_limit"], "a size is a number with an optional k or m", "Write for example 16m.")
+    for origin in inventory["gateway_cors_origins"]:
+        if not ORIGIN.match(origin):
+            yield Problem("gateway_cors_origins: %s" % origin, "a web origin is scheme, host and optional port, with no path; * is none",
+                          "Write for example https://chat.example.com.")
+    yield from _check_gateway_keys(inventory["gateway_keys"])
+    yield from _check_answerers(inventory, [service["name"] for service in services], networks)
+
+
+def _check_gateway_keys(keys):
+    for what in ("name", "sha256"):
+        for value in _duplicates(key[what] for key in keys):
+            yield Problem("gateway_keys: %s %s twice" % (what, value), "a key is one holder's", "Make a key for each, or remove one.")
+    for key in keys:
+        if not SHA256.match(key["sha256"]):
+            # The value is not repeated: it may be the key itself.
+            yield Problem("gateway_keys: %s: sha256 of %d characters" % (key["name"], len(key["sha256"])),
+                          "the inventory holds the hash of a key, 64 lower-case hexadecimal digits, never the key", "Obtain it: printf %s KEY | sha256sum")
+        if not KEY_NAME.match(key["name"]):
+            yield Problem("gateway_keys: name '%s'" % key["name"], "a name is letters, digits, dots, dashes and underscores", "Rename it.")
+
+
+def _check_answerers(inventory, services, networks):
+    for service, other in inventory["gateway_fallbacks"].items():
+        if service not in services or other not in services or service == other:
+            yield Problem("gateway_fallbacks: %s: %s" % (service, other), "a fallback leads from one service to another", "Known: %s." % ", ".join(services))
+    own = [ipaddress.ip_network("127.0.0.0/8")] + [ipaddress.ip_network(network["subnet"]) for network in networks if _is_subnet(network["subnet"])]
+    for name in _duplicates(sorted(set(services)) + [provider["name"] for provider in inventory["gateway_providers"]]):
+        yield Problem("gateway_providers: %s twice" % name, "a model's name leads to one service or provider", "Rename or remove one.")
+    for provider in inventory["gateway_providers"]:
+        where = "gateway_providers: %s: url %s" % (provider["name"], provider["url"])
+        found = URL.match(provider["url"])
+        if not found:
+            yield Problem(where, "the base of an API is http(s)://HOST[:PORT]/PATH", "Write for example https://api.example.com/v1.")
+        elif found.group(1) == "http" and not any(_lies_in(found.group(2), subnet) for subnet in own):
+            yield Problem(where, "keys and prompts leave this host encrypted or not at all", "Use https.")
+
+
+def _is_subnet(text):
+    try:
+        return bool(ipaddress.IPv4Network(text))
+    except ValueError:
+        return False
+
+
+def _lies_in(host, subnet):
+    try:
+        return ipaddress.ip_address(host) in subnet
+    except ValueError:
+        return False
 
 
 def check_image(image):
@@ -336,6 +435,8 @@ def check(inventory):
     problems += check_models(models)
     problems += check_model_sources(models, {service["model"] for service in services})
     problems += check_services(services, networks, models)
+    problems += check_allowances(inventory["networks_allowances"], networks, services)
+    problems += check_gateway(inventory, services, networks)
     problems += check_volumes(inventory["disk_layout_volumes"], inventory["disk_layout_directories"], inventory["disk_layout_root_fill_limit"])
     # What a placeholder breaks besides is no second problem.
     return list(placeholders(inventory, "inventory")) + [problem for problem in problems if "REPLACE with" not in problem.value]

@@ -4,6 +4,8 @@
 """Turns a service's definition into everything that its unit needs. Pure functions."""
 from __future__ import annotations
 
+from .seal_rules import LABEL, hardware_address
+
 
 def server_arguments(service, model, physical_cores):
     """Arguments of llama-server.
@@ -18,6 +20,8 @@ def server_arguments(service, model, physical_cores):
         "--model", "/models/%s" % model["files"][0]["name"], "--alias", service["name"],
         "--host", "0.0.0.0", "--port", str(service["port"]),
         "--ctx-size", str(service["context"]), "--batch-size", str(service["batch"]), "--threads", str(threads),
+        # Its own doors: no page, no look at other callers' prompts, and no web page of any origin ("none" is no origin that a browser could have).
+        "--no-ui", "--no-slots", "--cors-origins", "none", "--no-cors-credentials",
     ]
     if service["device"] == "cpu":
         arguments += ["--n-gpu-layers", "0"]
@@ -47,8 +51,13 @@ def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path="
         "--env", "CUDA_VISIBLE_DEVICES=%s" % ",".join(gpus),
         "--env", "BUNKER_PORT=%d" % service["port"],
         "--health-start-period", "%ds" % service["start_timeout"],
-        "--publish", "%s:%d:%d" % (service["address"], service["port"], service["port"]),
     ]
+    if service["address"]:
+        options += ["--publish", "%s:%d:%d" % (service["address"], service["port"], service["port"])]
+    if service["sealed"]:
+        # Names of containers still resolve. Any other would be asked of the container's own loopback, where nobody answers; without this the engine
+        # asks the host's resolver, and where that one is on loopback it does so from the host itself, past every rule on the container.
+        options += ["--label", "%s=%s" % (LABEL, service["name"]), "--dns", "127.0.0.1", "--dns-search", "."]
     if service["memory"]:
         options += ["--memory", service["memory"], "--memory-swap", service["memory"]]
     for gpu in gpus:
@@ -56,7 +65,8 @@ def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path="
     if gpus and cuda_cache_path:
         options += ["--volume", "%s:/cuda-cache" % cuda_cache_path, "--env", "CUDA_CACHE_PATH=/cuda-cache"]
     for network in service["networks"]:
-        parts = ["name=%s" % network["name"], "ip=%s" % network["address"]]
+        # The seal knows a service by both addresses, so both are fixed.
+        parts = ["name=%s" % network["name"], "ip=%s" % network["address"], "mac-address=%s" % hardware_address(network["address"])]
         parts += ["alias=%s" % alias for alias in network["aliases"]]
         options += ["--network", ",".join(parts)]
     return options + [image]

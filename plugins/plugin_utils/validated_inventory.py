@@ -11,7 +11,7 @@ from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collec
 
 # Facts that the roles publish for later roles; they are no input.
 PUBLISHED_FACTS = {"bunker_claims", "bunker_claims_report", "bunker_claim_errors", "bunker_engine", "bunker_host", "bunker_image",
-                   "bunker_reboot_needed", "bunker_service_results", "bunker_volumes"}
+                   "bunker_gateway", "bunker_reboot_needed", "bunker_service_results", "bunker_volumes"}
 
 
 def validate(task_vars, templar):

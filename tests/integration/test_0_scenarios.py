@@ -10,7 +10,7 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 
 
 def test_there_are_scenarios():
-    assert SCENARIOS == ["container_engine", "disk_layout", "engine_data", "host_driver", "model_store", "networks", "preflight"]
+    assert SCENARIOS == ["container_engine", "disk_layout", "engine_data", "gateway", "host_driver", "model_store", "networks", "preflight"]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

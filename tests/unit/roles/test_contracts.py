@@ -15,7 +15,7 @@ def defaults(role):
 
 
 def test_there_are_roles():
-    assert set(ROLES) >= {"preflight", "disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service"}
+    assert set(ROLES) >= {"preflight", "disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service", "gateway"}
 
 
 @pytest.mark.parametrize("role", ROLES)

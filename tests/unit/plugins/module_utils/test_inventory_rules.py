@@ -9,7 +9,7 @@ HASH = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 SERVICE = {
     "name": "oracle", "model": "tiny", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "threads": "auto",
-    "context": 8192, "batch": 512, "address": "127.0.0.1", "port": 8000, "memory": "", "extra_arguments": [],
+    "context": 8192, "batch": 512, "address": "127.0.0.1", "port": 8000, "memory": "", "extra_arguments": [], "sealed": True,
     "networks": [{"name": "omni-network", "address": "172.30.0.10", "aliases": []}],
 }
 SOUND = {
@@ -30,6 +30,12 @@ SOUND = {
         {"device": "/dev/disk/by-id/nvme-two", "mount": "/nvme/models", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
     ],
     "disk_layout_directories": [{"path": "/nvme/docker"}], "disk_layout_root_fill_limit": 90,
+    "networks_allowances": [{"from": "internal_brain", "to": "172.30.0.20", "protocol": "tcp", "port": 8002}],
+    "gateway_address": "127.0.0.1", "gateway_port": 8080, "gateway_tls": "none", "gateway_tls_certificate": "", "gateway_tls_key": "",
+    "gateway_keys": [{"name": "alice", "sha256": HASH}], "gateway_fallbacks": {},
+    "gateway_providers": [{"name": "kimi", "url": "https://api.example.com/v1", "key_file": "", "enabled": True}],
+    "gateway_cors_origins": ["https://chat.example.com"], "gateway_body_limit": "16m", "gateway_requests_per_minute": 600, "gateway_burst": 300,
+    "gateway_concurrent_requests": 256, "gateway_response_timeout": 3600, "gateway_metrics_port": 9180,
     "container_engine_data_root": "/nvme/docker", "container_engine_containerd_root": "/nvme/containerd", "container_engine_daemon_options": {},
 }
 
@@ -63,6 +69,18 @@ def network(**values):
 
 def variable(**values):
     return lambda inventory: inventory.update(values)
+
+
+def allowance(**values):
+    return lambda inventory: inventory["networks_allowances"][0].update(values)
+
+
+def gateway_key(**values):
+    return lambda inventory: inventory["gateway_keys"][0].update(values)
+
+
+def provider(**values):
+    return lambda inventory: inventory["gateway_providers"][0].update(values)
 
 
 def model_file(**values):
@@ -111,8 +129,10 @@ def volume(**values):
     (service(context=0), "context 0", "Raise"),
     (service(batch=-1), "batch -1", "Raise"),
     (service(memory="lots"), "memory lots", "8g"),
-    (service(address="localhost"), "address localhost", "127.0.0.1"),
+    (service(address="localhost"), "address localhost", "gateway"),
     (service(networks=[]), "no networks", "omni-network"),
+    (service(extra_arguments=["--props"]), "extra argument --props", "Remove"),
+    (service(extra_arguments=["--cors-origins", "*"]), "extra argument --cors-origins", "Remove"),
     (service(gpus=["GPU-1"]), "device cpu with gpus GPU-1", "device: gpu"),
     (service(device="gpu"), "device gpu without gpus", "nvidia-smi -L"),
     (service(device="gpu", gpus=["0"]), "gpu 0", "nvidia-smi -L"),
@@ -126,6 +146,8 @@ def volume(**values):
     (attachment(address="here"), "here on omni-network", "172.30.0.10"),
     (attachment(name="lan"), "on lan", "internal_brain, omni-network"),
     (network(subnet="172.30.128.0/17"), "omni-network 172.30.0.0/16 and internal_brain 172.30.128.0/17", "another subnet"),
+    (network(subnet="fd00::/64"), "subnet fd00::/64", "172.30.0.0/16"),
+    (attachment(address="fd00::10"), "fd00::10 on omni-network", "172.30.0.10"),
     (network(subnet="172.31.0.1/16"), "subnet 172.31.0.1/16", "172.30.0.0/16"),
     (network(bridge="br-omni"), "bridge br-omni twice", "Rename"),
     (network(bridge="bridge-of-the-brain"), "bridge bridge-of-the-brain", "Shorten"),
@@ -144,6 +166,28 @@ def volume(**values):
     (variable(golden_image_base_archive_sha256=""), "golden_image_base_archive_sha256 ''", "sha256sum /base.tar"),
     (variable(golden_image_source_sha256=""), "golden_image_source: no sha256", "curl -sL https://example.net/llama.tar.gz | sha256sum"),
     (variable(golden_image_cuda_architectures=["sm_120"]), "golden_image_cuda_architectures: sm_120", "120"),
+    (allowance(**{"from": "oracel"}), "oracel to 172.30.0.20", "oracle, executor, internal_brain"),
+    (allowance(to="example.com"), "internal_brain to example.com", "172.30.0.20"),
+    (allowance(to="172.30.0.1/24"), "internal_brain to 172.30.0.1/24", "172.30.0.0/24"),
+    (allowance(port=70000), "port 70000", "Choose another"),
+    (variable(gateway_address="0.0.0.0"), "gateway_address 0.0.0.0 with gateway_tls none", "self_signed"),
+    (variable(gateway_address="here"), "gateway_address here", "127.0.0.1"),
+    (variable(gateway_tls="files", gateway_tls_certificate="/c.pem"), "gateway_tls_key ''", "Name both"),
+    (variable(gateway_tls_key="/k.pem"), "gateway_tls_key '/k.pem'", "leave both empty"),
+    (variable(gateway_port=0), "gateway_port 0", "Choose another"),
+    (variable(gateway_port=8000), "port 8000 twice", "Choose another"),
+    (variable(gateway_metrics_port=8080), "port 8080 twice", "Choose another"),
+    (variable(gateway_burst=0), "gateway_burst 0", "Raise"),
+    (variable(gateway_body_limit="16 MB"), "gateway_body_limit 16 MB", "16m"),
+    (variable(gateway_cors_origins=["*"]), "gateway_cors_origins: *", "https://chat.example.com"),
+    (gateway_key(sha256="my-secret-key"), "alice: sha256 of 13 characters", "sha256sum"),
+    (gateway_key(name="alice and bob"), "name 'alice and bob'", "Rename"),
+    (variable(gateway_keys=[{"name": "alice", "sha256": HASH}, {"name": "bob", "sha256": HASH}]), "sha256 %s twice" % HASH, "remove one"),
+    (variable(gateway_fallbacks={"oracle": "kimi"}), "oracle: kimi", "oracle, executor"),
+    (variable(gateway_fallbacks={"oracle": "oracle"}), "oracle: oracle", "oracle, executor"),
+    (provider(name="executor"), "executor twice", "Rename"),
+    (provider(url="ftp://api.example.com"), "url ftp://api.example.com", "https://api.example.com/v1"),
+    (provider(url="http://api.example.com/v1"), "url http://api.example.com/v1", "https"),
 ])
 def test_one_fault_is_one_problem(change, value, remedy):
     found = problems(change)
@@ -151,6 +195,22 @@ def test_one_fault_is_one_problem(change, value, remedy):
     assert value in found[0].value
     assert remedy in found[0].remedy
     assert found[0].rule
+
+
+def test_a_key_written_in_place_of_its_hash_is_not_repeated():
+    assert "my-secret-key" not in repr(problems(gateway_key(sha256="my-secret-key")))
+
+
+@pytest.mark.parametrize("change", [
+    variable(gateway_fallbacks={"oracle": "executor"}),
+    variable(gateway_address="192.0.2.1", gateway_tls="self_signed"),
+    variable(gateway_tls="files", gateway_tls_certificate="/c.pem", gateway_tls_key="/k.pem"),
+    provider(url="http://172.30.0.40:8000/v1"),
+    service(address=""),
+    allowance(**{"from": "oracle", "to": "172.30.0.0/24"}),
+])
+def test_sound_variants_are_sound(change):
+    assert problems(change) == []
 
 
 def test_a_model_that_no_service_uses_may_lack_its_hash():

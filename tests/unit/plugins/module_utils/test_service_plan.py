@@ -9,7 +9,7 @@ MODEL = {"name": "deepseek", "architecture": "deepseek2", "files": [{"name": "d-
 IMAGE = {"id": "sha256:abc", "tag": "omni/llama-server:1"}
 CPU = {
     "name": "executor", "model": "deepseek", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "threads": "auto",
-    "context": 8192, "batch": 512, "address": "127.0.0.1", "port": 8002, "memory": "8g", "extra_arguments": ["--no-mmap"], "start_timeout": 120,
+    "context": 8192, "batch": 512, "address": "127.0.0.1", "port": 8002, "memory": "8g", "extra_arguments": ["--no-mmap"], "start_timeout": 120, "sealed": True,
     "networks": [{"name": "omni-network", "address": "172.30.0.20", "aliases": ["qwen"]}],
 }
 GPU = dict(CPU, device="gpu", gpus=["GPU-b", "GPU-a"], gpu_layers="19", tensor_split="75,25", memory="")
@@ -58,7 +58,7 @@ def test_the_container_is_hardened_and_ends_with_the_image():
     assert after(words, "--security-opt") == ["no-new-privileges"]
     assert "--read-only" in words
     assert after(words, "--volume") == ["/models/deepseek:/models:ro"]
-    assert after(words, "--network") == ["name=omni-network,ip=172.30.0.20,alias=qwen"]
+    assert after(words, "--network") == ["name=omni-network,ip=172.30.0.20,mac-address=02:42:ac:1e:00:14,alias=qwen"]
     assert after(words, "--memory") == ["8g"]
     assert after(words, "--publish") == ["127.0.0.1:8002:8002"]
 
@@ -68,3 +68,23 @@ def test_systemd_reads_a_quoted_word_back(word):
     # systemd's own rules (systemd.service(5)): %% and $$ stand for themselves, double quotes as in C.
     read = shlex.split(service_plan.systemd_quote(word).replace("%%", "%").replace("$$", "$"))
     assert read == [word]
+
+
+def test_no_port_is_published_unless_an_address_is_named():
+    assert after(service_plan.container_arguments(dict(CPU, address=""), "/models", "i", "k"), "--publish") == []
+    assert after(service_plan.container_arguments(CPU, "/models", "i", "k"), "--publish") == ["127.0.0.1:8002:8002"]
+
+
+def test_a_sealed_service_asks_no_resolver_of_the_host_and_has_a_hardware_address_that_the_seal_knows():
+    words = service_plan.container_arguments(CPU, "/models", "i", "k")
+    assert after(words, "--dns") == ["127.0.0.1"]
+    assert after(words, "--label") == ["protocol_omni.bunker.sealed=executor"]
+    assert [word for word in after(words, "--network") if "mac-address=02:42:ac:1e:00:14" in word]
+    unsealed = service_plan.container_arguments(dict(CPU, sealed=False), "/models", "i", "k")
+    assert after(unsealed, "--dns") == [] and after(unsealed, "--label") == []
+
+
+def test_the_servers_own_doors_are_shut():
+    words = service_plan.server_arguments(CPU, MODEL, 2)
+    assert {"--no-ui", "--no-slots", "--no-cors-credentials"} <= set(words)
+    assert after(words, "--cors-origins") == ["none"]
