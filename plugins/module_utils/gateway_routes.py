@@ -4,7 +4,13 @@
 """The gateway's routes: model name to who answers. Pure functions."""
 from __future__ import annotations
 
+import hashlib
 import urllib.parse
+
+
+def key_file_name(provider):
+    """The name of the gateway's copy of a provider's key; a model's name may hold slashes."""
+    return hashlib.sha256(provider.encode()).hexdigest()[:16] + ".key"
 
 
 def routes(services, providers, fallbacks, keys_path):
@@ -23,5 +29,5 @@ def routes(services, providers, fallbacks, keys_path):
                                   "fallback": fallbacks.get(service["name"], ""), "key_file": ""}
     for provider in providers:
         found[provider["name"]] = {"target": provider["url"].rstrip("/"), "host": urllib.parse.urlsplit(provider["url"]).netloc, "address": "",
-                                   "fallback": "", "key_file": "%s/%s.key" % (keys_path, provider["name"]) if provider["key_file"] else ""}
+                                   "fallback": "", "key_file": "%s/%s" % (keys_path, key_file_name(provider["name"])) if provider["key_file"] else ""}
     return found

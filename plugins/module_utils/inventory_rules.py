@@ -34,6 +34,9 @@ MEMORY = re.compile(r"^[1-9][0-9]*[bkmg]?$", re.IGNORECASE)
 SIZE = re.compile(r"^[1-9][0-9]*[km]?$")
 ORIGIN = re.compile(r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")
 URL = re.compile(r"^(https?)://([A-Za-z0-9.-]+)(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$")
+RESERVED_NAMES = ("seal", "gateway")  # units of that name are the collection's own
+PROVIDER_NAME = re.compile(r"^[A-Za-z0-9._:/-]+$")
+NO_KEY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # the SHA-256 of nothing
 KEY_NAME = re.compile(r"^[A-Za-z0-9._-]+$")
 PLACEHOLDER = re.compile(r"^REPLACE with (.*)$", re.DOTALL)
 
@@ -213,6 +216,8 @@ def check_services(services, networks, models):
         if not SERVICE_NAME.match(name):
             yield Problem("service %s" % name, "a name is lower-case letters, digits and dashes, at most 31, and starts with a letter",
                           "Rename it: it becomes the container's name and part of the unit's.")
+        if name in RESERVED_NAMES:
+            yield Problem("service %s" % name, "protocol-omni-%s.service is the collection's own unit" % name, "Rename it.")
         if service["model"] not in model_names:
             near = difflib.get_close_matches(service["model"], model_names, n=1)
             yield Problem("service %s: model %s" % (name, service["model"]), "a model stands in model_store_catalogue or model_store_extra_models",
@@ -314,6 +319,8 @@ def _check_gateway_keys(keys):
             # The value is not repeated: it may be the key itself.
             yield Problem("gateway_keys: %s: sha256 of %d characters" % (key["name"], len(key["sha256"])),
                           "the inventory holds the hash of a key, 64 lower-case hexadecimal digits, never the key", "Obtain it: printf %s KEY | sha256sum")
+        if key["sha256"] == NO_KEY:
+            yield Problem("gateway_keys: %s: sha256 %s" % (key["name"], NO_KEY), "that is the hash of an empty key", "Hash the key itself: printf %s KEY | sha256sum")
         if not KEY_NAME.match(key["name"]):
             yield Problem("gateway_keys: name '%s'" % key["name"], "a name is letters, digits, dots, dashes and underscores", "Rename it.")
 
@@ -327,6 +334,8 @@ def _check_answerers(inventory, services, networks):
         yield Problem("gateway_providers: %s twice" % name, "a model's name leads to one service or provider", "Rename or remove one.")
     for provider in inventory["gateway_providers"]:
         where = "gateway_providers: %s: url %s" % (provider["name"], provider["url"])
+        if not PROVIDER_NAME.match(provider["name"]):
+            yield Problem("gateway_providers: name '%s'" % provider["name"], "a model's name is letters, digits and . _ : / -", "Rename it.")
         found = URL.match(provider["url"])
         if not found:
             yield Problem(where, "the base of an API is http(s)://HOST[:PORT]/PATH", "Write for example https://api.example.com/v1.")

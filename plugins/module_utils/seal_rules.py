@@ -102,7 +102,7 @@ def bridge_chains(endpoints, allowances):
     for number, endpoint in enumerate(endpoints, 1):
         name = "endpoint_%d" % number
         listed = [allowance_match(allowance) + " accept" for allowance in allowances
-                  if allowance["from"] == endpoint["service"] and ipaddress.ip_network(allowance["to"]).subnet_of(ipaddress.ip_network(endpoint["subnet"]))]
+                  if allowance["from"] == endpoint["service"] and ipaddress.ip_network(allowance["to"]).overlaps(ipaddress.ip_network(endpoint["subnet"]))]
         own = ["ether type arp arp saddr ip %(address)s accept" % endpoint,
                "ether type != ip goto refuse",
                "ip saddr != %(address)s goto refuse" % endpoint]

@@ -73,6 +73,7 @@ failing:
   elements: dict
 """
 
+import contextlib  # noqa: E402
 import ipaddress  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
@@ -82,9 +83,13 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe.
 
 
 def networks_of(engine, inspected):
-    """The bridge networks of a container, as the probe wants them."""
-    for name, place in inspected["NetworkSettings"]["Networks"].items():
-        network = engine.network(place["NetworkID"] or name)
+    """The bridge networks of a container, as the probe wants them; besides the engine's default one where they are all internal."""
+    networks = [engine.network(place["NetworkID"] or name) for name, place in inspected["NetworkSettings"]["Networks"].items()]
+    if all(network["Internal"] for network in networks):
+        with contextlib.suppress(EngineError):
+            networks.append(engine.network("bridge"))
+    for network in networks:
+        name = network["Name"]
         configured = (network["IPAM"]["Config"] or [{}])[0]
         if network["Driver"] != "bridge" or "Subnet" not in configured:
             raise NamespaceError("network %s is of driver %s; only bridge networks can be probed" % (name, network["Driver"]))

@@ -3,11 +3,14 @@ import dataclasses
 import json
 import os
 import pathlib
+import ssl
 import subprocess
 import time
 
 import ansible_runner
 import docker
+import httpx2
+import openai
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -67,6 +70,14 @@ class Site:
             pathlib.Path(log, "%s-%d.log" % (self.host, self.count)).write_text(output, encoding="utf-8")
         return Run(result.rc, changed, failures, tasks, time.monotonic() - started, output)
 
+    def module(self, name, **arguments):
+        """What a module of the collection returns on the host."""
+        done = subprocess.run(
+            ["ansible", self.host, "--inventory", str(INVENTORY), "--one-line", "-m", "protocol_omni.bunker." + name, "-a", json.dumps(arguments)],
+            cwd=ROOT, capture_output=True, text=True, check=False)
+        assert "=>" in done.stdout, done.stdout + done.stderr
+        return json.loads(done.stdout.split("=>", 1)[1])
+
     def report(self):
         return json.loads((self.reports / (self.host + ".json")).read_text(encoding="utf-8"))
 
@@ -77,6 +88,14 @@ class Site:
     def engine(self):
         """The host's own engine, through the docker SDK."""
         return docker.DockerClient(base_url=self.socket(), timeout=120)
+
+    def door(self, key=None):
+        """The site's gateway, through the client of OpenAI with the operator's key."""
+        certificate = self.folder / "gateway.pem"
+        certificate.write_text(self.execute("cat /etc/protocol_omni/gateway/self_signed.pem")[1], encoding="ascii")
+        key = key or self.execute("cat /etc/protocol_omni/gateway/operator.key")[1].strip()
+        return openai.OpenAI(base_url="https://%s:8443/v1" % self.address, api_key=key, max_retries=0, timeout=60,
+                             http_client=httpx2.Client(verify=ssl.create_default_context(cafile=str(certificate)), timeout=60))
 
     def execute(self, command):
         """A shell command on the host; returns (exit code, output)."""
@@ -110,8 +129,9 @@ def molecule(*arguments):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The bare host. Nothing has run on it yet."""
-    molecule("destroy", "-s", "default")
+    """The bare host. Nothing has run on it yet. BUNKER_TEST_KEEP leaves it, and goes on with one that was left: for work on single tests."""
+    if not os.environ.get("BUNKER_TEST_KEEP"):
+        molecule("destroy", "-s", "default")
     molecule("create", "-s", "default")
     yield Site(tmp_path_factory.mktemp("site"))
     if not os.environ.get("BUNKER_TEST_KEEP"):

@@ -2,6 +2,8 @@
 import json
 
 import pytest
+import yaml
+from conftest import ROOT
 
 
 def started(site, service="executor"):
@@ -10,16 +12,16 @@ def started(site, service="executor"):
     return attributes["State"]["StartedAt"], attributes["Image"]
 
 
-def services_with(site, **values):
-    """The demo's services, the executor with other values."""
-    executor = {"name": "executor", "model": "smollm2-135m-instruct-q4_1", "device": "cpu", "batch": 512, "address": site.address, "port": 8002,
-                "networks": [{"name": "omni-network", "address": "172.30.0.20"}]}
-    return {"bunker_services": [dict(executor, **values)]}
+def services_with(**values):
+    """The demo's services, the executor with other values and no claimed figures."""
+    oracle, executor = yaml.safe_load((ROOT / "inventory/demo/group_vars/all/bunker.yml").read_text(encoding="utf-8"))["bunker_services"]
+    executor = {name: value for name, value in executor.items() if name not in ("context", "expected")}
+    return {"bunker_services": [oracle, dict(executor, **values)]}
 
 
 def test_an_inventory_with_faults_is_refused_before_anything_changes(site, second):
     before = started(site)
-    refused = site.run("site.yml", extra_vars=dict(services_with(site, model="smollm3", thread=4), golden_image_bass="x"))
+    refused = site.run("site.yml", extra_vars=dict(services_with(model="smollm3", thread=4), golden_image_bass="x"))
     assert refused.rc != 0
     assert refused.changed == set()
     assert "thread" in refused.failures[0] and "Did you mean golden_image_base?" in refused.failures[0]
@@ -29,7 +31,7 @@ def test_an_inventory_with_faults_is_refused_before_anything_changes(site, secon
 
 def test_a_service_that_fails_says_why_and_the_previous_one_runs_again(site, second):
     image = started(site)[1]
-    failed = site.run("site.yml", extra_vars=services_with(site, extra_arguments=["--no-such-option"], start_timeout=8))
+    failed = site.run("site.yml", extra_vars=services_with(extra_arguments=["--no-such-option"], start_timeout=8))
     assert failed.rc != 0
     message = failed.failures[-1]
     assert "Service executor was not deployed" in message
@@ -40,7 +42,7 @@ def test_a_service_that_fails_says_why_and_the_previous_one_runs_again(site, sec
 
 
 def test_a_wrong_answer_is_a_failure_too(site, second):
-    failed = site.run("site.yml", extra_vars=services_with(site, expected_word="Atlantis"))
+    failed = site.run("site.yml", extra_vars=services_with(expected_word="Atlantis"))
     assert failed.rc != 0
     assert "Service executor was not deployed" in failed.failures[-1]
     assert "Paris" in failed.failures[-1]
@@ -62,7 +64,7 @@ def test_a_gpu_service_is_handed_its_gpu_and_refused_when_it_computes_on_the_cpu
         device_requests=[{"Driver": "cdi", "DeviceIDs": ["stand-in.invalid/gpu=" + STAND_IN_GPU]}])
     assert shown.decode().strip() == "handed-over"
     failed = site.run("site.yml", extra_vars=dict(
-        services_with(site, device="gpu", gpus=[STAND_IN_GPU]), inference_service_cdi_kind="stand-in.invalid/gpu", preflight_lowered=["gpu_exists"]))
+        services_with(device="gpu", gpus=[STAND_IN_GPU]), inference_service_cdi_kind="stand-in.invalid/gpu", preflight_lowered=["gpu_exists"]))
     assert failed.rc != 0
     assert "is healthy but computes on the CPU" in failed.failures[-1]
     assert "What ran before runs again" in failed.failures[-1]

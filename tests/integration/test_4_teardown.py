@@ -10,4 +10,8 @@ def test_teardown_removes_the_services_and_keeps_the_models(site, second):
     assert not [tag for image in engine.images.list() for tag in image.tags if tag.startswith("omni/")]
     assert site.execute("ls /srv/models/smollm2-135m-instruct-q4_1/*.gguf")[0] == 0
     assert site.execute("ls /etc/protocol_omni /etc/systemd/system/protocol-omni-oracle.service")[0] != 0
+    left = site.execute("nft list tables; systemctl list-units --all --no-legend 'protocol-omni-*'; ls /etc/systemd/system/docker.service.d; "
+                        "getent passwd protocol-omni-gateway")[1]
+    assert "bunker_seal" not in left and "protocol-omni" not in left
+    assert site.execute("systemctl is-active docker")[1].strip() == "active"  # it no longer requires the seal
     assert site.run("playbooks/teardown.yml").assert_ok().changed == set()

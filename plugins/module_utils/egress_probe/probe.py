@@ -4,7 +4,8 @@
 """Makes the attempts and listens who hears them.
 
 An attempt counts as blocked only where its control was heard: a probe that reaches nobody proves nothing. On an internal network the unrestricted
-caller reaches neither outside nor host either, so there the caller of an open network is the control.
+caller reaches neither outside nor host either, so there the caller of an open network is the control; where the container stands on none, one on the
+engine's default bridge.
 """
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ class World:
     """The container, what surrounds it, and the ears."""
 
     def __init__(self, pid, networks, outside_subnet):
-        """:param networks: list of dict with name, bridge, subnet, gateway, internal."""
+        """:param networks: list of dict with name, bridge, subnet, gateway, internal. The container need not stand on all."""
         self.host, prefix = Namespace.of_process("thread-self"), unused_prefix()
         self.outside = Outside(self.host, outside_subnet, prefix)
         self.networks = [Network(self.host, **network) for network in networks]
@@ -48,6 +49,16 @@ class World:
             opened.listen(64)
             self.connections = opened.dup()
         self.connections.setblocking(False)
+        self.hears_itself = self._hears_itself()
+
+    def _hears_itself(self):
+        """Whether the ears of the host hear what the host says to an address of its own, which no firewall should refuse."""
+        target = (self.networks[0].gateway, HOST_PORT)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker, contextlib.suppress(OSError):
+            asker.sendto(b"own", target)
+            with socket.create_connection(target, timeout=1):
+                return bool(select.select([self.datagrams[0]], [], [], 1)[0] and select.select([self.connections], [], [], 1)[0])
+        return False
 
     @staticmethod
     def _listener(family, address, port):
@@ -70,6 +81,11 @@ class Trial:
 
     def __init__(self, attempt, origin):
         self.attempt, self.origin, self.heard, self.error = attempt, origin, 0, ""
+
+    @property
+    def borrows(self):
+        """Whether even an unrestricted caller of this network would not get there, so that one of another is the control."""
+        return self.origin.network.internal and self.attempt.where != "neighbour"
 
     def make(self):
         try:
@@ -97,9 +113,9 @@ def _received(opened):
             yield opened.recvfrom(65535)
 
 
-def listen(world, trials, seconds):
+def listen(world, pairs, spare, seconds):
     """Counts for some seconds what is heard; once all controls were, half a second more suffices."""
-    by_ear = {}
+    trials, by_ear = [trial for pair in pairs for trial in pair] + spare, {}
     for trial in trials:
         where = trial.attempt.where
         by_ear.setdefault((where, trial.origin.network.name if where == "neighbour" else None), []).append(trial)
@@ -123,27 +139,34 @@ def listen(world, trials, seconds):
                 for trial in by_ear.get(("host", None), []):
                     trial.hears_connection(peer[0], connection.getsockname()[0])
                 connection.close()
-        deaf = [trial for trial in trials if trial.origin.is_control and not trial.heard and not trial.origin.network.internal]
+        deaf = [pair for pair in [*pairs, *zip(spare, spare)] if not pair[1].heard and not pair[0].borrows]
         now = time.monotonic()
         if not deaf:
             ends = min(ends, now + 0.5)
         elif now - again > 0.6:  # a first packet may be lost while a bridge learns its ports
             again = now
-            for trial in deaf:
+            for trial in [trial for pair in deaf for trial in pair]:
                 trial.make()
 
 
 def trials_of(world):
-    """Every attempt by the container and by a caller beside it."""
-    found = []
+    """Every attempt by the container and by a caller beside it, and controls to lend where the container stands on internal networks alone.
+
+    :returns: tuple of a list of pairs of Trial and a list of Trial.
+    """
+    def trial(attempt, number, interface, control):
+        outside = world.outside.control_address if control else world.outside.address
+        return Trial(attempt, Origin(interface, world, outside, 20000 + 2 * number + control))
+    pairs, spare = [], []
+    open_networks = [network for network in world.networks if not network.internal]
+    alone = all(place.network.internal for place in world.container.values())
     routed = next((place for place in world.container.values() if not place.network.internal), next(iter(world.container.values())))
     for number, attempt in enumerate(ATTEMPTS):
         for place in world.container.values() if attempt.each_network else [routed]:
-            for control, interface, outside in ((False, place, world.outside.address), (True, place.network.caller, world.outside.control_address)):
-                origin = Origin(interface, world, outside, 20000 + 2 * number + control)
-                origin.is_control = control
-                found.append(Trial(attempt, origin))
-    return found
+            pairs.append((trial(attempt, number, place, False), trial(attempt, number, place.network.caller, True)))
+        if alone and open_networks and attempt.where != "neighbour":
+            spare.append(trial(attempt, number, open_networks[0].caller, True))
+    return pairs, spare
 
 
 def does_not_apply(world, attempt, network):
@@ -154,7 +177,17 @@ def does_not_apply(world, attempt, network):
         return "the host's own resolver listens on port 53; what stops a datagram to another port stops one to this too"
     if attempt.name.endswith("nodes of the link: host") and not _has_ipv6(network.bridge):
         return "bridge %s has no IPv6 address" % network.bridge
+    if attempt.name.startswith("multicast") and network.internal and _bridged_frames_pass_iptables():
+        return "the engine drops it from everybody: on an internal network to any address outside the subnet, here between neighbours too (bridge-nf-call-iptables)"
     return ""
+
+
+def _bridged_frames_pass_iptables():
+    try:
+        with open("/proc/sys/net/bridge/bridge-nf-call-iptables", encoding="ascii") as stream:
+            return stream.read().strip() == "1"
+    except OSError:  # br_netfilter is not loaded
+        return False
 
 
 def _has_ipv6(bridge):
@@ -162,16 +195,18 @@ def _has_ipv6(bridge):
         return any(line.split()[-1] == bridge for line in stream)
 
 
-def rows_of(world, trials):
+def rows_of(world, pairs, spare=()):
     """The table: one row an attempt and network."""
     rows = []
-    for trial, control in zip(trials[::2], trials[1::2]):
+    for trial, control in pairs:
         attempt, network = trial.attempt, trial.origin.network
         controls, place = control.heard, network.name
-        if network.internal and not controls:
-            others = [other for other in trials if other.origin.is_control and other.attempt is attempt and other.heard]
-            controls, place = (others[0].heard, others[0].origin.network.name) if others else (0, place)
+        if trial.borrows and not controls:
+            lent = [other for other in [*(pair[1] for pair in pairs), *spare] if other.attempt is attempt and other.heard]
+            controls, place = (lent[0].heard, lent[0].origin.network.name) if lent else (0, place)
         reason = does_not_apply(world, attempt, network)
+        if attempt.where == "host" and not reason and not controls and not trial.heard and world.hears_itself:
+            reason = "the host's own firewall refuses it from an unrestricted neighbour too; the host hears itself"
         observed = PASSED if trial.heard else BLOCKED if controls else UNPROVEN
         evidence = "heard %d; its control on %s heard %d%s" % (trial.heard, place, controls, "; the kernel said: " + trial.error if trial.error else "")
         rows.append({"attempt": attempt.name, "network": network.name, "expected": BLOCKED, "observed": "" if reason else observed,
@@ -246,12 +281,13 @@ def probe(pid, name, networks, forwarders, outside_subnet):
     world = World(pid, networks, outside_subnet)
     if not world.container:
         raise NamespaceError("container %s stands on none of %s" % (name, ", ".join(network["name"] for network in networks)))
-    trials = trials_of(world)
+    pairs, spare = trials_of(world)
+    trials = [trial for pair in pairs for trial in pair] + spare
     try:
         for trial in trials:
             trial.make()
-        listen(world, trials, 4)
-        return rows_of(world, trials) + resolver_rows(world, name, forwarders) + [forgery_row(pid)]
+        listen(world, pairs, spare, 4)
+        return rows_of(world, pairs, spare) + resolver_rows(world, name, forwarders) + [forgery_row(pid)]
     finally:
         for trial in trials:
             trial.origin.close()

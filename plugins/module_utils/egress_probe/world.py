@@ -16,7 +16,7 @@ import subprocess
 
 from .namespaces import Namespace, NamespaceError
 
-ETH_P_ALL = 3
+ETH_P_ALL, SO_RCVBUFFORCE = 3, 33  # linux/if_ether.h, asm-generic/socket.h
 METADATA = "169.254.169.254"
 
 
@@ -128,7 +128,7 @@ def ear(namespace):
     """A socket that hears every frame of a namespace, those that arrive only."""
     with namespace.entered():
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
         opened.setblocking(False)
     return opened
 

@@ -53,6 +53,7 @@ end
 -- rewrite phase: who asks?
 function gateway.authenticate()
     local key = (ngx.var.http_authorization or ""):match("^[Bb]earer%s+(%S+)%s*$") or ngx.var.http_x_api_key
+    if key == "" then key = nil end -- "" is true in Lua
     local name = key and plan.keys[sha256(key)]
     if not name then
         ngx.header["WWW-Authenticate"] = "Bearer"
@@ -127,9 +128,15 @@ function gateway.watch_stream()
         ngx.ctx.tail = ((ngx.ctx.tail or "") .. chunk):sub(-64)
     elseif not last and not ngx.ctx.told and not (ngx.ctx.tail or ""):find("[DONE]", 1, true) and ngx.ctx.tail then
         ngx.ctx.told = true
-        ngx.arg[1] = "data: " .. cjson.encode({error = {message = answered_by() .. " stopped in the middle of its answer. Ask again.",
+        ngx.arg[1] = "\n\ndata: " .. cjson.encode({error = {message = answered_by() .. " stopped in the middle of its answer. Ask again.",
             type = "service_interrupted", code = 502}}) .. "\n\n"
     end
+end
+
+-- For the role: which configuration this worker has loaded.
+function gateway.health()
+    ngx.header["Content-Type"] = "application/json"
+    ngx.print(cjson.encode({status = "ok", configuration = plan.digest}))
 end
 
 function gateway.models()
@@ -141,8 +148,9 @@ function gateway.models()
     ngx.print(cjson.encode({object = "list", data = listed}))
 end
 
--- log phase
+-- log phase, of every answer: nginx's own refusals count too
 function gateway.count()
+    if not ngx.var.request_uri:find("^/v1/") then return end
     local model = ngx.var.bunker_model ~= "" and ngx.var.bunker_model or "none"
     local labels = ('model="%s",service="%s"'):format(model, answered_by())
     counts:incr(('bunker_gateway_requests_total{%s,status="%s"}'):format(labels, ngx.status), 1, 0)

@@ -11,6 +11,7 @@
 FOLDER holds owned.nft, standing.nft and inside-SERVICE.nft, as the role protocol_omni.bunker.networks writes them.
 Python 3.9, its standard library, and the distribution's python3-nftables.
 """
+import hashlib
 import http.client
 import json
 import os
@@ -25,7 +26,8 @@ import urllib.parse
 
 OWNED, STANDING = "bunker_seal", "bunker_seal_standing"
 LABEL = "protocol_omni.bunker.sealed"
-ENGINE_SOCKET = "/run/docker.sock"
+ENGINE_SOCKET, ENGINE_PID_FILE = "/run/docker.sock", "/run/docker.pid"
+TIMEOUT = 3  # seconds for the engine to answer: what the seal does besides waits so long
 # linux/netlink.h and linux/netfilter/nfnetlink.h
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_NETFILTER, NFNLGRP_NFTABLES = 270, 1, 12, 7
 
@@ -50,13 +52,16 @@ class Rules:
         self.folder = folder
         self.kernel = nftables.Nftables()  # one netlink socket for its whole life: that is what owns a table
         self.kernel.set_stateless_output(True)
-        self.expected = None
+        self.text = self.expected = None
 
     def load(self, name):
+        """Loads a file of the folder; returns its text."""
         with open(os.path.join(self.folder, name), encoding="utf-8") as stream:
-            code, _output, error = self.kernel.cmd(stream.read())
+            text = stream.read()
+        code, _output, error = self.kernel.cmd(text)
         if code:
             raise SystemExit("<3>%s was not loaded: %s" % (name, error.strip()))
+        return text
 
     def standing(self):
         """The standing tables as text without counters; "" where one is missing."""
@@ -70,14 +75,19 @@ class Rules:
 
     def load_all(self):
         # The standing one first: while an earlier holder is being replaced it is the only one.
-        self.load("standing.nft")
+        self.text = self.load("standing.nft")
         self.expected = self.standing()
-        self.load("owned.nft")
+        return self.load("owned.nft")
 
     def mend(self):
-        """Loads the standing tables anew where somebody removed or changed them."""
-        if self.standing() != self.expected:
-            self.load("standing.nft")
+        """Loads the standing tables anew where somebody removed or changed them: those that were in force, whatever the folder holds by now."""
+        if self.standing() == self.expected:
+            return
+        code, _output, error = self.kernel.cmd(self.text)
+        if code:
+            say(3, "somebody removed or changed the table %s, and it was not loaded: %s" % (STANDING, error.strip()))
+        else:
+            self.expected = self.standing()
             say(4, "somebody removed or changed the table %s; it is in force again. The table %s held meanwhile." % (STANDING, OWNED))
 
 
@@ -90,7 +100,7 @@ class Engine:
     @staticmethod
     def get(path):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(10)
+            connection.settimeout(TIMEOUT)
             connection.connect(ENGINE_SOCKET)
             client = http.client.HTTPConnection("localhost")
             client.sock = connection
@@ -99,9 +109,11 @@ class Engine:
 
     def connect(self):
         """Subscribes, then returns what runs already; None where no engine answers."""
+        if not os.path.exists(ENGINE_PID_FILE):
+            return None  # systemd listens on the socket of a stopped engine, and would start it for whoever connects
         try:
             stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            stream.settimeout(10)
+            stream.settimeout(TIMEOUT)
             stream.connect(ENGINE_SOCKET)
             filters = urllib.parse.quote(json.dumps({"type": ["container"], "event": ["start"], "label": [LABEL]}))
             stream.sendall(("GET /events?filters=%s HTTP/1.0\r\nHost: localhost\r\n\r\n" % filters).encode())
@@ -113,7 +125,10 @@ class Engine:
 
     def events(self):
         """Containers that were started: list of (id, name of the service)."""
-        data = self.stream.recv(65536)
+        try:
+            data = self.stream.recv(65536)
+        except OSError:
+            data = b""
         if not data:
             self.stream.close()
             self.stream = None
@@ -164,9 +179,10 @@ def hold(folder):
     received = set()
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda given, _frame: received.add(given))
-    rules.load_all()
+    loaded = rules.load_all()
     engine = Engine()
-    tell_systemd("READY=1\nSTATUS=both tables are in force")
+    # The role reads this line to know what is in force.
+    tell_systemd("READY=1\nSTATUS=rules %s, program %s" % (digest_in(loaded), program_digest()))
     say(6, "both tables are in force")
     while signal.SIGTERM not in received:
         if signal.SIGHUP in received:
@@ -186,6 +202,11 @@ def hold(folder):
             rules.mend()
         if engine.stream in readable:
             seal_started(folder, engine.events())
+
+
+def program_digest():
+    with open(os.path.abspath(__file__), "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()[:16]
 
 
 def digest_in(text):

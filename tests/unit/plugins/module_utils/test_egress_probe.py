@@ -57,35 +57,57 @@ def test_a_question_of_rfc_1035_and_its_answer():
     assert frames.dns_answer(bytes.fromhex("10928183000100000000000000")) == (3, 0)
 
 
-def trial(attempt, network, heard, control=False, error=""):
-    origin = types.SimpleNamespace(network=network, is_control=control)
-    return types.SimpleNamespace(attempt=attempt, origin=origin, heard=heard, error=error)
+def trial(attempt, network, heard, error=""):
+    made = probe.Trial(attempt, types.SimpleNamespace(network=network))
+    made.heard, made.error = heard, error
+    return made
 
 
 OPEN = types.SimpleNamespace(name="omni-network", internal=False, bridge="br-omni")
 INTERNAL = types.SimpleNamespace(name="internal_brain", internal=True, bridge="br-brain")
-WORLD = types.SimpleNamespace(outside=types.SimpleNamespace(has_metadata=True), resolvers=[])
+WORLD = types.SimpleNamespace(outside=types.SimpleNamespace(has_metadata=True), resolvers=[], hears_itself=True)
 ATTEMPT = attempts.Attempt("TCP to somewhere", "outside", True, None)
+BESIDE = attempts.Attempt("TCP to a neighbour", "neighbour", True, None)
+TO_HOST = attempts.Attempt("TCP to the host", "host", True, None)
+
+
+def pair(attempt, network, heard, control):
+    return trial(attempt, network, heard), trial(attempt, network, control)
 
 
 @pytest.mark.parametrize("heard, control, observed", [(0, 1, "blocked"), (1, 1, "passed"), (1, 0, "passed"), (0, 0, "unproven")])
 def test_only_what_its_control_could_is_blocked(heard, control, observed):
-    row, = probe.rows_of(WORLD, [trial(ATTEMPT, OPEN, heard), trial(ATTEMPT, OPEN, control, True)])
+    row, = probe.rows_of(WORLD, [pair(ATTEMPT, OPEN, heard, control)])
     assert row["observed"] == observed and row["expected"] == "blocked"
 
 
 def test_the_control_of_an_internal_network_is_the_one_of_an_open_network():
-    first, second = probe.rows_of(WORLD, [trial(ATTEMPT, INTERNAL, 0), trial(ATTEMPT, INTERNAL, 0, True), trial(ATTEMPT, OPEN, 0), trial(ATTEMPT, OPEN, 2, True)])
+    first, second = probe.rows_of(WORLD, [pair(ATTEMPT, INTERNAL, 0, 0), pair(ATTEMPT, OPEN, 0, 2)])
     assert first["observed"] == second["observed"] == "blocked"
     assert "its control on omni-network heard 2" in first["evidence"]
-    alone, = probe.rows_of(WORLD, [trial(ATTEMPT, INTERNAL, 0), trial(ATTEMPT, INTERNAL, 0, True)])
+    alone, = probe.rows_of(WORLD, [pair(ATTEMPT, INTERNAL, 0, 0)])
     assert alone["observed"] == "unproven"
+    lent, = probe.rows_of(WORLD, [pair(ATTEMPT, INTERNAL, 0, 0)], [trial(ATTEMPT, OPEN, 1)])
+    assert lent["observed"] == "blocked"
+
+
+def test_towards_a_neighbour_no_control_is_lent():
+    first, _second = probe.rows_of(WORLD, [pair(BESIDE, INTERNAL, 0, 0), pair(BESIDE, OPEN, 0, 1)])
+    assert first["observed"] == "unproven"
+
+
+def test_a_firewall_of_the_host_explains_itself_where_the_ears_are_proven():
+    row, = probe.rows_of(WORLD, [pair(TO_HOST, OPEN, 0, 0)])
+    assert row["observed"] == "" and "firewall" in row["does_not_apply"]
+    deaf = types.SimpleNamespace(outside=WORLD.outside, resolvers=[], hears_itself=False)
+    row, = probe.rows_of(deaf, [pair(TO_HOST, OPEN, 0, 0)])
+    assert row["observed"] == "unproven"
 
 
 def test_an_attempt_that_cannot_be_made_says_why():
-    world = types.SimpleNamespace(outside=types.SimpleNamespace(has_metadata=False), resolvers=[])
+    world = types.SimpleNamespace(outside=types.SimpleNamespace(has_metadata=False), resolvers=[], hears_itself=True)
     metadata = attempts.Attempt("metadata address of clouds", "outside", False, None)
-    row, = probe.rows_of(world, [trial(metadata, OPEN, 0), trial(metadata, OPEN, 0, True)])
+    row, = probe.rows_of(world, [pair(metadata, OPEN, 0, 0)])
     assert row["observed"] == "" and "169.254.169.254" in row["does_not_apply"]
 
 

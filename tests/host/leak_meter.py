@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Counts what sealed containers get out while something happens on their host. Run there, as root; Python 3.12 or newer, iproute2.
+
+    leak_meter.py PID FRAME COMMAND...
+
+An outside (198.51.100.0/24, documentation addresses) and an unrestricted caller on br-omni are made for it and removed again. From a second before
+COMMAND until three after it, a datagram leaves each millisecond for the outside: from the network namespace of PID by a socket, from there as a
+whole frame (FRAME, hexadecimal, to 198.51.100.2 port 4242), and from the caller. Prints JSON: what was sent and what the outside heard of each.
+"""
+import collections
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+OUTSIDE, PORT = "198.51.100.2", 4242
+SETUP = """
+netns add leak-outside
+netns add leak-caller
+link add leak-o type veth peer name outside0 netns leak-outside
+link add leak-c type veth peer name caller0 netns leak-caller
+address add 198.51.100.1/24 dev leak-o
+link set leak-o up
+link set leak-c master br-omni
+link set leak-c up
+-n leak-outside address add 198.51.100.2/24 dev outside0
+-n leak-outside link set outside0 up
+-n leak-outside route add default via 198.51.100.1
+-n leak-caller address add 172.30.255.250/16 dev caller0
+-n leak-caller link set caller0 up
+-n leak-caller route add default via 172.30.0.1
+"""
+
+
+def ip(words, check=True):
+    subprocess.run(["ip", *words.split()], check=check, stderr=None if check else subprocess.DEVNULL)
+
+
+def opened_in(namespace, *kind):
+    """A socket of another network namespace."""
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(namespace, os.O_RDONLY)
+    os.setns(there, os.CLONE_NEWNET)
+    try:
+        return socket.socket(*kind)
+    finally:
+        os.setns(here, os.CLONE_NEWNET)
+        os.close(here)
+        os.close(there)
+
+
+def measure(pid, frame, command):
+    inside = "/proc/%s/ns/net" % pid
+    ear = opened_in("/run/netns/leak-outside", socket.AF_INET, socket.SOCK_DGRAM)
+    ear.bind((OUTSIDE, PORT))
+    ear.settimeout(0.2)
+    container = opened_in(inside, socket.AF_INET, socket.SOCK_DGRAM)
+    caller = opened_in("/run/netns/leak-caller", socket.AF_INET, socket.SOCK_DGRAM)
+    whole = opened_in(inside, socket.AF_PACKET, socket.SOCK_RAW, 0)
+    whole.bind(("eth0", 0))
+    sent, heard, done = collections.Counter(), collections.Counter(), threading.Event()
+    senders = {"socket": lambda: container.sendto(b"socket", (OUTSIDE, PORT)), "frame": lambda: whole.send(frame),
+               "caller": lambda: caller.sendto(b"caller", (OUTSIDE, PORT))}
+
+    def send():
+        while not done.is_set():
+            for name, sender in senders.items():
+                try:
+                    sender()
+                    sent[name] += 1
+                except OSError:
+                    pass  # refused by the container's own rules, or its devices are gone
+            time.sleep(0.001)
+
+    def listen():
+        while not done.is_set():
+            try:
+                heard[ear.recv(64).decode()] += 1
+            except TimeoutError:
+                pass
+
+    threads = [threading.Thread(target=send), threading.Thread(target=listen)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=120).returncode
+    time.sleep(3)
+    done.set()
+    for thread in threads:
+        thread.join()
+    return {"command_rc": code, "sent": sent, "heard": heard}
+
+
+def main():
+    try:
+        for line in SETUP.strip().splitlines():
+            ip(line)
+        print(json.dumps(measure(sys.argv[1], bytes.fromhex(sys.argv[2]), sys.argv[3:])))
+    finally:
+        for words in ("netns delete leak-caller", "netns delete leak-outside"):
+            ip(words, check=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The one door with the real services behind it."""
+import json
+import subprocess
+import time
+
+import openai
+import pytest
+from conftest import ROOT
+
+QUESTION = [{"role": "user", "content": "Tell a long story."}]
+
+
+def test_a_killed_service_is_answered_for_and_comes_back(site, second):
+    """The started stream ends with an error, the next request is the Executor's within 5 s, and the Oracle's again once systemd restarted it."""
+    client = site.door()
+    stream = client.chat.completions.create(model="oracle", messages=QUESTION, stream=True, max_tokens=4000, extra_body={"ignore_eos": True})
+    next(iter(stream))
+    site.engine().containers.get("oracle").kill()
+    killed = time.monotonic()
+    answer = client.chat.completions.with_raw_response.create(model="oracle", messages=QUESTION, max_tokens=4)
+    assert answer.headers["x-bunker-service"] == "executor" and time.monotonic() - killed < 5
+    with pytest.raises(openai.APIError, match="oracle stopped in the middle of its answer"):
+        for _event in stream:
+            pass
+    while answer.headers["x-bunker-service"] == "executor" and time.monotonic() - killed < 60:
+        time.sleep(1)
+        answer = client.chat.completions.with_raw_response.create(model="oracle", messages=QUESTION, max_tokens=4)
+    assert answer.headers["x-bunker-service"] == "oracle"
+
+
+def test_the_gateway_costs_next_to_nothing(site, second):
+    """At most 5 ms to the first token and 2 % of the speed; twice that is a fault here, noise is not."""
+    program = (ROOT / "tests/bench/gateway_overhead.py").read_text(encoding="utf-8")
+    folder = "/etc/protocol_omni/gateway"
+    done = subprocess.run([
+        "docker", "exec", "-i", site.host, "python3", "-", "--direct", "http://172.30.0.10:8000/v1", "--gateway", "https://%s:8443/v1" % site.address,
+        "--model", "oracle", "--key-file", folder + "/operator.key", "--certificate", folder + "/self_signed.pem"],
+        input=program, capture_output=True, text=True, check=True)
+    print(done.stdout)
+    found = json.loads(done.stdout)
+    assert found["first_token_added_ms"] < 10
+    assert found["speed_ratio"] > 0.96
+
+
+def test_no_key_shows_in_what_the_engine_knows(site, second):
+    key = site.execute("cat /etc/protocol_omni/gateway/operator.key")[1].strip()
+    assert len(key) == 64
+    shown = site.execute("docker inspect $(docker ps --all --quiet) $(docker image ls --quiet); journalctl --no-pager --quiet; docker logs oracle; "
+                         "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")[1]
+    assert "protocol_omni.bunker.sealed" in shown and "bunker_gateway" in shown  # it was all read
+    assert key not in shown
+    assert key not in second.output
+
+
+def test_nothing_of_the_bunker_listens_but_the_door(site, second):
+    """By /proc/net of the host itself: no service has a port there."""
+    listening = site.execute("ss --no-header --listening --tcp --numeric | awk '{print $4}' | sort -u")[1].split()
+    assert "%s:8443" % site.address in listening
+    assert {address for address in listening if not address.startswith("127.")} == {"%s:8443" % site.address}
