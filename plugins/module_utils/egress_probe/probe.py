@@ -80,7 +80,7 @@ class Trial:
     """One attempt by one side: how often it was heard where it must not be."""
 
     def __init__(self, attempt, origin):
-        self.attempt, self.origin, self.heard, self.error = attempt, origin, 0, ""
+        self.attempt, self.origin, self.heard, self.error, self.inapplicable = attempt, origin, 0, "", ""
 
     @property
     def borrows(self):
@@ -139,7 +139,7 @@ def listen(world, pairs, spare, seconds):
                 for trial in by_ear.get(("host", None), []):
                     trial.hears_connection(peer[0], connection.getsockname()[0])
                 connection.close()
-        deaf = [pair for pair in [*pairs, *zip(spare, spare)] if not pair[1].heard and not pair[0].borrows]
+        deaf = [pair for pair in [*pairs, *zip(spare, spare)] if not pair[1].heard and not pair[0].borrows and not pair[0].inapplicable]
         now = time.monotonic()
         if not deaf:
             ends = min(ends, now + 0.5)
@@ -164,6 +164,7 @@ def trials_of(world):
     for number, attempt in enumerate(ATTEMPTS):
         for place in world.container.values() if attempt.each_network else [routed]:
             pairs.append((trial(attempt, number, place, False), trial(attempt, number, place.network.caller, True)))
+            pairs[-1][0].inapplicable = does_not_apply(world, attempt, place.network)
         if alone and open_networks and attempt.where != "neighbour":
             spare.append(trial(attempt, number, open_networks[0].caller, True))
     return pairs, spare
@@ -204,7 +205,7 @@ def rows_of(world, pairs, spare=()):
         if trial.borrows and not controls:
             lent = [other for other in [*(pair[1] for pair in pairs), *spare] if other.attempt is attempt and other.heard]
             controls, place = (lent[0].heard, lent[0].origin.network.name) if lent else (0, place)
-        reason = does_not_apply(world, attempt, network)
+        reason = trial.inapplicable
         if attempt.where == "host" and not reason and not controls and not trial.heard and world.hears_itself:
             reason = "the host's own firewall refuses it from an unrestricted neighbour too; the host hears itself"
         observed = PASSED if trial.heard else BLOCKED if controls else UNPROVEN

@@ -107,8 +107,12 @@ def test_a_firewall_of_the_host_explains_itself_where_the_ears_are_proven():
 def test_an_attempt_that_cannot_be_made_says_why():
     world = types.SimpleNamespace(outside=types.SimpleNamespace(has_metadata=False), resolvers=[], hears_itself=True)
     metadata = attempts.Attempt("metadata address of clouds", "outside", False, None)
-    row, = probe.rows_of(world, [pair(metadata, OPEN, 0, 0)])
-    assert row["observed"] == "" and "169.254.169.254" in row["does_not_apply"]
+    assert "169.254.169.254" in probe.does_not_apply(world, metadata, OPEN)
+    assert probe.does_not_apply(world, ATTEMPT, OPEN) == ""
+    made = pair(metadata, OPEN, 0, 0)
+    made[0].inapplicable = "because"
+    row, = probe.rows_of(world, [made])
+    assert (row["observed"], row["does_not_apply"]) == ("", "because")
 
 
 def test_there_are_twenty_attempts_and_each_has_a_name_of_its_own():
