@@ -17,7 +17,7 @@ import urllib.parse
 
 
 class Way:
-    """One way to the model: a kept connection."""
+    """One way to the model. A stream is timed on a connection that is open already; servers close it after a stream."""
 
     def __init__(self, base, model, tokens, key="", certificate=None):
         url = urllib.parse.urlsplit(base)
@@ -32,6 +32,8 @@ class Way:
 
     def ask(self):
         """One stream: tuple of the seconds to its first token and of tokens per second from there on."""
+        self.connection.close()
+        self.connection.connect()
         begun, times = time.monotonic(), []
         self.connection.request("POST", self.path, self.body, self.headers)
         response = self.connection.getresponse()

@@ -10,6 +10,19 @@ from conftest import ROOT
 QUESTION = [{"role": "user", "content": "Tell a long story."}]
 
 
+def test_a_service_that_is_well_always_answers_itself(site, second):
+    """Whatever it does with connections after a stream or an idle time: nobody is sent to the fallback without need."""
+    client, services = site.door(), []
+    for number in range(12):
+        for _event in client.chat.completions.create(model="oracle", messages=QUESTION, stream=True, max_tokens=4):
+            pass
+        time.sleep(6 if number % 6 == 5 else 0)
+        answer = client.chat.completions.with_raw_response.create(model="oracle", messages=QUESTION, max_tokens=2)
+        services.append(answer.headers["x-bunker-service"])
+    assert set(services) == {"oracle"}
+    assert site.execute("journalctl -u protocol-omni-gateway --no-pager --since -60s | grep 'prematurely closed'")[1] == ""
+
+
 def test_a_killed_service_is_answered_for_and_comes_back(site, second):
     """The started stream ends with an error, the next request is the Executor's within 5 s, and the Oracle's again once systemd restarted it."""
     client = site.door()

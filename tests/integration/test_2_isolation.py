@@ -10,7 +10,6 @@ from conftest import ROOT
 IMAGE = "omni/llama-server:sm120-cuda13"
 SEAL = "protocol-omni-seal"
 FOLDER = "/etc/protocol_omni/seal"
-BY_SOCKET = [attempt.name for attempt in attempts.ATTEMPTS][:16]  # those after it are made with whole frames
 
 
 def run(site, command, stdin=""):
@@ -156,7 +155,7 @@ def test_on_a_network_that_nobody_planned_its_process_gets_nothing_out_either(si
         found = site.module("egress_probe", container="oracle")
     finally:
         run(site, "docker network disconnect bridge oracle")
-    by_frame = {attempt.name for attempt in attempts.ATTEMPTS if attempt.name not in BY_SOCKET}
+    by_frame = {attempt.name for attempt in attempts.BY_FRAME}
     assert found["failing"] and {row["network"] for row in found["failing"]} == {"bridge"}
     assert passed(found) <= by_frame
     assert {row["observed"] for row in found["attempts"] if row["attempt"] == "frames of any content"} == {"blocked"}

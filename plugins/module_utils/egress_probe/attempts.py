@@ -17,7 +17,8 @@ from . import frames
 from .world import METADATA
 
 # where: who must not hear it: outside, host, neighbour. network: an attempt once a network, or once at all.
-Attempt = collections.namedtuple("Attempt", ["name", "where", "each_network", "send"])
+# whole: made as a whole frame.
+Attempt = collections.namedtuple("Attempt", ["name", "where", "each_network", "send", "whole"], defaults=[False])
 
 MULTICAST, ALL_NODES, ALL_NODES_MAC, BROADCAST_MAC = "224.0.0.251", "ff02::1", "33:33:00:00:00:01", "ff:ff:ff:ff:ff:ff"
 SOURCE_PORT = 4242
@@ -157,8 +158,8 @@ def claim_the_gateway(origin):
     origin.frame(target.mac, frames.ARP, payload + origin.token)
 
 
-ATTEMPTS = [
-    # with sockets, as the container's own process would
+# As the container's own process would.
+BY_SOCKET = [
     Attempt("TCP to the outside", "outside", False, tcp(outside)),
     Attempt("UDP to the outside", "outside", False, udp(outside)),
     Attempt("ICMP echo to the outside", "outside", False, packet(outside, frames.ICMP, lambda origin: frames.icmp_echo(origin.token))),
@@ -175,7 +176,9 @@ ATTEMPTS = [
     Attempt("UDP to a neighbour", "neighbour", True, udp(neighbour)),
     Attempt("ICMP echo to a neighbour", "neighbour", True, packet(neighbour, frames.ICMP, lambda origin: frames.icmp_echo(origin.token))),
     Attempt("UDP broadcast", "neighbour", True, udp(lambda origin: str(origin.network.subnet.broadcast_address))),
-    # with whole frames
+]
+# As a process could that had gained CAP_NET_RAW.
+BY_FRAME = [
     Attempt("frame to the outside through the gateway", "outside", True, through_gateway(own_frame)),
     Attempt("frame with a forged source to the outside", "outside", True, through_gateway(forged_source)),
     Attempt("segment of a connection that was never opened, to the outside", "outside", True, through_gateway(middle_of_a_connection)),
@@ -193,3 +196,4 @@ ATTEMPTS = [
     Attempt("frame of another protocol (88b5) to a neighbour", "neighbour", True, lambda origin: origin.frame(
         origin.network.neighbour.mac, frames.EXPERIMENT, origin.token)),
 ]
+ATTEMPTS = BY_SOCKET + [attempt._replace(whole=True) for attempt in BY_FRAME]

@@ -170,6 +170,27 @@ def trials_of(world):
     return pairs, spare
 
 
+def explain_the_unheard(world, pairs):
+    """What this host drops between unrestricted neighbours too: the same frame sent past the bridge shows that frame and ear are sound."""
+    unheard = [(trial, Trial(trial.attempt, Origin(trial.origin.network.past_the_bridge, world, trial.origin.outside, 0)))
+               for trial, control in pairs
+               if trial.attempt.whole and trial.attempt.where == "neighbour" and not trial.heard and not control.heard and not trial.inapplicable]
+    for _trial, past in unheard:
+        past.make()
+    until = time.monotonic() + (0.5 if unheard else 0)
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        for (where, name), opened in world.ears.items():
+            for frame, _address in _received(opened):
+                for _trial, past in unheard:
+                    if where == "neighbour" and past.origin.network.name == name:
+                        past.hears_frame(frame)
+    for trial, past in unheard:
+        past.origin.close()
+        if past.heard:
+            trial.inapplicable = "this host drops it between unrestricted neighbours too; sent past the bridge it is heard"
+
+
 def does_not_apply(world, attempt, network):
     """Why an attempt cannot be made here, or ""."""
     if "metadata" in attempt.name and not world.outside.has_metadata:
@@ -178,17 +199,7 @@ def does_not_apply(world, attempt, network):
         return "the host's own resolver listens on port 53; what stops a datagram to another port stops one to this too"
     if attempt.name.endswith("nodes of the link: host") and not _has_ipv6(network.bridge):
         return "bridge %s has no IPv6 address" % network.bridge
-    if attempt.name.startswith("multicast") and network.internal and _bridged_frames_pass_iptables():
-        return "the engine drops it from everybody: on an internal network to any address outside the subnet, here between neighbours too (bridge-nf-call-iptables)"
     return ""
-
-
-def _bridged_frames_pass_iptables():
-    try:
-        with open("/proc/sys/net/bridge/bridge-nf-call-iptables", encoding="ascii") as stream:
-            return stream.read().strip() == "1"
-    except OSError:  # br_netfilter is not loaded
-        return False
 
 
 def _has_ipv6(bridge):
@@ -287,7 +298,8 @@ def probe(pid, name, networks, forwarders, outside_subnet):
     try:
         for trial in trials:
             trial.make()
-        listen(world, pairs, spare, 4)
+        listen(world, pairs, spare, 2.5)
+        explain_the_unheard(world, pairs)
         return rows_of(world, pairs, spare) + resolver_rows(world, name, forwarders) + [forgery_row(pid)]
     finally:
         for trial in trials:

@@ -44,12 +44,14 @@ class Network:
         self.host, self.name, self.bridge, self.gateway, self.internal = host, name, bridge, gateway, internal
         self.subnet = ipaddress.ip_network(subnet)
         self.mac = _sysfs("/sys/class/net/%s/address" % bridge)
-        self.caller = self.neighbour = None
+        self.caller = self.neighbour = self.past_the_bridge = None
 
     def populate(self, number, prefix):
         last = self.subnet.broadcast_address
         self.caller = self._attach("%sc%d" % (prefix, number), str(last - 1))
         self.neighbour = self._attach("%sn%d" % (prefix, number), str(last - 2))
+        # Whoever sends here reaches the neighbour past the bridge, with the caller's addresses.
+        self.past_the_bridge = Interface(self.host, "%sn%d" % (prefix, number), self.caller.address, self.caller.mac, self)
         # The neighbour would be a router for whoever asks.
         self.neighbour.namespace.write("/proc/sys/net/ipv4/ip_forward", "1")
 

@@ -121,13 +121,16 @@ function gateway.mark()
 end
 
 -- A stream whose service died ends with an event that says so: nginx flushes an empty buffer before it closes such a connection.
+-- It runs for every token, so it looks at little.
 function gateway.watch_stream()
-    if not ngx.ctx.stream then return end
-    local chunk, last = ngx.arg[1], ngx.arg[2]
+    local state = ngx.ctx
+    if not state.stream or state.done then return end
+    local chunk = ngx.arg[1]
     if chunk ~= "" then
-        ngx.ctx.tail = ((ngx.ctx.tail or "") .. chunk):sub(-64)
-    elseif not last and not ngx.ctx.told and not (ngx.ctx.tail or ""):find("[DONE]", 1, true) and ngx.ctx.tail then
-        ngx.ctx.told = true
+        state.begun = true
+        if chunk:find("[DONE]", 1, true) then state.done = true end
+    elseif state.begun and not ngx.arg[2] then
+        state.done, state.told = true, true
         ngx.arg[1] = "\n\ndata: " .. cjson.encode({error = {message = answered_by() .. " stopped in the middle of its answer. Ask again.",
             type = "service_interrupted", code = 502}}) .. "\n\n"
     end
