@@ -242,11 +242,13 @@ def reload(folder):
 
 
 def inside(folder, container):
-    problem = ""
+    problem, main = "", os.environ.get("MAINPID")
     for _ in range(300):
         problem = seal_inside(folder, container)
         if not problem:
             return
+        if main and not os.path.exists("/proc/" + main):
+            break  # the unit's process has ended already: there will be no container
         time.sleep(0.1)
     raise SystemExit("not sealed from inside: %s" % problem)
 
