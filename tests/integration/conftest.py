@@ -1,5 +1,4 @@
 """One bare host a session, taken through site.yml by ansible-runner; the tests look at what came of it."""
-import concurrent.futures
 import dataclasses
 import json
 import os
@@ -128,56 +127,28 @@ def molecule(*arguments):
     subprocess.run(["molecule", *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
-class MainLine:
-    """The bare host and its first two runs, in a thread of their own: where llama.cpp has to be compiled, that goes on while other hosts are tested."""
-
-    def __init__(self, site):
-        self.site = site
-        self.pool = concurrent.futures.ThreadPoolExecutor(1)
-        self.host = self.pool.submit(self._host)
-        self.predicted = self.pool.submit(lambda: self.host.result() and site.run("site.yml", "--check", "--diff"))
-        self.first = self.pool.submit(lambda: self.predicted.result() and site.run("site.yml"))
-
-    def _host(self):
-        if not os.environ.get("BUNKER_TEST_KEEP"):
-            molecule("destroy", "-s", "default")
-        molecule("create", "-s", "default")
-        return self.site
-
-
 @pytest.fixture(scope="session")
-def main_line(tmp_path_factory):
-    line = MainLine(Site(tmp_path_factory.mktemp("site")))
-    yield line
-    line.pool.shutdown()
+def site(tmp_path_factory, image_in_the_making):
+    """The bare host. Nothing has run on it yet. BUNKER_TEST_KEEP leaves it, and goes on with one that was left: for work on single tests."""
+    image_in_the_making()
+    if not os.environ.get("BUNKER_TEST_KEEP"):
+        molecule("destroy", "-s", "default")
+    molecule("create", "-s", "default")
+    yield Site(tmp_path_factory.mktemp("site"))
     if not os.environ.get("BUNKER_TEST_KEEP"):
         molecule("destroy", "-s", "default")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def begin_early(request):
-    """Where no image is kept from an earlier session and tests of this one need it, it is built while those before them run."""
-    kept = list(pathlib.Path(os.environ.get("BUNKER_CACHE", ".")).glob("images/*.tar"))
-    if not kept and any("first" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("main_line")
-
-
 @pytest.fixture(scope="session")
-def site(main_line):
-    """The bare host. BUNKER_TEST_KEEP leaves it, and goes on with one that was left: for work on single tests."""
-    return main_line.host.result()
-
-
-@pytest.fixture(scope="session")
-def predicted(main_line):
+def predicted(site):
     """site.yml in check mode on the bare host."""
-    return main_line.predicted.result()
+    return site.run("site.yml", "--check", "--diff")
 
 
 @pytest.fixture(scope="session")
-def first(main_line):
+def first(site, predicted):
     """The first run of site.yml."""
-    return main_line.first.result()
+    return site.run("site.yml")
 
 
 @pytest.fixture(scope="session")
