@@ -52,6 +52,12 @@ def opened_in(namespace, *kind):
         os.close(there)
 
 
+def way_out(pid):
+    """The interface of the default route; its name changes when a container is connected anew."""
+    with open("/proc/%s/net/route" % pid, encoding="ascii") as stream:
+        return next(line.split()[0] for line in stream if line.split()[1] == "00000000")
+
+
 def measure(pid, frame, command):
     inside = "/proc/%s/ns/net" % pid
     ear = opened_in("/run/netns/leak-outside", socket.AF_INET, socket.SOCK_DGRAM)
@@ -60,7 +66,7 @@ def measure(pid, frame, command):
     container = opened_in(inside, socket.AF_INET, socket.SOCK_DGRAM)
     caller = opened_in("/run/netns/leak-caller", socket.AF_INET, socket.SOCK_DGRAM)
     whole = opened_in(inside, socket.AF_PACKET, socket.SOCK_RAW, 0)
-    whole.bind(("eth0", 0))
+    whole.bind((way_out(pid), 0))
     sent, heard, done = collections.Counter(), collections.Counter(), threading.Event()
     senders = {"socket": lambda: container.sendto(b"socket", (OUTSIDE, PORT)), "frame": lambda: whole.send(frame),
                "caller": lambda: caller.sendto(b"caller", (OUTSIDE, PORT))}
