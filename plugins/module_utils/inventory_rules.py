@@ -290,7 +290,8 @@ def check_gateway(inventory, services, networks):
         yield Problem("gateway_address %s" % address, "the gateway listens on an IP address of the host", "Write for example 127.0.0.1.")
     for name in ("gateway_tls_certificate", "gateway_tls_key"):
         if (tls == "files") != bool(inventory[name]):
-            yield Problem("%s '%s' with gateway_tls %s" % (name, inventory[name], tls), "a certificate and its key are named for gateway_tls: files, and only then",
+            yield Problem("%s '%s' with gateway_tls %s" % (name, inventory[name], tls),
+                          "a certificate and its key are named for gateway_tls: files, and only then",
                           "Name both files, or leave both empty.")
     for name in ("gateway_port", "gateway_metrics_port"):
         yield from _check_port(name, inventory[name])
@@ -320,7 +321,8 @@ def _check_gateway_keys(keys):
             yield Problem("gateway_keys: %s: sha256 of %d characters" % (key["name"], len(key["sha256"])),
                           "the inventory holds the hash of a key, 64 lower-case hexadecimal digits, never the key", "Obtain it: printf %s KEY | sha256sum")
         if key["sha256"] == NO_KEY:
-            yield Problem("gateway_keys: %s: sha256 %s" % (key["name"], NO_KEY), "that is the hash of an empty key", "Hash the key itself: printf %s KEY | sha256sum")
+            yield Problem("gateway_keys: %s: sha256 %s" % (key["name"], NO_KEY), "that is the hash of an empty key",
+                          "Hash the key itself: printf %s KEY | sha256sum")
         if not KEY_NAME.match(key["name"]):
             yield Problem("gateway_keys: name '%s'" % key["name"], "a name is letters, digits, dots, dashes and underscores", "Rename it.")
 

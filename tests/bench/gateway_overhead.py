@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What the gateway costs: the same streams with and without it, in turns, in one run.
 
     gateway_overhead.py --direct http://172.30.0.10:8000/v1 --gateway https://…:8443/v1 --model oracle --key-file FILE [--certificate FILE] [--rounds 20]

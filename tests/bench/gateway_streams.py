@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Many clients at once that read streams through the gateway, for as long as is asked; says how many streams broke.
 
     gateway_streams.py URL --model NAME --key-file FILE [--certificate FILE] [--clients 200] [--seconds 60] [--tokens 100]

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Counts what sealed containers get out while something happens on their host. Run there, as root; Python 3.12 or newer, iproute2.
 
     leak_meter.py PID FRAME COMMAND...

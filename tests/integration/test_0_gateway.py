@@ -81,7 +81,7 @@ def door(tmp_path_factory):
 def half_open(count, begun):
     """Connections that say a little of a request and no more."""
     sockets = []
-    for _ in range(count):
+    for _number in range(count):
         opened = socket.create_connection((ADDRESS, PORT), timeout=10)
         if begun:
             context = ssl.create_default_context()
@@ -228,8 +228,8 @@ def test_a_killed_service_under_load(door, idlers):
 
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
         try:
-            begun = [pool.submit(how_a_stream_ends, door.openai("bob"), "oracle", 200) for _ in range(20)]
-            asking = [pool.submit(ask) for _ in range(4)]
+            begun = [pool.submit(how_a_stream_ends, door.openai("bob"), "oracle", 200) for _number in range(20)]
+            asking = [pool.submit(ask) for _number in range(4)]
             time.sleep(2)
             killed = time.monotonic()
             door.sh("systemctl kill --signal KILL stand-in-oracle")
@@ -303,7 +303,7 @@ def strict(door):
 
 def test_a_key_that_asks_too_much_is_told_to_wait_and_others_are_not(door, strict):
     with door.http("carol") as carol, door.http("alice") as alice:
-        found = [carol.post("/v1/chat/completions", json={"model": "oracle", "messages": QUESTION}) for _ in range(20)]
+        found = [carol.post("/v1/chat/completions", json={"model": "oracle", "messages": QUESTION}) for _number in range(20)]
         statuses = [answer.status_code for answer in found]
         assert set(statuses) == {200, 429} and statuses[:5] == [200] * 5
         limited = next(answer for answer in found if answer.status_code == 429)
@@ -322,7 +322,8 @@ def test_a_foreign_web_page_may_not_ask_and_a_named_one_may(door, strict):
 def test_a_certificate_of_yours_is_served_and_its_renewal_too(door):
     """Given by a link and readable by root alone, as ACME clients leave it."""
     make = ("umask 077; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=%s "
-            "-addext subjectAltName=IP:%s -keyout /root/live.key -out /root/live.pem 2>/dev/null; ln -sf live.key /root/linked.key; ln -sf live.pem /root/linked.pem")
+            "-addext subjectAltName=IP:%s -keyout /root/live.key -out /root/live.pem 2>/dev/null; "
+            "ln -sf live.key /root/linked.key; ln -sf live.pem /root/linked.pem")
     given = {"gateway_tls": "files", "gateway_tls_certificate": "/root/linked.pem", "gateway_tls_key": "/root/linked.key"}
     for name in ("first", "renewed"):
         door.sh(make % (name, ADDRESS))
@@ -334,7 +335,7 @@ def test_a_certificate_of_yours_is_served_and_its_renewal_too(door):
 
 
 def test_metrics_are_for_this_host_alone_and_count(door):
-    page = door.sh("curl -s http://127.0.0.1:9180/metrics || python3 -c \"import urllib.request as r; print(r.urlopen('http://127.0.0.1:9180/metrics').read().decode())\"")
+    page = door.sh("python3 -c \"import urllib.request as r; print(r.urlopen('http://127.0.0.1:9180/metrics').read().decode())\"")
     for line in page.strip().splitlines():  # Prometheus' text format: comments, or a sample
         assert re.fullmatch(r'# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+]+', line), line
     assert 'bunker_gateway_service_up{service="oracle"} 1' in page

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A stand-in for a model server: speaks OpenAI's chat completions, thinks nothing. For what no model here could serve: many streams, other providers.
 
     model_server.py ADDRESS:PORT NAME [TOKENS_PER_SECOND]

@@ -123,7 +123,11 @@ def test_there_are_twenty_attempts_and_each_has_a_name_of_its_own():
 @pytest.mark.parametrize("forwarders", [[], ["192.0.2.53"], ["127.0.0.1", "192.0.2.53"]])
 def test_a_resolver_that_would_forward_is_a_way_out_and_is_not_asked(monkeypatch, forwarders):
     asked = []
-    monkeypatch.setattr(probe, "ask_engine", lambda _place, _world, question, _marks=(): asked.append(question) or (bytes.fromhex("109281800001000100000000"), 0))
+
+    def ask(_place, _world, question, _marks=()):
+        asked.append(question)
+        return bytes.fromhex("109281800001000100000000"), 0
+    monkeypatch.setattr(probe, "ask_engine", ask)
     world = types.SimpleNamespace(container={"omni-network": None})
     own, foreign = probe.resolver_rows(world, "oracle", forwarders)
     assert own["observed"] == "answered" and len(asked) == 1

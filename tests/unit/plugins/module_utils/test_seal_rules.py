@@ -55,7 +55,7 @@ def test_a_chain_of_a_service_ends_with_a_drop():
 def test_an_allowance_opens_its_destination_in_every_layer():
     texts = files(allowances=[ALLOWANCE])
     for name in ("owned.nft", "standing.nft", "inside-oracle.nft"):
-        inet, _, bridge = texts[name].partition("table bridge")
+        inet, _separator, bridge = texts[name].partition("table bridge")
         assert "ip daddr 172.30.0.20 tcp dport 8002 accept" in inet
         assert name == "inside-oracle.nft" or "ip daddr 172.30.0.20 tcp dport 8002 accept" in bridge
     assert "tcp dport 8002" not in "".join(files().values())
