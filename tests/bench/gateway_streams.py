@@ -55,7 +55,7 @@ async def run(arguments):
     head = "POST %s/chat/completions HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
         url.path.rstrip("/"), url.netloc, pathlib.Path(arguments.key_file).read_text(encoding="utf-8").strip(), len(body))
     results, until = [], time.monotonic() + arguments.seconds
-    await asyncio.gather(*(client(arguments, url, context, (head.encode(), body), until, results) for _ in range(arguments.clients)))
+    await asyncio.gather(*(client(arguments, url, context, (head.encode(), body), until, results) for _number in range(arguments.clients)))
     broken = [problem or "%d events" % events for _first, events, problem in results if problem or events < arguments.tokens]
     firsts = sorted(first for first, _events, _problem in results if first is not None)
     return {"clients": arguments.clients, "seconds": arguments.seconds, "streams": len(results), "broken": len(broken), "causes": sorted(set(broken))[:5],

@@ -12,9 +12,8 @@ import ipaddress
 import json
 import os
 import socket
-import subprocess
 
-from .namespaces import Namespace, NamespaceError
+from .namespaces import Namespace, NamespaceError, run_ip
 
 ETH_P_ALL, SO_RCVBUFFORCE = 3, 33  # linux/if_ether.h, asm-generic/socket.h
 METADATA = "169.254.169.254"
@@ -76,7 +75,7 @@ def _sysfs(path):
 
 def addresses():
     """What ``ip address`` says in the namespace of the thread: list of dict."""
-    return json.loads(subprocess.run(["ip", "-json", "address"], capture_output=True, text=True, check=True).stdout or "[]")
+    return json.loads(run_ip("-json", "address").stdout or "[]")
 
 
 def link_address(name):
@@ -104,7 +103,7 @@ class Outside:
         self.gateway = str(self.subnet.network_address + 1)
         # One address for the container, one for the callers.
         self.address, self.control_address = str(self.subnet.network_address + 2), str(self.subnet.network_address + 3)
-        taken = subprocess.run(["ip", "-json", "route", "show", "exact", subnet], capture_output=True, text=True, check=True).stdout
+        taken = run_ip("-json", "route", "show", "exact", subnet).stdout
         if json.loads(taken or "[]"):
             raise NamespaceError("outside %s: this host has a route to it already. Choose another documentation subnet" % subnet)
         self.namespace = Namespace.new()

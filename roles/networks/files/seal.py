@@ -233,7 +233,7 @@ def reload(folder):
         if checked.returncode:
             raise SystemExit("%s is refused, what was in force stays: %s" % (name, checked.stderr.strip()))
     os.kill(int(os.environ["MAINPID"]), signal.SIGHUP)
-    for _ in range(100):
+    for _attempt in range(100):
         if in_force(folder):
             return
         time.sleep(0.1)
@@ -242,7 +242,7 @@ def reload(folder):
 
 def inside(folder, container):
     problem, main = "", os.environ.get("MAINPID")
-    for _ in range(300):
+    for _attempt in range(300):
         problem = seal_inside(folder, container)
         if not problem:
             return
