@@ -265,7 +265,7 @@ def check_allowances(allowances, networks, services):
     internal = [network["name"] for network in networks if network["internal"]]
     for allowance in allowances:
         where = "networks_allowances: %s to %s" % (allowance["from"], allowance["to"])
-        if allowance["from"] not in sealed + internal:
+        if services and allowance["from"] not in sealed + internal:
             yield Problem(where, "an allowance is a sealed service's or an internal network's", "Known: %s." % ", ".join(sealed + internal))
         try:
             ipaddress.IPv4Network(allowance["to"])
@@ -329,7 +329,8 @@ def _check_gateway_keys(keys):
 
 def _check_answerers(inventory, services, networks):
     for service, other in inventory["gateway_fallbacks"].items():
-        if service not in services or other not in services or service == other:
+        # A run without any service, before the driver is there, leaves what is said of them as it is.
+        if services and (service not in services or other not in services or service == other):
             yield Problem("gateway_fallbacks: %s: %s" % (service, other), "a fallback leads from one service to another", "Known: %s." % ", ".join(services))
     own = [ipaddress.ip_network("127.0.0.0/8")] + [ipaddress.ip_network(network["subnet"]) for network in networks if _is_subnet(network["subnet"])]
     for name in _duplicates(sorted(set(services)) + [provider["name"] for provider in inventory["gateway_providers"]]):

@@ -211,6 +211,8 @@ def test_a_key_written_in_place_of_its_hash_is_not_repeated():
     variable(gateway_tls="files", gateway_tls_certificate="/c.pem", gateway_tls_key="/k.pem"),
     provider(url="http://172.30.0.40:8000/v1"),
     service(address=""),
+    variable(bunker_services=[], gateway_fallbacks={"oracle": "executor"},
+             networks_allowances=[{"from": "oracle", "to": "172.30.0.20", "protocol": "tcp", "port": 8002}]),
     allowance(**{"from": "oracle", "to": "172.30.0.0/24"}),
 ])
 def test_sound_variants_are_sound(change):
