@@ -11,6 +11,14 @@ from __future__ import annotations
 import struct
 
 MAGIC = b"GGUF"
+DEFAULT_ALIGNMENT = 32  # general.alignment where the header does not say
+# Elements and bytes of a block by type id (ggml's type_traits, ggml.c; the "gguf" package of llama.cpp names them GGML_QUANT_SIZES).
+_BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36), 10: (256, 84), 11: (256, 110), 12: (256, 144),
+    13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110),
+    22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66),
+    39: (32, 17), 40: (64, 36), 41: (128, 18), 42: (64, 18),
+}
 # Type ids 0 to 12 of the format; 8 is a string, 9 an array.
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
@@ -56,15 +64,8 @@ class _Reader:
         return self.scalar(_SCALARS[kind])
 
 
-def read_metadata(stream):
-    """The scalar and string metadata of a GGUF file.
-
-    :param stream: binary file object at its start; must be seekable.
-    :returns: dict of key to value, with ``tensor_count`` and ``version`` added. Arrays are left out.
-    :raises GGUFError: no GGUF, an unknown version, or cut off inside the header.
-    """
-    reader = _Reader(stream)
-    if stream.read(4) != MAGIC:
+def _metadata(reader):
+    if reader.stream.read(4) != MAGIC:
         raise GGUFError("it does not begin with GGUF")
     version = reader.scalar("<I")
     if version not in (2, 3):
@@ -76,3 +77,34 @@ def read_metadata(stream):
         if value is not None:
             metadata[key] = value
     return metadata
+
+
+def read_metadata(stream):
+    """The scalar and string metadata of a GGUF file.
+
+    :param stream: binary file object at its start; must be seekable.
+    :returns: dict of key to value, with ``tensor_count`` and ``version`` added. Arrays are left out.
+    :raises GGUFError: no GGUF, an unknown version, or cut off inside the header.
+    """
+    return _metadata(_Reader(stream))
+
+
+def read_header(stream):
+    """The metadata of a GGUF file, and how long a whole one is.
+
+    :param stream: binary file object at its start; must be seekable.
+    :returns: (metadata as of :func:`read_metadata`, bytes up to the end of the last tensor; of a type that is not known, up to its beginning).
+    :raises GGUFError: as :func:`read_metadata`.
+    """
+    reader = _Reader(stream)
+    metadata = _metadata(reader)
+    end = 0
+    for _index in range(metadata["tensor_count"]):
+        reader.string()
+        elements = 1
+        for _dimension in range(reader.scalar("<I")):
+            elements *= reader.scalar("<Q")
+        block, size = _BLOCKS.get(reader.scalar("<I"), (1, 0))
+        end = max(end, reader.scalar("<Q") + elements // block * size)
+    alignment = metadata.get("general.alignment") or DEFAULT_ALIGNMENT
+    return metadata, -(-stream.tell() // alignment) * alignment + end

@@ -38,6 +38,9 @@ RESERVED_NAMES = ("seal", "gateway")  # units of that name are the collection's 
 PROVIDER_NAME = re.compile(r"^[A-Za-z0-9._:/-]+$")
 NO_KEY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # the SHA-256 of nothing
 KEY_NAME = re.compile(r"^[A-Za-z0-9._-]+$")
+PLAIN_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+IMAGE_NAME = re.compile(r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")
+CAPABILITY = re.compile(r"^[1-9][0-9]?\.[0-9]$")
 PLACEHOLDER = re.compile(r"^REPLACE with (.*)$", re.DOTALL)
 
 # The role sets these itself; a second one on the command line would win in silence.
@@ -141,8 +144,25 @@ def check_models(models):
     for model in models:
         if not model["files"]:
             yield Problem("model_store_catalogue: %s has no files" % model["name"], "a model has at least one file", "Add its files.")
+        for name in [model["name"]] + [entry["name"] for entry in model["files"]]:
+            if not PLAIN_NAME.match(name):
+                yield Problem("model_store_catalogue: %s: name '%s'" % (model["name"], name), "a model and its files have plain names, none leads out of the store",
+                              "Use letters, digits, dots, dashes and underscores.")
+        yield from _check_shards(model)
         for name in _duplicates(entry["name"] for entry in model["files"]):
             yield Problem("model_store_catalogue: %s: file %s twice" % (model["name"], name), "a file's name is unique", "Remove one.")
+
+
+def _check_shards(model):
+    """llama.cpp is given the first shard and finds the others by number (llama_split_path in llama.cpp)."""
+    names = [entry["name"] for entry in model["files"]]
+    prefix = re.sub(r"-00001-of-[0-9]{5}\.gguf$", "", names[0]) if names else ""
+    for position, name in enumerate(names, 1):
+        wanted = "%s-%05d-of-%05d.gguf" % (prefix, position, len(names))
+        if (len(names) > 1 or prefix != names[0]) and name != wanted:
+            yield Problem("model_store_catalogue: %s: file %s as number %d of %d" % (model["name"], name, position, len(names)),
+                          "shards are all there, in order, under the names that llama.cpp looks for", "Expected here: %s." % wanted)
+            return
 
 
 def check_model_sources(models, used):
@@ -174,9 +194,9 @@ def _check_numbers(service):
     if service["threads"] != "auto" and not re.match(r"^[1-9][0-9]*$", service["threads"]):
         yield Problem("service %s: threads %s" % (name, service["threads"]), "threads is 'auto' or a positive number",
                       "Use auto: the host's physical cores.")
-    for key in ("context", "batch"):
+    for key, unit in (("context", "tokens"), ("batch", "tokens"), ("start_timeout", "seconds")):
         if service[key] < 1:
-            yield Problem("service %s: %s %d" % (name, key, service[key]), "%s is a positive number of tokens" % key, "Raise it.")
+            yield Problem("service %s: %s %d" % (name, key, service[key]), "%s is a positive number of %s" % (key, unit), "Raise it.")
     yield from _check_port("service %s: port" % name, service["port"])
     if service["memory"] and not MEMORY.match(service["memory"]):
         yield Problem("service %s: memory %s" % (name, service["memory"]), "a memory limit is a number with b, k, m or g",
@@ -379,6 +399,39 @@ def check_image(image):
                           "an SM architecture is its number with an optional a or f", "Write for example 120.")
 
 
+    yield from _check_build(image)
+
+
+def _check_build(image):
+    """How the image is named and built."""
+    if not IMAGE_NAME.match(image["golden_image_name"]):
+        yield Problem("golden_image_name %s" % image["golden_image_name"], "an image's name is lower-case words, parted by / . _ or -, without a tag",
+                      "Write for example omni/llama-server; the tag is golden_image_alias.")
+    if not PLAIN_NAME.match(image["golden_image_alias"]):
+        yield Problem("golden_image_alias %s" % image["golden_image_alias"], "a tag is letters, digits, dots, dashes and underscores", "Write for example sm120-cuda13.")
+    if re.match(r"^[0-9a-f]{16}$", image["golden_image_alias"]):
+        yield Problem("golden_image_alias %s" % image["golden_image_alias"], "tags of 16 hexadecimal digits name images by their inputs", "Choose another.")
+    if image["golden_image_jobs"] != "auto" and not re.match(r"^[1-9][0-9]*$", image["golden_image_jobs"]):
+        yield Problem("golden_image_jobs %s" % image["golden_image_jobs"], "jobs is 'auto' or a positive number", "Use auto: one a core, as far as memory goes.")
+    for capability in image["golden_image_capabilities"]:
+        if not CAPABILITY.match(capability):
+            yield Problem("golden_image_capabilities: %s" % capability, "a compute capability is MAJOR.MINOR", "Write for example 12.0. See: nvidia-smi --query-gpu=compute_cap --format=csv")
+    for name, least in (("golden_image_build_timeout", 60), ("golden_image_keep_earlier", 0)):
+        if image[name] < least:
+            yield Problem("%s %d" % (name, image[name]), "at least %d" % least, "Raise it.")
+    for option in image["golden_image_cmake_options"]:
+        if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", option):
+            yield Problem("golden_image_cmake_options: %s" % option, "a CMake option is a name without -D", "Write for example GGML_CUDA_FA_ALL_QUANTS: \"ON\".")
+
+
+def check_paths(inventory):
+    """Folders of the collection itself."""
+    for name in ("bunker_config_path", "bunker_cache_path", "model_store_path"):
+        yield from _check_path("%s %s" % (name, inventory[name]), inventory[name])
+    if inventory["bunker_bundle"]:
+        yield from _check_path("bunker_bundle %s" % inventory["bunker_bundle"], inventory["bunker_bundle"])
+
+
 def check_engine_roots(inventory):
     """Where the engine's data shall lie; empty leaves the engine's own."""
     names = ("container_engine_data_root", "container_engine_containerd_root")
@@ -442,6 +495,7 @@ def check(inventory):
     models = inventory["model_store_catalogue"] + inventory["model_store_extra_models"]
     services = inventory["bunker_services"]
     problems = list(check_image(inventory))
+    problems += check_paths(inventory)
     problems += check_engine_roots(inventory)
     problems += check_networks(networks)
     problems += check_models(models)

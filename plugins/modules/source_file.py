@@ -16,6 +16,7 @@ description:
   - Fetches a file from a URL, from a path on the host or out of a package on a Python package index, to a temporary
     name (C(DEST.part)), verifies its SHA-256 and only then moves it to its place.
   - A download that was cut off goes on where it stopped.
+  - One process at a time fetches a file; another one waits for it and takes what it brought. A play that was interrupted may have left one behind.
   - A file that is there is read once. C(DEST.verified) remembers its hash with inode, size and times, and the file is
     hashed again only when one of these changed.
 options:
@@ -50,6 +51,9 @@ options:
     description: Where the file shall be. Its folder must exist.
     type: path
     required: true
+  store:
+    description: A folder that O(dest) must not leave by a link, so that what was verified is what is used from there.
+    type: path
   size:
     description: Its size in bytes where it is known, to see before the download that there is room. 0 is unknown.
     type: int
@@ -93,9 +97,11 @@ rehashed:
   type: bool
 """
 
+import fcntl
 import os
 import shutil
 import zipfile
+import zlib
 from urllib.error import HTTPError
 
 from ansible.module_utils.basic import AnsibleModule
@@ -156,7 +162,7 @@ def extract(archive, member, part):
     try:
         with zipfile.ZipFile(archive) as wheel, wheel.open(member) as stream, open(part, "wb") as target:
             shutil.copyfileobj(stream, target, _BLOCK)
-    except (KeyError, zipfile.BadZipFile) as problem:
+    except (KeyError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
         os.unlink(archive)
         raise FetchError("%s has no member %s (%s)" % (archive, member, problem)) from problem
 
@@ -186,6 +192,7 @@ def main():
                        "options": {"url": text, "file": {"type": "path"}, "package": text, "version": text, "filename": text, "member": text}},
             "sha256": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},
+            "store": {"type": "path"},
             "size": {"type": "int", "default": 0},
             "package_index": {"type": "str"},
             "ca_bundle": {"type": "str"},
@@ -194,6 +201,11 @@ def main():
     )
     params = module.params
     dest, sha256, part = params["dest"], params["sha256"], params["dest"] + ".part"
+    reason = params["store"] and verified_file.misplaced(params["store"], dest)
+    if reason:
+        module.fail_json(msg="%s is refused: %s, out of its place in %s. Put the file itself there." % (dest, reason, params["store"]))
+    if not module.check_mode and not os.path.exists(dest):
+        fcntl.flock(os.open(os.path.dirname(dest), os.O_RDONLY), fcntl.LOCK_EX)  # held until this process ends
     if os.path.exists(dest):
         if verified_file.remembered(dest, sha256):
             module.exit_json(changed=False, path=dest, on_disk=True, rehashed=False)

@@ -9,7 +9,7 @@ HASH = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 SERVICE = {
     "name": "oracle", "model": "tiny", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "threads": "auto",
-    "context": 8192, "batch": 512, "address": "127.0.0.1", "port": 8000, "memory": "", "extra_arguments": [], "sealed": True,
+    "context": 8192, "batch": 512, "address": "127.0.0.1", "port": 8000, "memory": "", "start_timeout": 60, "extra_arguments": [], "sealed": True,
     "networks": [{"name": "omni-network", "address": "172.30.0.10", "aliases": []}],
 }
 SOUND = {
@@ -24,7 +24,9 @@ SOUND = {
         {"name": "omni-network", "address": "172.30.0.20", "aliases": []}])],
     "golden_image_base": "", "golden_image_base_archive": "/base.tar", "golden_image_base_archive_sha256": HASH,
     "golden_image_source": {"url": "https://example.net/llama.tar.gz"}, "golden_image_source_sha256": HASH,
-    "golden_image_cuda_architectures": ["120"],
+    "golden_image_cuda_architectures": ["120"], "golden_image_name": "omni/llama-server", "golden_image_alias": "sm120-cuda13", "golden_image_jobs": "auto",
+    "golden_image_capabilities": ["12.0"], "golden_image_build_timeout": 14400, "golden_image_keep_earlier": 1, "golden_image_cmake_options": {"GGML_LTO": "ON"},
+    "bunker_config_path": "/etc/protocol_omni", "bunker_cache_path": "/var/cache/protocol_omni", "model_store_path": "/srv/models", "bunker_bundle": "",
     "disk_layout_volumes": [
         {"device": "/dev/disk/by-id/nvme-one", "mount": "/nvme", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
         {"device": "/dev/disk/by-id/nvme-two", "mount": "/nvme/models", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
@@ -85,6 +87,14 @@ def provider(**values):
 
 def model_file(**values):
     return lambda inventory: inventory["model_store_catalogue"][0]["files"][0].update(values)
+
+
+def shards(*numbers):
+    """The model in shards of these numbers, in this order."""
+    def change(inventory):
+        files = inventory["model_store_catalogue"][0]["files"]
+        files[:] = [dict(files[0], name="tiny-%05d-of-%05d.gguf" % (number, len(numbers))) for number in numbers]
+    return change
 
 
 def volume(**values):
@@ -167,6 +177,23 @@ def volume(**values):
     (variable(golden_image_base_archive=""), "golden_image_base ''", "digest"),
     (variable(golden_image_base_archive_sha256=""), "golden_image_base_archive_sha256 ''", "sha256sum /base.tar"),
     (variable(golden_image_source_sha256=""), "golden_image_source: no sha256", "curl -sL https://example.net/llama.tar.gz | sha256sum"),
+    (variable(golden_image_name="Omni/llama"), "golden_image_name Omni/llama", "omni/llama-server"),
+    (variable(golden_image_name="omni/llama:1"), "golden_image_name omni/llama:1", "golden_image_alias"),
+    (variable(golden_image_alias="a b"), "golden_image_alias a b", "sm120-cuda13"),
+    (variable(golden_image_alias="0123456789abcdef"), "golden_image_alias 0123456789abcdef", "Choose another"),
+    (variable(golden_image_jobs="-2"), "golden_image_jobs -2", "auto"),
+    (variable(golden_image_capabilities=["sm_120"]), "golden_image_capabilities: sm_120", "12.0"),
+    (variable(golden_image_build_timeout=0), "golden_image_build_timeout 0", "Raise"),
+    (variable(golden_image_keep_earlier=-1), "golden_image_keep_earlier -1", "Raise"),
+    (variable(golden_image_cmake_options={"-DGGML_LTO": "ON"}), "golden_image_cmake_options: -DGGML_LTO", "GGML_CUDA_FA_ALL_QUANTS"),
+    (variable(bunker_bundle="bundle"), "bunker_bundle bundle", "/nvme/models"),
+    (variable(model_store_path="models"), "model_store_path models", "/nvme/models"),
+    (variable(bunker_cache_path="/var/cache/a b"), "bunker_cache_path /var/cache/a b", "/nvme/models"),
+    (model_file(name="../tiny.gguf"), "name '../tiny.gguf'", "letters, digits"),
+    (model_file(name="tiny-00001-of-00003.gguf"), "file tiny-00001-of-00003.gguf as number 1 of 1", "tiny-00001-of-00001.gguf"),
+    (shards(1, 3), "file tiny-00003-of-00002.gguf as number 2 of 2", "tiny-00002-of-00002.gguf"),
+    (shards(2, 1), "file tiny-00002-of-00002.gguf as number 1 of 2", "-00001-of-00002.gguf"),
+    (service(start_timeout=0), "start_timeout 0", "Raise"),
     (variable(golden_image_cuda_architectures=["sm_120"]), "golden_image_cuda_architectures: sm_120", "120"),
     (allowance(**{"from": "oracel"}), "oracel to 172.30.0.20", "oracle, executor, internal_brain"),
     (allowance(to="example.com"), "internal_brain to example.com", "172.30.0.20"),
@@ -211,6 +238,7 @@ def test_a_key_written_in_place_of_its_hash_is_not_repeated():
     variable(gateway_tls="files", gateway_tls_certificate="/c.pem", gateway_tls_key="/k.pem"),
     provider(url="http://172.30.0.40:8000/v1"),
     service(address=""),
+    shards(1, 2, 3),
     variable(bunker_services=[], gateway_fallbacks={"oracle": "executor"},
              networks_allowances=[{"from": "oracle", "to": "172.30.0.20", "protocol": "tcp", "port": 8002}]),
     allowance(**{"from": "oracle", "to": "172.30.0.0/24"}),

@@ -1,4 +1,5 @@
 """Downloads against a real HTTP server on loopback that can cut a connection, ignore ranges and fail."""
+import fcntl
 import hashlib
 import http.server
 import json
@@ -143,3 +144,41 @@ def test_no_room_is_said_before_the_download(server, tmp_path):
     answer = run_module(source={"url": server.url + "/model"}, sha256="0" * 64, dest=str(tmp_path / "model"), size=10**18)
     assert answer["failed"] and "Make room" in answer["msg"]
     assert server.requests == []
+
+
+def test_what_comes_corrupted_is_deleted_and_the_next_run_ends_well(server, tmp_path):
+    dest = tmp_path / "model"
+    wanted = {"source": {"url": server.url + "/model"}, "sha256": hashlib.sha256(CONTENT).hexdigest(), "dest": str(dest)}
+    server.files["/model"] = CONTENT[:-1] + b"X"
+    answer = run_module(**wanted)
+    assert answer["failed"] and "It was deleted" in answer["msg"]
+    assert os.listdir(tmp_path) == []
+    server.files["/model"] = CONTENT
+    assert run_module(**wanted)["changed"] and dest.read_bytes() == CONTENT
+
+
+def test_a_second_process_waits_for_the_one_that_an_interrupted_play_left_behind(server, tmp_path):
+    """This test is that first process: it holds the folder, brings the file, and lets go."""
+    dest = tmp_path / "model"
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    answers = []
+    second = threading.Thread(target=lambda: answers.append(run_module(
+        source={"url": server.url + "/model"}, sha256=hashlib.sha256(CONTENT).hexdigest(), dest=str(dest))))
+    second.start()
+    second.join(timeout=6)
+    assert second.is_alive() and server.requests == []
+    dest.write_bytes(CONTENT)
+    os.close(folder)
+    second.join(timeout=30)
+    assert not answers[0]["failed"] and not answers[0]["changed"] and answers[0]["on_disk"]
+    assert server.requests == []
+
+
+def test_a_link_that_leaves_the_store_is_refused(server, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "model").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside").write_bytes(CONTENT)
+    answer = run_module(source={"url": server.url + "/model"}, sha256=hashlib.sha256(CONTENT).hexdigest(), dest=str(tmp_path / "store" / "model"),
+                        store=str(tmp_path / "store"))
+    assert answer["failed"] and "leads to %s by a link" % (tmp_path / "outside") in answer["msg"]
