@@ -54,10 +54,10 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
-        return [self._resolve(term) for term in terms]
+        return [self.resolve(term) for term in terms]
 
     @staticmethod
-    def _resolve(term):
+    def resolve(term):
         if term != "auto":
             return term
         answer = subprocess.run([sys.executable, "-c", _ASK_PIP], capture_output=True, text=True, check=False)
