@@ -45,8 +45,8 @@ class Site:
         self.reports = folder / "reports"
         self.count = 0
 
-    def run(self, playbook, *options, extra_vars=None, environment=None, cwd=ROOT, cancel=None):
-        """Runs a playbook; once ``cancel`` says so, ansible-playbook is killed, with all that it has started on this machine."""
+    def run(self, playbook, *options, extra_vars=None, environment=None, cwd=ROOT, cancel=None, watch=None):
+        """Runs a playbook; ``watch`` is given each event; once ``cancel`` says so, ansible-playbook is killed."""
         self.count += 1
         private = self.folder / ("run-%d" % self.count)
         private.mkdir()
@@ -54,7 +54,7 @@ class Site:
         variables = dict(extra_vars or {}, bunker_report_path=str(self.reports))
         result = ansible_runner.run(
             private_data_dir=str(private), project_dir=str(cwd), playbook=str(playbook), inventory=str(INVENTORY),
-            limit=self.host, cancel_callback=cancel, cmdline=" ".join(["--inventory", str(ROOT / "inventory" / "demo"), *options]), extravars=variables, quiet=True,
+            limit=self.host, cancel_callback=cancel, event_handler=watch and (lambda event: watch(event) or True), cmdline=" ".join(["--inventory", str(ROOT / "inventory" / "demo"), *options]), extravars=variables, quiet=True,
             envvars=dict({"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}, **(environment or {})))
         changed, failures, tasks = set(), [], set()
         for event in result.events:
