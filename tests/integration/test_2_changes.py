@@ -72,6 +72,18 @@ def test_a_gpu_service_is_handed_its_gpu_and_refused_when_it_computes_on_the_cpu
     site.run("playbooks/verify.yml").assert_ok()
 
 
+def test_a_model_that_was_replaced_after_its_verification_is_not_served(site, second):
+    file = "/srv/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert site.execute("cp -p %s %s.new && mv %s.new %s" % (file, file, file, file))[0] == 0  # the same bytes and times, another inode
+    assert site.execute("systemctl restart protocol-omni-executor")[0] != 0
+    assert "%s is not served: it is not the file that was verified" % file in site.execute("journalctl -u protocol-omni-executor -n 30 --no-pager")[1]
+    model = yaml.safe_load((ROOT / "roles/model_store/defaults/main.yml").read_text(encoding="utf-8"))["model_store_catalogue"][0]["files"][0]
+    again = site.module("source_file", source={"file": file}, sha256=model["sha256"], dest=file)
+    assert again["rehashed"] and not again["changed"]
+    assert site.execute("systemctl reset-failed protocol-omni-executor; systemctl restart protocol-omni-executor")[0] == 0
+    site.run("playbooks/verify.yml").assert_ok()
+
+
 def test_verify_fails_when_a_claim_is_broken_and_changes_nothing(site, second):
     assert site.execute("systemctl stop protocol-omni-executor")[0] == 0
     try:

@@ -10,6 +10,7 @@ def test_teardown_removes_the_services_and_keeps_the_models(site, second):
     assert not [tag for image in engine.images.list() for tag in image.tags if tag.startswith("omni/")]
     assert site.execute("ls /srv/models/smollm2-135m-instruct-q4_1/*.gguf")[0] == 0
     assert site.execute("ls /etc/protocol_omni /etc/systemd/system/protocol-omni-oracle.service")[0] != 0
+    assert site.execute("ls -d /usr/local/lib/protocol_omni")[0] != 0
     left = site.execute("nft list tables; systemctl list-units --all --no-legend 'protocol-omni-*'; ls /etc/systemd/system/docker.service.d; "
                         "getent passwd protocol-omni-gateway")[1]
     assert "bunker_seal" not in left and "protocol-omni" not in left
