@@ -54,7 +54,8 @@ class Index:
         :returns: (version, file entry of the index) or None.
         """
         page = project_url(self.address, package)
-        files = {entry["filename"]: dict(entry, url=urllib.parse.urljoin(page, entry["url"])) for entry in json.loads(_get(page))["files"] if not entry.get("yanked")}
+        files = {entry["filename"]: dict(entry, url=urllib.parse.urljoin(page, entry["url"]))
+                 for entry in json.loads(_get(page))["files"] if not entry.get("yanked")}
         found = []
         for name, entry in files.items():
             match = re.fullmatch(pattern, name)

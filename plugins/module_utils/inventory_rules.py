@@ -146,8 +146,8 @@ def check_models(models):
             yield Problem("model_store_catalogue: %s has no files" % model["name"], "a model has at least one file", "Add its files.")
         for name in [model["name"]] + [entry["name"] for entry in model["files"]]:
             if not PLAIN_NAME.match(name):
-                yield Problem("model_store_catalogue: %s: name '%s'" % (model["name"], name), "a model and its files have plain names, none leads out of the store",
-                              "Use letters, digits, dots, dashes and underscores.")
+                yield Problem("model_store_catalogue: %s: name '%s'" % (model["name"], name),
+                              "a model and its files have plain names, none leads out of the store", "Use letters, digits, dots, dashes and underscores.")
         yield from _check_shards(model)
         for name in _duplicates(entry["name"] for entry in model["files"]):
             yield Problem("model_store_catalogue: %s: file %s twice" % (model["name"], name), "a file's name is unique", "Remove one.")
@@ -397,31 +397,34 @@ def check_image(image):
         if not ARCHITECTURE.match(architecture):
             yield Problem("golden_image_cuda_architectures: %s" % architecture,
                           "an SM architecture is its number with an optional a or f", "Write for example 120.")
-
-
     yield from _check_build(image)
 
 
 def _check_build(image):
     """How the image is named and built."""
     if not IMAGE_NAME.match(image["golden_image_name"]):
-        yield Problem("golden_image_name %s" % image["golden_image_name"], "an image's name is lower-case words, parted by / . _ or -, without a tag",
+        yield Problem("golden_image_name %s" % image["golden_image_name"],
+                      "an image's name is lower-case words, parted by / . _ or -, without a tag",
                       "Write for example omni/llama-server; the tag is golden_image_alias.")
     if not PLAIN_NAME.match(image["golden_image_alias"]):
-        yield Problem("golden_image_alias %s" % image["golden_image_alias"], "a tag is letters, digits, dots, dashes and underscores", "Write for example sm120-cuda13.")
+        yield Problem("golden_image_alias %s" % image["golden_image_alias"], "a tag is letters, digits, dots, dashes and underscores",
+                      "Write for example sm120-cuda13.")
     if re.match(r"^[0-9a-f]{16}$", image["golden_image_alias"]):
         yield Problem("golden_image_alias %s" % image["golden_image_alias"], "tags of 16 hexadecimal digits name images by their inputs", "Choose another.")
     if image["golden_image_jobs"] != "auto" and not re.match(r"^[1-9][0-9]*$", image["golden_image_jobs"]):
-        yield Problem("golden_image_jobs %s" % image["golden_image_jobs"], "jobs is 'auto' or a positive number", "Use auto: one a core, as far as memory goes.")
+        yield Problem("golden_image_jobs %s" % image["golden_image_jobs"], "jobs is 'auto' or a positive number",
+                      "Use auto: one a core, as far as memory goes.")
     for capability in image["golden_image_capabilities"]:
         if not CAPABILITY.match(capability):
-            yield Problem("golden_image_capabilities: %s" % capability, "a compute capability is MAJOR.MINOR", "Write for example 12.0. See: nvidia-smi --query-gpu=compute_cap --format=csv")
+            yield Problem("golden_image_capabilities: %s" % capability, "a compute capability is MAJOR.MINOR",
+                          "Write for example 12.0. See: nvidia-smi --query-gpu=compute_cap --format=csv")
     for name, least in (("golden_image_build_timeout", 60), ("golden_image_keep_earlier", 0)):
         if image[name] < least:
             yield Problem("%s %d" % (name, image[name]), "at least %d" % least, "Raise it.")
     for option in image["golden_image_cmake_options"]:
         if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", option):
-            yield Problem("golden_image_cmake_options: %s" % option, "a CMake option is a name without -D", "Write for example GGML_CUDA_FA_ALL_QUANTS: \"ON\".")
+            yield Problem("golden_image_cmake_options: %s" % option, "a CMake option is a name without -D",
+                          "Write for example GGML_CUDA_FA_ALL_QUANTS: \"ON\".")
 
 
 def check_paths(inventory):

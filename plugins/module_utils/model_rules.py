@@ -44,7 +44,8 @@ def _judge_shard(metadata, position, count, architecture):
     # Further shards need not say it.
     named = metadata.get("general.architecture", "" if position == 0 else architecture)
     if named != architecture:
-        yield "its general.architecture is %s, the catalogue says %s. Correct the catalogue, or fetch the model that its name promises" % (named or "missing", architecture)
+        yield "its general.architecture is %s, the catalogue says %s. Correct the catalogue, or fetch the model that its name promises" % (
+            named or "missing", architecture)
 
 
 def judge(store, model):

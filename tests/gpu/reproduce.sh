@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Builds llama.cpp from nothing, with the launcher and the flags of the golden image's recipe, and compares every file with the builds before it, byte by byte.
 # For machines with a CUDA toolkit and many cores but no container engine, where ./bunker reproduce cannot run. Run it twice, with another number of jobs:
 #

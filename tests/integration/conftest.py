@@ -54,7 +54,8 @@ class Site:
         variables = dict(extra_vars or {}, bunker_report_path=str(self.reports))
         result = ansible_runner.run(
             private_data_dir=str(private), project_dir=str(cwd), playbook=str(playbook), inventory=str(INVENTORY),
-            limit=self.host, cancel_callback=cancel, event_handler=watch and (lambda event: watch(event) or True), cmdline=" ".join(["--inventory", str(ROOT / "inventory" / "demo"), *options]), extravars=variables, quiet=True,
+            limit=self.host, cancel_callback=cancel, event_handler=watch and (lambda event: watch(event) or True),  # True keeps the event
+            cmdline=" ".join(["--inventory", str(ROOT / "inventory" / "demo"), *options]), extravars=variables, quiet=True,
             envvars=dict({"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}, **(environment or {})))
         changed, failures, tasks = set(), [], set()
         for event in result.events:
@@ -101,7 +102,7 @@ class Site:
     def execute(self, command):
         """A shell command on the host; returns (exit code, output)."""
         code, output = docker.from_env().containers.get(self.host).exec_run(["sh", "-c", command])
-        return code, output.decode()
+        return code, output.decode(errors="replace")  # a log may be read while half a character is written
 
 
 class DiskHost(Site):

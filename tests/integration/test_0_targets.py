@@ -19,7 +19,8 @@ SUITES = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13", "sid": None} 
 CONTROLLERS = {"3.11": "2.19", "3.12": "2.2", "3.13": "2.2"}
 # The oldest controller with all of them, the newer ones with the two ends; --full tries every pair.
 PAIRS = [("3.11", list(SUITES)), ("3.12", ["sid"]), ("3.13", ["bullseye"]),
-         pytest.param("3.12", ["bullseye", "bookworm", "trixie"], marks=pytest.mark.full), pytest.param("3.13", ["bookworm", "trixie", "sid"], marks=pytest.mark.full)]
+         pytest.param("3.12", ["bullseye", "bookworm", "trixie"], marks=pytest.mark.full),
+         pytest.param("3.13", ["bookworm", "trixie", "sid"], marks=pytest.mark.full)]
 CACHE = pathlib.Path(os.environ.get("BUNKER_CACHE", "."))
 
 

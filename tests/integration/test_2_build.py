@@ -57,7 +57,8 @@ class Faulty(DiskHost):
 
     def assert_sound(self):
         """The image is whole: its server runs and finds its backends."""
-        found = self.sh("docker run --rm --network none %s:reduced --list-devices 2>&1; docker run --rm --network none %s:reduced --version 2>&1" % (NAME, NAME))
+        run = "docker run --rm --network none %s:reduced " % NAME
+        found = self.sh("%s --list-devices 2>&1; %s --version 2>&1" % (run, run))
         assert "version" in found
 
 
@@ -169,10 +170,12 @@ def test_two_cold_builds_of_a_cpu_backend_and_some_cuda_files_give_the_same_byte
     for jobs in (1, 3):
         arguments = {"BASE_IMAGE": base, "SOURCE_ARCHIVE": "source.tar.gz", "SOURCE_FOLDER": "vendor/llama.cpp", "COMPILER_CACHE": "off", "JOBS": str(jobs),
                      "TARGETS": " ".join(["ggml-base", "ggml-cpu", *OBJECTS]), "CMAKE_OPTIONS": " ".join("-D%s=%s" % option for option in OPTIONS.items())}
-        faulty.sh("cd /root/recipe; docker buildx build --progress plain --target compile --secret id=pip_config,src=pip.conf %s %s --tag twice:%d . > /root/twice.log 2>&1"
+        faulty.sh("cd /root/recipe; docker buildx build --progress plain --target compile --secret id=pip_config,src=pip.conf %s %s --tag twice:%d . "
+                  "> /root/twice.log 2>&1"
                   % (secret, " ".join("--build-arg '%s=%s'" % argument for argument in arguments.items()), jobs))
         assert " CACHED" not in "".join(line for line in faulty.sh("cat /root/twice.log").splitlines() if "[compile 4/" in line)
-        found.append(faulty.sh("docker run --rm --network none twice:%d bash -c 'cd /build; find . -name \"*.o\" -o -name \"*.so\" | sort | xargs sha256sum'" % jobs))
+        found.append(faulty.sh("docker run --rm --network none twice:%d bash -c 'cd /build; find . -name \"*.o\" -o -name \"*.so\" | sort "
+                               "| xargs sha256sum'" % jobs))
     assert all(name in found[0] for name in OBJECTS) and "libggml-cpu.so" in found[0] and "libggml-base.so" in found[0]
     assert found[0] == found[1]
     held = faulty.sh("docker run --rm --network none twice:1 bash -c 'grep -r -l -a /src/llama.cpp /build --include=\"*.o\" --include=\"*.so\" || true'")
@@ -190,7 +193,8 @@ def test_the_sbom_names_what_the_image_is_made_of(site, second):
     assert named["nvidia-cublas"] == wheels["nvidia-cublas"] and named["nvidia-cuda-runtime"] == wheels["nvidia-cuda-runtime"]
     assert "llama-cpp-python 0.3.36" in named["llama.cpp"]
     assert named["libstdc++6"] == site.engine().containers.run(
-        "omni/llama-server:sm120-cuda13", ["--show", "--showformat", "${Version}", "libstdc++6"], entrypoint="dpkg-query", remove=True, network_mode="none").decode()
+        "omni/llama-server:sm120-cuda13", ["--show", "--showformat", "${Version}", "libstdc++6"], entrypoint="dpkg-query", remove=True,
+        network_mode="none").decode()
     spdx = json.loads((site.reports / (site.host + ".spdx.json")).read_text(encoding="utf-8"))
     assert spdx["spdxVersion"].startswith("SPDX-") and {"nvidia-cublas", "llama.cpp", "libgomp1"} <= {package["name"] for package in spdx["packages"]}
     lock = (site.reports / (site.host + ".inputs.lock")).read_text(encoding="utf-8").splitlines()

@@ -80,15 +80,17 @@ BAD = [
     (network(subnet="172.31.0.0/24"), "omni-network 172.31.0.0/24", "Choose another subnet"),
     (network(bridge="br-omni-network-1"), "bridge br-omni-network-1", "Shorten it"),
     (network(bridge="br-brain"), "bridge br-brain twice", "Rename one"),
-    (dict(network(subnet="172.29.253.0/24"), bunker_services=[dict(DEMO["bunker_services"][0], networks=[{"name": "omni-network", "address": "172.29.253.77"}])],
-          gateway_fallbacks={}), "overlap", "a subnet of its own"),
+    (dict(network(subnet="172.29.253.0/24"), gateway_fallbacks={},
+          bunker_services=[dict(DEMO["bunker_services"][0], networks=[{"name": "omni-network", "address": "172.29.253.77"}])]),
+     "overlap", "a subnet of its own"),
     (model_file(sha256=MODEL["files"][0]["sha256"][:-1]), "sha256 '%s'" % MODEL["files"][0]["sha256"][:-1], "Obtain it"),
     (model_file(sha256=None), "no sha256", "sha256sum"),
     (model_file(name="../../etc/passwd"), "name '../../etc/passwd'", "letters, digits"),
     (model_file(name="a-00001-of-00002.gguf"), "a-00001-of-00002.gguf as number 1 of 1", "a-00001-of-00001.gguf"),
     (model_file(source={"url": "https://hub.example/x", "file": "/x"}), "source has url and file", "Keep one of the three"),
     (model(files=[]), "has no files", "Add its files"),
-    ({"golden_image_base": "debian:trixie", "golden_image_base_archive": ""}, "golden_image_base debian:trixie", "docker buildx imagetools inspect debian:trixie"),
+    ({"golden_image_base": "debian:trixie", "golden_image_base_archive": ""}, "golden_image_base debian:trixie",
+     "docker buildx imagetools inspect debian:trixie"),
     ({"golden_image_base": "debian@sha256:%s" % ("0" * 64)}, "golden_image_base_archive", "exactly one base"),
     ({"golden_image_source_sha256": "0" * 63}, "golden_image_source: sha256", "Obtain it"),
     ({"golden_image_cuda_architectures": ["sm_120"]}, "golden_image_cuda_architectures: sm_120", "Write for example 120"),
@@ -101,8 +103,10 @@ BAD = [
     ({"gateway_fallbacks": {"oracle": "kimi"}}, "oracle: kimi", "Known: oracle, executor"),
     ({"networks_allowances": [{"from": "oracle", "to": "example.com", "protocol": "tcp", "port": 443}]}, "oracle to example.com", "172.30.0.20"),
 ]
-CHANGED_SINCE = "find / -xdev -newer /root/marker -not -path '/proc/*' -not -path '/root/.ansible*' -not -path '/tmp/*' -not -path '/var/log/journal/*' -not -type d | sort"
-STATE = "docker ps --no-trunc --format '{{.ID}} {{.Names}}' | sort; docker image ls --no-trunc --quiet | sort; docker network ls --quiet | sort; nft list ruleset | sha256sum"
+CHANGED_SINCE = ("find / -xdev -newer /root/marker -not -path '/proc/*' -not -path '/root/.ansible*' -not -path '/tmp/*' -not -path '/var/log/journal/*' "
+                 "-not -type d | sort")
+STATE = ("docker ps --no-trunc --format '{{.ID}} {{.Names}}' | sort; docker image ls --no-trunc --quiet | sort; docker network ls --quiet | sort; "
+         "nft list ruleset | sha256sum")
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,9 @@ class Isolated(Site):
 
     def play(self, playbook, *options):
         """Runs a playbook of the collection on the host itself; returns (exit code, output, names of the tasks that changed something)."""
-        code, output = self.execute("cd /root && ANSIBLE_NOCOLOR=1 ANSIBLE_COLLECTIONS_PATH=/opt/protocol_omni/collections /opt/protocol_omni/venv/bin/ansible-playbook "
-                                    "-i /root/inventory.yml %s -e bunker_bundle=%s %s" % (playbook, BUNDLE, " ".join(options)))
+        code, output = self.execute("cd /root && ANSIBLE_NOCOLOR=1 ANSIBLE_COLLECTIONS_PATH=/opt/protocol_omni/collections "
+                                    "/opt/protocol_omni/venv/bin/ansible-playbook -i /root/inventory.yml %s -e bunker_bundle=%s %s"
+                                    % (playbook, BUNDLE, " ".join(options)))
         changed, task = set(), ""
         for line in output.splitlines():
             task = line.split("[", 1)[1].rsplit("]", 1)[0].split(" : ")[-1] if line.startswith(("TASK [", "RUNNING HANDLER [")) else task
@@ -45,7 +46,8 @@ def isolated(bundled, site, tmp_path_factory):
     for service in demo["bunker_services"]:
         del service["expected"]  # how fast they are is the other tests' question
     demo.update({
-        "ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3", "bunker_ca_bundle": "", "bunker_package_index": "https://nowhere.invalid/simple",
+        "ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3", "bunker_ca_bundle": "",
+        "bunker_package_index": "https://nowhere.invalid/simple",
         "golden_image_base_archive": "/var/cache/protocol_omni/base/trixie.tar", "bunker_cache_path": "/srv/cache", "golden_image_compiler_cache": False,
         "golden_image_base_archive_sha256": site.execute("cat /var/cache/protocol_omni/base/trixie.tar.sha256")[1].strip(),
         "gateway_address": "127.0.0.1", "golden_image_keep_archive": False})

@@ -38,9 +38,11 @@ def host(tmp_path_factory, image_in_the_making):
 
 @pytest.mark.parametrize("point", POINTS)
 def test_it_is_killed(host, point):
+    """At this point, or at the next one where it comes by none of this: what the run before had begun may be done by now."""
     reached = threading.Event()
+    left = POINTS[POINTS.index(point):]
     run = host.run("site.yml", extra_vars=variables(), cancel=reached.is_set,
-                   watch=lambda event: reached.set() if event["event"] == "playbook_on_task_start" and event["event_data"]["task"] == point else None)
+                   watch=lambda event: reached.set() if event["event"] == "playbook_on_task_start" and event["event_data"]["task"] in left else None)
     assert reached.is_set() and run.rc != 0, run.output[-3000:]
     assert run.failures == []  # it was killed; nothing that the run before had left was in its way
 

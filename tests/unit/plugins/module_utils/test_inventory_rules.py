@@ -25,7 +25,8 @@ SOUND = {
     "golden_image_base": "", "golden_image_base_archive": "/base.tar", "golden_image_base_archive_sha256": HASH,
     "golden_image_source": {"url": "https://example.net/llama.tar.gz"}, "golden_image_source_sha256": HASH,
     "golden_image_cuda_architectures": ["120"], "golden_image_name": "omni/llama-server", "golden_image_alias": "sm120-cuda13", "golden_image_jobs": "auto",
-    "golden_image_capabilities": ["12.0"], "golden_image_build_timeout": 14400, "golden_image_keep_earlier": 1, "golden_image_cmake_options": {"GGML_LTO": "ON"},
+    "golden_image_capabilities": ["12.0"], "golden_image_build_timeout": 14400, "golden_image_keep_earlier": 1,
+    "golden_image_cmake_options": {"GGML_LTO": "ON"},
     "bunker_config_path": "/etc/protocol_omni", "bunker_cache_path": "/var/cache/protocol_omni", "model_store_path": "/srv/models", "bunker_bundle": "",
     "disk_layout_volumes": [
         {"device": "/dev/disk/by-id/nvme-one", "mount": "/nvme", "filesystem": "xfs", "options": ["noatime"], "fill_limit": 90},
