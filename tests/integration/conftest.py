@@ -17,6 +17,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HOST = "bunker-test-default"
 INVENTORY = ROOT / "molecule" / "inventory"
 
+# A reduced image, as its name says, for tests whose point is not CUDA, built in a cache of the host's own: the other hosts share theirs with this machine.
+REDUCED_IMAGE = {
+    "bunker_cache_path": "/srv/cache", "golden_image_base_archive": "/var/cache/protocol_omni/base/trixie.tar",
+    "golden_image_name": "omni/llama-server-reduced", "golden_image_alias": "reduced", "golden_image_cuda": False, "golden_image_keep_archive": False,
+}
+
 
 @dataclasses.dataclass
 class Run:

@@ -9,19 +9,17 @@ import time
 
 import pytest
 from ansible_collections.protocol_omni.bunker.plugins.lookup.package_index import LookupModule
-from conftest import ROOT, DiskHost, molecule
+from conftest import REDUCED_IMAGE, ROOT, DiskHost, molecule
 
 LOG = "/var/log/protocol_omni/golden-image-build.log"
-NAME = "omni/llama-server-reduced"
+NAME = REDUCED_IMAGE["golden_image_name"]
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"  # roles/golden_image/defaults/main.yml
 VARIABLES = {
     "disk_layout_volumes": [{"device": "/dev/disk/by-id/stand-in-disk-1", "mount": "/nvme"}],
     "disk_layout_directories": [{"path": "/nvme/docker", "mode": "0710"}],
     "container_engine_data_root": "/nvme/docker",
     "preflight_lowered": ["room"],  # the disk is small, so that it can be filled
-    "bunker_cache_path": "/srv/cache",  # its own; the other hosts share theirs with this machine
-    "golden_image_base_archive": "/var/cache/protocol_omni/base/trixie.tar",
-    "golden_image_name": NAME, "golden_image_alias": "reduced", "golden_image_cuda": False, "golden_image_keep_archive": False,
+    **REDUCED_IMAGE,
     "golden_image_jobs": "1",  # slower, so that the middle can be hit
 }
 

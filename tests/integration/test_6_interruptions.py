@@ -3,7 +3,7 @@ import threading
 
 import pytest
 import yaml
-from conftest import ROOT, Site, molecule
+from conftest import REDUCED_IMAGE, ROOT, Site, molecule
 
 pytestmark = pytest.mark.full  # twenty runs
 # The task at whose start ansible-playbook is killed, with the modules that it has running on this machine; what runs on the host in the background goes on.
@@ -17,12 +17,7 @@ POINTS = [
 
 def variables():
     services = yaml.safe_load((ROOT / "inventory/demo/group_vars/all/bunker.yml").read_text(encoding="utf-8"))["bunker_services"]
-    return {
-        "bunker_services": [{name: value for name, value in service.items() if name != "expected"} for service in services],
-        "bunker_cache_path": "/srv/cache", "golden_image_base_archive": "/var/cache/protocol_omni/base/trixie.tar",
-        # A reduced image: what is interrupted is not the compiler.
-        "golden_image_name": "omni/llama-server-reduced", "golden_image_alias": "reduced", "golden_image_cuda": False, "golden_image_keep_archive": False,
-    }
+    return dict(REDUCED_IMAGE, bunker_services=[{name: value for name, value in service.items() if name != "expected"} for service in services])
 
 
 @pytest.fixture(scope="module")
