@@ -121,8 +121,8 @@ def stop_engine(host):
 
 @pytest.mark.parametrize("disturb, cause, remedy", [
     pytest.param(kill(r"^(docker|[^ ]*docker-buildx) buildx build"), "It was killed", "Run again", id="client", marks=pytest.mark.full),
-    pytest.param(kill("^cmake --build"), "It was killed", "golden_image_jobs", id="compiler"),
-    pytest.param(fill, "The disk of the engine is full", "docker builder prune", id="disk"),
+    pytest.param(kill("^cmake --build"), "It was killed", "golden_image_jobs", id="compiler", marks=pytest.mark.full),
+    pytest.param(fill, "The disk of the engine is full", "docker builder prune", id="disk", marks=pytest.mark.full),
     pytest.param(stop_engine, "The engine stopped during the build", "systemctl status docker", id="engine"),
 ])
 def test_a_build_that_is_disturbed_says_why_and_the_next_run_ends_well(faulty, disturb, cause, remedy):

@@ -138,6 +138,7 @@ def test_going_back_builds_nothing(site, relabelled):
     assert "changed" not in site.engine().images.get(started(site)[1]).labels
 
 
+@pytest.mark.full
 def test_images_of_earlier_inputs_do_not_pile_up(site, relabelled):
     """With none to keep, the image that nothing uses goes; a name of the one that the containers were made from stays."""
     engine = site.engine()
