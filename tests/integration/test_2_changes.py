@@ -150,3 +150,4 @@ def test_images_of_earlier_inputs_do_not_pile_up(site, relabelled):
     assert len(before - left) == 1 and len(left) == 3, (before, left)
     assert "omni/llama-server:0123456789abcdef" in left
     assert site.run("site.yml").assert_ok().changed == set()
+    engine.images.remove("omni/llama-server:0123456789abcdef", noprune=True)  # later tests compare the image's tags
