@@ -19,9 +19,9 @@ options:
     description: Its entry of the model catalogue.
     type: dict
     required: true
-  physical_cores:
-    description: Cores of the host without SMT siblings.
-    type: int
+  tuning:
+    description: Its threads, CPUs and batch, as P(protocol_omni.bunker.tune_service#filter) chose them.
+    type: dict
     required: true
   models_path:
     description: Folder on the host that holds one folder a model.
@@ -39,22 +39,44 @@ options:
     description: Folder on the host for CUDA's kernel cache, empty for none.
     type: str
     default: ""
+  plans:
+    description: C(inference_service_plans), name to plan; the service's C(ladder) names some.
+    type: dict
+    default: {}
+  metadata:
+    description: Scalar metadata of the model's GGUF file, as M(protocol_omni.bunker.model_info) returns them.
+    type: dict
+    default: {}
+  rung:
+    description: The rung of the ladder at which it shall run; 0 is the definition as it is.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
 - name: Show what would run
   ansible.builtin.debug:
-    msg: "{{ definition | protocol_omni.bunker.resolve_service(model=model, physical_cores=16, models_path='/srv/models',
+    msg: "{{ definition | protocol_omni.bunker.resolve_service(model=model, tuning=tuning, models_path='/srv/models',
              image=bunker_image, cdi_kind='nvidia.com/gpu') }}"
 """
 
 RETURN = r"""
 _value:
-  description: The definition with C(image), C(image_tag), C(architecture), C(container_arguments) and C(server_arguments).
+  description: The definition with C(image), C(image_tag), C(architecture), C(container_arguments), C(server_arguments), C(ladder) and C(rung).
   type: dict
 """
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.service_plan import resolve
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import service_plan
+
+
+def resolve(service, **world):
+    """The resolved service."""
+    try:
+        return service_plan.resolve(service, **world)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:

@@ -89,6 +89,27 @@ def read_metadata(stream):
     return _metadata(_Reader(stream))
 
 
+def _tensors(reader, count):
+    """(name, offset, bytes) of each tensor; 0 bytes of a type that is not known."""
+    for _index in range(count):
+        name, elements = reader.string(), 1
+        for _dimension in range(reader.scalar("<I")):
+            elements *= reader.scalar("<Q")
+        block, size = _BLOCKS.get(reader.scalar("<I"), (1, 0))
+        yield name, reader.scalar("<Q"), elements // block * size
+
+
+def read_tensors(stream):
+    """The tensors of a GGUF file.
+
+    :param stream: binary file object at its start; must be seekable.
+    :returns: dict of name to bytes; 0 for a type that is not known.
+    :raises GGUFError: as :func:`read_metadata`.
+    """
+    reader = _Reader(stream)
+    return {name: size for name, _offset, size in _tensors(reader, _metadata(reader)["tensor_count"])}
+
+
 def read_header(stream):
     """The metadata of a GGUF file, and how long a whole one is.
 
@@ -98,13 +119,6 @@ def read_header(stream):
     """
     reader = _Reader(stream)
     metadata = _metadata(reader)
-    end = 0
-    for _index in range(metadata["tensor_count"]):
-        reader.string()
-        elements = 1
-        for _dimension in range(reader.scalar("<I")):
-            elements *= reader.scalar("<Q")
-        block, size = _BLOCKS.get(reader.scalar("<I"), (1, 0))
-        end = max(end, reader.scalar("<Q") + elements // block * size)
+    end = max((offset + size for _name, offset, size in _tensors(reader, metadata["tensor_count"])), default=0)
     alignment = metadata.get("general.alignment") or DEFAULT_ALIGNMENT
     return metadata, -(-stream.tell() // alignment) * alignment + end

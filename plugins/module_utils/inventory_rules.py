@@ -13,6 +13,8 @@ import difflib
 import ipaddress
 import re
 
+from .throughput import topology
+
 Problem = collections.namedtuple("Problem", ["value", "rule", "remedy"])
 
 
@@ -32,9 +34,12 @@ MOUNT_OPTION = re.compile(r"^[A-Za-z0-9_.:=/-]+$")
 MEMORY = re.compile(r"^[1-9][0-9]*[bkmg]?$", re.IGNORECASE)
 
 SIZE = re.compile(r"^[1-9][0-9]*[km]?$")
+DURATION = re.compile(r"^[1-9][0-9]*[hdwy]$")
+DATA_SIZE = re.compile(r"^[1-9][0-9]*[MGT]B$")
+HOST_AND_PORT = re.compile(r"^[A-Za-z0-9.-]+:[1-9][0-9]{0,4}$")
 ORIGIN = re.compile(r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")
 URL = re.compile(r"^(https?)://([A-Za-z0-9.-]+)(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$")
-RESERVED_NAMES = ("seal", "gateway")  # units of that name are the collection's own
+RESERVED_NAMES = ("seal", "gateway", "vram-watch", "prometheus", "node-exporter")  # units of that name are the collection's own
 PROVIDER_NAME = re.compile(r"^[A-Za-z0-9._:/-]+$")
 NO_KEY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # the SHA-256 of nothing
 KEY_NAME = re.compile(r"^[A-Za-z0-9._-]+$")
@@ -46,9 +51,15 @@ PLACEHOLDER = re.compile(r"^REPLACE with (.*)$", re.DOTALL)
 # The role sets these itself; a second one on the command line would win in silence.
 MANAGED_ARGUMENTS = {
     "--model": "model", "-m": "model", "--host": "address", "--port": "port", "--ctx-size": "context", "-c": "context",
-    "--threads": "threads", "-t": "threads", "--batch-size": "batch", "-b": "batch",
+    "--threads": "threads", "-t": "threads", "--batch-size": "batch", "-b": "batch", "--ubatch-size": "micro_batch", "-ub": "micro_batch",
+    "--no-kv-offload": "ladder", "-nkvo": "ladder",
+    "--cpu-mask": "cpuset", "-C": "cpuset", "--cpu-range": "cpuset", "-Cr": "cpuset", "--cpu-strict": "cpuset", "--numa": "cpuset",
     "--n-gpu-layers": "gpu_layers", "-ngl": "gpu_layers", "--gpu-layers": "gpu_layers",
-    "--tensor-split": "tensor_split", "-ts": "tensor_split", "--alias": "name", "-a": "name",
+    "--tensor-split": "tensor_split", "-ts": "tensor_split", "--override-tensor": "tensor_overrides", "-ot": "tensor_overrides",
+    "--split-mode": "split_mode", "-sm": "split_mode", "--cpu-moe": "tensor_overrides", "-cmoe": "tensor_overrides", "--n-cpu-moe": "tensor_overrides",
+    "-ncmoe": "tensor_overrides", "--fit": "placement", "-fit": "placement", "--spec-type": "speculation", "--spec-default": "speculation",
+    "--spec-draft-model": "draft_model", "-md": "draft_model", "--model-draft": "draft_model",
+    "--alias": "name", "-a": "name",
 }
 # These give whoever reaches the port tools, files or other machines.
 FORBIDDEN_ARGUMENTS = ("--tools", "--agent", "-ag", "--rpc", "--mcp", "--webui-mcp", "--ui-mcp", "--slot-save-path", "--media-path", "--path", "--props",
@@ -194,7 +205,14 @@ def _check_numbers(service):
     if service["threads"] != "auto" and not re.match(r"^[1-9][0-9]*$", service["threads"]):
         yield Problem("service %s: threads %s" % (name, service["threads"]), "threads is 'auto' or a positive number",
                       "Use auto: the host's physical cores.")
-    for key, unit in (("context", "tokens"), ("batch", "tokens"), ("start_timeout", "seconds")):
+    if service["batch"] != "auto" and not re.match(r"^[1-9][0-9]*$", service["batch"]):
+        yield Problem("service %s: batch %s" % (name, service["batch"]), "batch is 'auto' or a positive number of tokens", "Raise it, or use auto.")
+    try:
+        topology.expanded(service["cpuset"] if service["cpuset"] not in ("auto", "") else "0")
+    except ValueError:
+        yield Problem("service %s: cpuset %s" % (name, service["cpuset"]), "cpuset is 'auto', empty for all CPUs, or a list of CPUs",
+                      "Write for example 0-47, or use auto.")
+    for key, unit in (("context", "tokens"), ("micro_batch", "tokens"), ("start_timeout", "seconds")):
         if service[key] < 1:
             yield Problem("service %s: %s %d" % (name, key, service[key]), "%s is a positive number of %s" % (key, unit), "Raise it.")
     yield from _check_port("service %s: port" % name, service["port"])
@@ -318,7 +336,8 @@ def check_gateway(inventory, services, networks):
     published = {service["port"] for service in services if service["address"]}
     for port in _duplicates([inventory["gateway_port"], inventory["gateway_metrics_port"], *published]):
         yield Problem("gateway: port %d twice" % port, "gateway_port, gateway_metrics_port and published ports of services differ", "Choose another.")
-    for name in ("gateway_requests_per_minute", "gateway_burst", "gateway_concurrent_requests", "gateway_response_timeout"):
+    for name in ("gateway_requests_per_minute", "gateway_burst", "gateway_concurrent_requests", "gateway_response_timeout",
+                 "gateway_drain_wait"):
         if inventory[name] < 1:
             yield Problem("%s %d" % (name, inventory[name]), "a limit is at least 1", "Raise it.")
     if not SIZE.match(inventory["gateway_body_limit"]):
@@ -329,6 +348,29 @@ def check_gateway(inventory, services, networks):
                           "Write for example https://chat.example.com.")
     yield from _check_gateway_keys(inventory["gateway_keys"])
     yield from _check_answerers(inventory, [service["name"] for service in services], networks)
+
+
+def check_observability(inventory, services):
+    """What measures: ports that nobody else has, and values that Prometheus understands."""
+    if not inventory["observability_enabled"]:
+        return
+    own = ("observability_prometheus_port", "observability_node_exporter_port")
+    for name in own:
+        yield from _check_port(name, inventory[name])
+    taken = ("gateway_port", "gateway_metrics_port", "vram_watch_metrics_port")
+    others = {inventory[name] for name in taken} | {service["port"] for service in services if service["address"]}
+    for port in _duplicates([*(inventory[name] for name in own), *others]):
+        yield Problem("observability: port %d twice" % port,
+                      "%s differ from each other, from %s and from published ports" % (" and ".join(own), ", ".join(taken)), "Choose another.")
+    if not 1 <= inventory["observability_scrape_interval"] <= 15:
+        yield Problem("observability_scrape_interval %d" % inventory["observability_scrape_interval"],
+                      "the rules wait 15 seconds and more, and want a measurement in that time", "Write 1 to 15.")
+    for name, pattern, example in (("observability_retention", DURATION, "15d"), ("observability_retention_size", DATA_SIZE, "2GB")):
+        if not pattern.match(inventory[name]):
+            yield Problem("%s %s" % (name, inventory[name]), "a number and a unit, as Prometheus reads it", "Write for example %s." % example)
+    for address in inventory["observability_alertmanagers"]:
+        if not HOST_AND_PORT.match(address):
+            yield Problem("observability_alertmanagers: %s" % address, "an Alertmanager is HOST:PORT", "Write for example 192.0.2.7:9093.")
 
 
 def _check_gateway_keys(keys):
@@ -429,7 +471,7 @@ def _check_build(image):
 
 def check_paths(inventory):
     """Folders of the collection itself."""
-    for name in ("bunker_config_path", "bunker_cache_path", "model_store_path"):
+    for name in ("bunker_config_path", "bunker_cache_path", "model_store_path", "observability_data_path"):
         yield from _check_path("%s %s" % (name, inventory[name]), inventory[name])
     if inventory["bunker_bundle"]:
         yield from _check_path("bunker_bundle %s" % inventory["bunker_bundle"], inventory["bunker_bundle"])
@@ -502,10 +544,11 @@ def check(inventory):
     problems += check_engine_roots(inventory)
     problems += check_networks(networks)
     problems += check_models(models)
-    problems += check_model_sources(models, {service["model"] for service in services})
+    problems += check_model_sources(models, {service[key] for service in services for key in ("model", "draft_model")})
     problems += check_services(services, networks, models)
     problems += check_allowances(inventory["networks_allowances"], networks, services)
     problems += check_gateway(inventory, services, networks)
+    problems += check_observability(inventory, services)
     problems += check_volumes(inventory["disk_layout_volumes"], inventory["disk_layout_directories"], inventory["disk_layout_root_fill_limit"])
     # What a placeholder breaks besides is no second problem.
     return list(placeholders(inventory, "inventory")) + [problem for problem in problems if "REPLACE with" not in problem.value]

@@ -4,6 +4,10 @@
 """How much memory a model takes, from its GGUF header. Pure functions; sizes are bytes."""
 from __future__ import annotations
 
+import re
+
+from .service_plan import expert_layers, first_gpu_layer
+
 # Bytes of one value of the KV cache, llama.cpp's default type (f16).
 KV_VALUE = 2
 
@@ -31,3 +35,72 @@ def kv_bytes_per_token(metadata):
         return None
     key = value("attention.key_length") or width // heads
     return layers * (heads_kv or heads) * (key + (value("attention.value_length") or key)) * KV_VALUE
+
+
+EXPERTS = re.compile(r"^blk\.(\d+)\.ffn_(gate|up|down|gate_up)_exps\.")
+
+
+def expert_bytes(tensors):
+    """Bytes of the experts of each layer that has some.
+
+    :param tensors: dict of tensor name to bytes, of all files of the model.
+    :returns: dict of layer number to bytes.
+    """
+    found = {}
+    for name, size in tensors.items():
+        match = EXPERTS.match(name)
+        if match:
+            found[int(match.group(1))] = found.get(int(match.group(1)), 0) + size
+    return found
+
+
+def rung_relief(service, plan, metadata, tensors):
+    """Bytes of VRAM that a rung's plan frees against the definition, all cards together.
+
+    What llama.cpp allocates for computing is not told by the header. Two parts of it are counted: the logits of a micro-batch, so a smaller one frees
+    more than is predicted, and :func:`room_for_prompts`.
+
+    :param service: complete service definition.
+    :param plan: the rung's plan (module_utils/service_plan.py).
+    :param metadata: scalar metadata of the model's first file.
+    :param tensors: dict of tensor name to bytes, of all its files.
+    :returns: bytes; None where the header does not say.
+    """
+    per_token = kv_bytes_per_token(metadata)
+    layers = metadata.get("%s.block_count" % metadata.get("general.architecture"))
+    if per_token is None or not layers:
+        return None
+    on_gpu = per_token * (layers - first_gpu_layer(service, layers)) // layers
+    context = min(service["context"], plan.get("context") or service["context"])
+    freed = on_gpu * (service["context"] if plan.get("kv_cache") == "ram" else service["context"] - context)
+    freed += moved_experts(service, plan, metadata, tensors) - room_for_prompts(service, plan, metadata, tensors)
+    micro_batch = min(service["micro_batch"], plan.get("micro_batch") or service["micro_batch"])
+    return freed + (service["micro_batch"] - micro_batch) * vocabulary(metadata) * 4
+
+
+def ram_need(service, plan, metadata, tensors):
+    """Bytes of RAM that a rung's plan takes besides: the KV cache and the experts that it moves."""
+    per_token = kv_bytes_per_token(metadata) or 0
+    context = min(service["context"], plan.get("context") or service["context"])
+    return (per_token * context if plan.get("kv_cache") == "ram" else 0) + moved_experts(service, plan, metadata, tensors)
+
+
+def moved_experts(service, plan, metadata, tensors):
+    """Bytes of the experts that a rung's plan moves to RAM: those of the first layers on a GPU, so of the first card."""
+    sizes = expert_bytes(tensors)
+    return sum(sizes.get(layer, 0) for layer in expert_layers(service, metadata)[:plan.get("expert_layers_in_ram") or 0])
+
+
+def room_for_prompts(service, plan, metadata, tensors):
+    """Bytes of VRAM that a rung's plan takes besides, because experts come to RAM and none were there before: llama.cpp computes prompts of 32 tokens and
+    more on the card all the same (its op offload), and keeps room there for the largest tensor that it copies."""
+    if not plan.get("expert_layers_in_ram") or not set(expert_bytes(tensors)) <= set(expert_layers(service, metadata)):
+        return 0
+    moved = expert_layers(service, metadata)[:plan["expert_layers_in_ram"]]
+    found = ((EXPERTS.match(name), size) for name, size in tensors.items())
+    return max((size for match, size in found if match and int(match.group(1)) in moved), default=0)
+
+
+def vocabulary(metadata):
+    """Entries of the vocabulary; 0 where the header says nothing of them."""
+    return metadata.get("%s.vocab_size" % metadata.get("general.architecture")) or 0

@@ -4,35 +4,106 @@
 """Turns a service's definition into everything that its unit needs. Pure functions."""
 from __future__ import annotations
 
+from . import placement
 from .seal_rules import LABEL, hardware_address
 
 
-def server_arguments(service, model, physical_cores):
+# Keys of a rung's plan (inference_service_plans of the role inference_service).
+PLAN_KEYS = ("kv_cache", "context", "micro_batch", "expert_layers_in_ram")
+# Experts of a layer in RAM, for llama.cpp's --override-tensor; the names are those that its own --n-cpu-moe takes.
+EXPERTS_OF = r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"
+# The rung that changes nothing.
+INVENTORY = {"name": "inventory", "plan": {}}
+
+
+def first_gpu_layer(service, layers):
+    """The first layer whose weights are on a GPU, llama.cpp's i_gpu_start (llama-model.cpp): the last ones are, and the output counts as one.
+
+    :param service: complete service definition; with ``gpu_layers`` auto, or on the CPU, all layers count as being there.
+    :param layers: block_count of the model.
+    """
+    return max(layers + 1 - int(service["gpu_layers"]), 0) if service["device"] == "gpu" and service["gpu_layers"] != "auto" else 0
+
+
+def rung_arguments(service, plan, metadata):
+    """What a rung's plan changes on llama-server's command line.
+
+    :param service: complete service definition.
+    :param plan: dict with some of :data:`PLAN_KEYS`. It is complete by itself: the changes are to the definition, not to another rung.
+    :param metadata: scalar metadata of the model's GGUF file; {} where it cannot be read yet.
+    :returns: list of words; None where the model has no layers of experts that could go to RAM.
+    """
+    words = ["--ctx-size", str(min(service["context"], plan.get("context") or service["context"])),
+             "--ubatch-size", str(min(service["micro_batch"], plan.get("micro_batch") or service["micro_batch"]))]
+    if plan.get("kv_cache") == "ram":
+        words.append("--no-kv-offload")
+    overrides = list(service["tensor_overrides"])
+    if plan.get("expert_layers_in_ram"):
+        layers = expert_layers(service, metadata)
+        if not layers:
+            return None
+        moved = layers[:plan["expert_layers_in_ram"]]
+        if overrides:
+            # Some are in RAM already, wherever the placement has them; these ones besides.
+            overrides += [EXPERTS_OF % number for number in moved]
+        else:
+            # The first layers stay in RAM; those before the first one on a GPU are there already.
+            words += ["--n-cpu-moe", str(moved[-1] + 1)]
+    return words + placement.override_words(overrides)
+
+
+def expert_layers(service, metadata):
+    """Numbers of the layers whose experts are on a GPU as the definition has it; [] for a dense model."""
+    def value(key):
+        return metadata.get("%s.%s" % (metadata.get("general.architecture"), key)) or 0
+
+    if not value("expert_count"):
+        return []
+    first = max(first_gpu_layer(service, value("block_count")), value("leading_dense_block_count"))
+    # A layer that a placement has split between card and RAM counts as being in RAM: what is left of it frees little.
+    return [number for number in range(first, value("block_count"))
+            if not any(placement.overridden(service, "blk.%d.ffn_%s_exps.weight" % (number, part)) for part in ("up", "gate", "down"))]
+
+
+def ladder(service, plans, metadata):
+    """The rungs of a service, rung 0 (the definition as it is) first.
+
+    :param plans: inference_service_plans, name to plan.
+    :returns: list of dicts with ``name``, ``plan``, and ``arguments`` of :func:`rung_arguments`.
+    :raises ValueError: the service's ladder names a plan that is not there.
+    """
+    unknown = [name for name in service["ladder"] if name not in plans]
+    if unknown:
+        raise ValueError("service %s: its ladder names %s, which inference_service_plans has not" % (service["name"], ", ".join(unknown)))
+    rungs = [INVENTORY] + [{"name": name, "plan": plans[name]} for name in service["ladder"]]
+    return [dict(rung, arguments=rung_arguments(service, rung["plan"], metadata)) for rung in rungs]
+
+
+def server_arguments(service, model, tuning, rung=None):
     """Arguments of llama-server.
 
     :param service: complete service definition (inference_service's spec, defaults filled in).
     :param model: its catalogue entry; a split model is opened by its first shard.
-    :param physical_cores: the host's cores without SMT siblings, the default number of threads: generation is bound
-        by memory bandwidth, which siblings share.
+    :param tuning: ``threads``, ``batch`` and further ``arguments`` of throughput/tuning.py's tune().
+    :param rung: words of :func:`rung_arguments`; None for those of the definition.
     """
-    threads = physical_cores if service["threads"] == "auto" else int(service["threads"])
     arguments = [
         "--model", "/models/%s" % model["files"][0]["name"], "--alias", service["name"],
         "--host", "0.0.0.0", "--port", str(service["port"]),
-        "--ctx-size", str(service["context"]), "--batch-size", str(service["batch"]), "--threads", str(threads),
+        "--batch-size", str(tuning["batch"]), "--threads", str(tuning["threads"]),
         # Its own doors: no page, no look at other callers' prompts, and no web page of any origin ("none" is no origin that a browser could have).
         "--no-ui", "--no-slots", "--cors-origins", "none", "--no-cors-credentials",
-    ]
+        # Counts and speeds, nothing of what was asked; the door does not lead there.
+        "--metrics",
+    ] + tuning["arguments"] + (rung or rung_arguments(service, {}, {}))
     if service["device"] == "cpu":
         arguments += ["--n-gpu-layers", "0"]
-    elif service["gpu_layers"] != "auto":
-        arguments += ["--n-gpu-layers", service["gpu_layers"]]
-    if service["tensor_split"]:
-        arguments += ["--tensor-split", service["tensor_split"]]
+    else:
+        arguments += placement.server_words(dict(service, tensor_overrides=[]))  # those come with the rung
     return arguments + service["extra_arguments"]
 
 
-def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path=""):
+def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path="", tuning=None):
     """Options of ``docker run``, up to and including the image.
 
     :param models_path: folder on the host that holds one folder a model.
@@ -40,6 +111,7 @@ def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path="
     :param cdi_kind: CDI kind under which the GPUs are registered, ``nvidia.com/gpu``.
     :param cuda_cache_path: folder on the host for the machine code that CUDA compiles at load; "" for none. The container is read-only and
         would compile anew at each start without it.
+    :param tuning: ``cpuset`` and ``mems`` of throughput/tuning.py's tune(): on which CPUs it computes, and where its memory is; None for anywhere.
     """
     gpus = service["gpus"]
     options = [
@@ -52,6 +124,11 @@ def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path="
         "--env", "BUNKER_PORT=%d" % service["port"],
         "--health-start-period", "%ds" % service["start_timeout"],
     ]
+    for option, value in (("--cpuset-cpus", (tuning or {}).get("cpuset")), ("--cpuset-mems", (tuning or {}).get("mems"))):
+        if value:
+            options += [option, value]
+    if service["draft_model"]:
+        options += ["--volume", "%s/%s:/draft:ro" % (models_path, service["draft_model"])]
     if service["address"]:
         options += ["--publish", "%s:%d:%d" % (service["address"], service["port"], service["port"])]
     if service["sealed"]:
@@ -72,18 +149,33 @@ def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path="
     return options + [image]
 
 
-def resolve(service, model, physical_cores, models_path, image, cdi_kind, cuda_cache_path=""):
+def resolve(service, model, tuning, models_path, image, cdi_kind, cuda_cache_path="", plans=None, metadata=None, rung=0):
     """The resolved service: what /etc/protocol_omni/services/NAME.json holds.
 
-    :returns: dict with the definition, ``image``, ``container_arguments`` and ``server_arguments``.
+    :param tuning: of throughput/tuning.py's tune().
+    :param rung: at which rung of its ladder it shall run.
+    :returns: dict with the definition, ``image``, ``container_arguments``, ``server_arguments``, its ``ladder``, the ``rung``, and the ``tuning`` and
+        ``placement`` that it has.
+    :raises ValueError: its ladder has no such rung, or the model none of the layers that the rung moves.
     """
+    rungs = ladder(service, plans or {}, metadata or {})
+    if not 0 <= rung < len(rungs):
+        raise ValueError("service %s: its ladder has the rungs 0 to %d, not %d" % (service["name"], len(rungs) - 1, rung))
+    if rungs[rung]["arguments"] is None:
+        raise ValueError("service %s: %s has no layers of experts on a GPU, so there is no rung %d (%s)" % (
+            service["name"], model["name"], rung, rungs[rung]["name"]))
     return {
         "definition": service,
         "image": image["id"],
         "image_tag": image["tag"],
         "architecture": model["architecture"],
-        "container_arguments": container_arguments(service, models_path, image["id"], cdi_kind, cuda_cache_path),
-        "server_arguments": server_arguments(service, model, physical_cores),
+        "container_arguments": container_arguments(service, models_path, image["id"], cdi_kind, cuda_cache_path, tuning),
+        "server_arguments": server_arguments(service, model, tuning, rungs[rung]["arguments"]),
+        "ladder": rungs,
+        "rung": rung,
+        # What a contingency keeps, whatever was measured or planned since.
+        "tuning": tuning,
+        "placement": placement.of_service(service),
     }
 
 

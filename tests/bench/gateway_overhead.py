@@ -3,7 +3,8 @@
     gateway_overhead.py --direct http://172.30.0.10:8000/v1 --gateway https://…:8443/v1 --model oracle --key-file FILE [--certificate FILE] [--rounds 20]
 
 Run it on the host of the services: only from there a service can be asked directly. Prints JSON: the median over the rounds of the milliseconds
-that the gateway adds to the first token, and of the ratio of tokens per second through it to those without it. Standard library only.
+that the gateway adds to the first token, and of the ratio of tokens per second through it to those without it, each with its 95 % interval. Standard
+library only; paired.py lies beside it.
 """
 import argparse
 import http.client
@@ -13,6 +14,8 @@ import ssl
 import statistics
 import time
 import urllib.parse
+
+from paired import interval_of_median
 
 
 class Way:
@@ -64,7 +67,8 @@ def main():
             ratios.append(found[through][1] / found[direct][1])
             bare.append(found[direct])
     print(json.dumps({
-        "rounds": arguments.rounds, "first_token_added_ms": round(statistics.median(added), 2), "speed_ratio": round(statistics.median(ratios), 4),
+        "rounds": arguments.rounds, "first_token_added_ms": round(statistics.median(added), 2), "first_token_added_ms_95": interval_of_median(added),
+        "speed_ratio": round(statistics.median(ratios), 4), "speed_ratio_95": interval_of_median(ratios),
         "direct_first_token_ms": round(1000 * statistics.median(first for first, _speed in bare), 1),
         "direct_tokens_per_second": round(statistics.median(speed for _first, speed in bare), 1)}))
 

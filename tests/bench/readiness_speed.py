@@ -16,12 +16,12 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT / "tests" / "cuda")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "cuda")]
 
 import cuobjdump as reference  # noqa: E402
 import toolkit  # noqa: E402
-from cuda_readiness.byte_source import ByteSource  # noqa: E402
-from cuda_readiness.device_code import read_device_code  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.byte_source import ByteSource  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.device_code import read_device_code  # noqa: E402
 
 REPEATS = 5
 

@@ -10,12 +10,12 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT / "tests" / "cuda")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "cuda")]
 
-from cuda_readiness import ld_cache, verdict  # noqa: E402
-from cuda_readiness.byte_source import ByteSource, FormatError  # noqa: E402
-from cuda_readiness.device_code import read_device_code  # noqa: E402
-from cuda_readiness.elf import Elf  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import ld_cache, verdict  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.byte_source import ByteSource, FormatError  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.device_code import read_device_code  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.elf import Elf  # noqa: E402
 
 LONGEST = 1.0  # seconds for one file
 # Numbers that break readers: the ends of every width, and offsets that point at themselves.

@@ -7,7 +7,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "plugins" / "module_utils" / "cuda_readiness"
-sys.path[:0] = [str(PACKAGE.parent), str(ROOT / "tests" / "cuda")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "cuda")]
 
 
 def package_hash(paths):

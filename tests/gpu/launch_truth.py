@@ -9,11 +9,11 @@ import tempfile
 
 import common
 import samples
-from cuda_readiness import capability as rules
-from cuda_readiness.byte_source import ByteSource
-from cuda_readiness.device_code import read_device_code
-from cuda_readiness.host import read_host
-from cuda_readiness.verdict import judge_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import capability as rules
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.byte_source import ByteSource
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.device_code import read_device_code
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.host import read_host
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.verdict import judge_file
 
 # What a launch gives for each verdict. 500 (symbol not found) stands where 209 would: in programs of the device linker, and where the entry that
 # the driver picks has no kernel.

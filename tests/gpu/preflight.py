@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 from common import ROOT, write
 
-sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT / "plugins"), str(ROOT / "tests" / "unit" / "plugins" / "module_utils" / "host_rules")]
+sys.path.insert(0, str(ROOT / "tests" / "unit" / "plugins" / "module_utils" / "host_rules"))
 from hosts import BOTH, changed  # noqa: E402
-from module_utils import host_survey  # noqa: E402
-from module_utils.host_rules.judge import judge  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import host_survey  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.judge import judge  # noqa: E402
 
 PLUGINS = ROOT / "plugins"
 CODE = [PLUGINS / "module_utils" / "host_survey.py", PLUGINS / "modules" / "host_info.py", *(PLUGINS / "module_utils" / "host_rules").glob("*.py")]

@@ -10,10 +10,10 @@ import sys
 import tempfile
 
 import common
-from cuda_readiness import libcuda
-from cuda_readiness.file_trees import FolderTree
-from cuda_readiness.host import read, read_host
-from cuda_readiness.loader import processor_levels
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import libcuda
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.file_trees import FolderTree
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.host import read, read_host
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.loader import processor_levels
 
 COMPAT = "/usr/local/cuda/compat"
 CONF = pathlib.Path("/etc/ld.so.conf.d/000-bunker-compat.conf")

@@ -1,8 +1,10 @@
 """One bare host a session, taken through site.yml by ansible-runner; the tests look at what came of it."""
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
+import secrets
 import ssl
 import subprocess
 import time
@@ -110,6 +112,14 @@ class Site:
         code, output = docker.from_env().containers.get(self.host).exec_run(["sh", "-c", command])
         return code, output.decode(errors="replace")  # a log may be read while half a character is written
 
+    def bench(self, program, *arguments):
+        """What a program of tests/bench prints as JSON, run on the host."""
+        subprocess.run(["docker", "cp", str(ROOT / "tests" / "bench") + "/.", self.host + ":/root/bench"], check=True, capture_output=True)
+        code, output = self.execute(" ".join(["python3", "/root/bench/" + program, *arguments]))
+        print(output)
+        assert code == 0, output
+        return json.loads(output.splitlines()[-1])
+
 
 class DiskHost(Site):
     """A bare host that can be given disks."""
@@ -133,6 +143,67 @@ class DiskHost(Site):
 
 def molecule(*arguments):
     subprocess.run(["molecule", *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def hashed(key):
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Door(DiskHost):
+    """The host with the gateway and stand-ins for services; alice, bob and carol hold keys besides the operator."""
+
+    address, port, config = "172.29.253.20", 8443, "/etc/protocol_omni/gateway"
+    url = "https://%s:%d" % (address, port)
+
+    def __init__(self, folder):
+        super().__init__(folder, "bunker-test-gateway")
+        self.keys = {name: secrets.token_hex(32) for name in ("alice", "bob", "carol")}
+        self.provider_keys = {}
+        self.outputs = []
+
+    def deploy(self, holders=("alice", "bob", "carol"), **variables):
+        found = self.run("molecule/gateway/converge.yml", "--diff", extra_vars={
+            "gateway_keys": [{"name": name, "sha256": hashed(self.keys[name])} for name in holders], **variables})
+        self.outputs.append(found.output)
+        return found
+
+    def read_certificate(self):
+        self.certificate = str(self.folder / "certificate.pem")
+        pathlib.Path(self.certificate).write_text(self.sh("cat %s/self_signed.pem" % self.config), encoding="ascii")
+        self.context = ssl.create_default_context(cafile=self.certificate)
+        self.keys["operator"] = self.sh("cat %s/operator.key" % self.config)
+
+    def http(self, key="alice", headers=None):
+        headers = headers or ({"Authorization": "Bearer " + self.keys[key]} if key else {})
+        return httpx2.Client(base_url=self.url, headers=headers, verify=self.context, timeout=20)
+
+    def openai(self, key="alice"):
+        return openai.OpenAI(base_url=self.url + "/v1", api_key=self.keys[key], max_retries=0, http_client=httpx2.Client(verify=self.context, timeout=20))
+
+    def control(self):
+        """The gateway's control socket, as root of the host."""
+        process = docker.from_env().containers.get(self.host).attrs["State"]["Pid"]
+        socket = "/proc/%d/root/run/protocol-omni-gateway/control.sock" % process
+        return httpx2.Client(base_url="http://gateway", transport=httpx2.HTTPTransport(uds=socket), timeout=20)
+
+    def stand_in(self, name, address, rate=5, *more):
+        self.sh("systemd-run --quiet --unit=stand-in-%s python3 /root/model_server.py %s %s %g %s" % (
+            name.lower(), address, name, rate, " ".join(str(value) for value in more)))
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory):
+    """The host with the gateway, for all tests of it."""
+    if not os.environ.get("BUNKER_TEST_KEEP"):
+        molecule("destroy", "-s", "gateway")
+    molecule("create", "-s", "gateway")
+    molecule("prepare", "-s", "gateway")
+    found = Door(tmp_path_factory.mktemp("gateway"))
+    found.deploy().assert_ok()
+    found.read_certificate()
+    yield found
+    if not os.environ.get("BUNKER_TEST_KEEP"):
+        molecule("destroy", "-s", "gateway")
 
 
 @pytest.fixture(scope="session")

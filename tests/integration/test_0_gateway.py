@@ -3,7 +3,6 @@
 The services here are tests/stand_ins/model_server.py, because 200 streams at once need no model; test_2_gateway.py asks the real ones.
 """
 import concurrent.futures
-import hashlib
 import json
 import re
 import secrets
@@ -14,68 +13,20 @@ import sys
 import threading
 import time
 
-import httpx2
 import openai
 import pytest
 import yaml
-from conftest import ROOT, DiskHost, molecule
+from conftest import ROOT, Door, hashed
 
-HOST, ADDRESS, PORT = "bunker-test-gateway", "172.29.253.20", 8443
-FOLDER = "/etc/protocol_omni/gateway"
-URL = "https://%s:%d" % (ADDRESS, PORT)
+FOLDER, ADDRESS, PORT, URL = Door.config, Door.address, Door.port, Door.url
+PROGRAMS = {path.name for path in (ROOT / "roles/gateway/files").glob("*.lua")}
 QUESTION = [{"role": "user", "content": "Who are you?"}]
-
-
-def hashed(key):
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-class Door(DiskHost):
-    """The host with the gateway; alice, bob and carol hold keys besides the operator."""
-
-    def __init__(self, folder):
-        super().__init__(folder, HOST)
-        self.keys = {name: secrets.token_hex(32) for name in ("alice", "bob", "carol")}
-        self.provider_keys = {}
-        self.outputs = []
-
-    def deploy(self, holders=("alice", "bob", "carol"), **variables):
-        found = self.run("molecule/gateway/converge.yml", "--diff", extra_vars={
-            "gateway_keys": [{"name": name, "sha256": hashed(self.keys[name])} for name in holders], **variables})
-        self.outputs.append(found.output)
-        return found
-
-    def http(self, key="alice", headers=None):
-        headers = headers or ({"Authorization": "Bearer " + self.keys[key]} if key else {})
-        return httpx2.Client(base_url=URL, headers=headers, verify=self.context, timeout=20)
-
-    def openai(self, key="alice"):
-        return openai.OpenAI(base_url=URL + "/v1", api_key=self.keys[key], max_retries=0, http_client=httpx2.Client(verify=self.context, timeout=20))
-
-    def stand_in(self, name, address, rate=5):
-        self.sh("systemd-run --quiet --unit=stand-in-%s python3 /root/model_server.py %s %s %g" % (name.lower(), address, name, rate))
 
 
 def chat(client, model, **options):
     """The status and body of an answer, and who gave it."""
     answer = client.post("/v1/chat/completions", json={"model": model, "messages": QUESTION, **options})
     return answer.status_code, answer.json(), answer.headers.get("x-bunker-service")
-
-
-@pytest.fixture(scope="module")
-def door(tmp_path_factory):
-    molecule("destroy", "-s", "gateway")
-    molecule("create", "-s", "gateway")
-    molecule("prepare", "-s", "gateway")
-    found = Door(tmp_path_factory.mktemp("gateway"))
-    found.deploy().assert_ok()
-    certificate = found.folder / "certificate.pem"
-    certificate.write_text(found.sh("cat %s/self_signed.pem" % FOLDER), encoding="ascii")
-    found.certificate = str(certificate)
-    found.context = ssl.create_default_context(cafile=str(certificate))
-    found.keys["operator"] = found.sh("cat %s/operator.key" % FOLDER)
-    yield found
-    molecule("destroy", "-s", "gateway")
 
 
 def half_open(count, begun):
@@ -373,7 +324,7 @@ def test_no_secret_shows(door, providers):
         assert key not in shown, "the key of %s in processes or the journal" % holder
         assert key not in played, "the key of %s in the output of a play" % holder
     readable = door.sh("find %s -type f -perm /o+r" % FOLDER).split()
-    assert {path.rsplit("/", 1)[1] for path in readable} == {"self_signed.pem", "gateway.lua", "nginx.conf"}
+    assert {path.rsplit("/", 1)[1] for path in readable} == {"self_signed.pem", "nginx.conf", *PROGRAMS}
 
 
 def test_by_default_nothing_listens_beyond_loopback(door):

@@ -8,13 +8,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 HOSTS_OF_OTHER_TESTS = {"air_gap", "default", "faults", "image", "interruptions", "root_disk"}
 SCENARIOS = sorted({path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")} - HOSTS_OF_OTHER_TESTS)
+# Their hosts are put to the test in test_0_disk_faults.py and test_0_engine_data.py, with check mode, a second run and verify.yml.
+SHOWN_ELSEWHERE = {"disk_layout", "engine_data"}
 
 
 def test_there_are_scenarios():
-    assert SCENARIOS == ["container_engine", "disk_layout", "engine_data", "gateway", "host_driver", "model_store", "networks", "preflight"]
+    assert SCENARIOS == ["container_engine", "disk_layout", "engine_data", "gateway", "host_driver", "model_store", "networks", "observability",
+                         "preflight"]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", [
+    pytest.param(name, marks=[pytest.mark.full] if name in SHOWN_ELSEWHERE else []) for name in SCENARIOS])
 def test_scenario(scenario):
     result = subprocess.run(["molecule", "test", "-s", scenario], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]

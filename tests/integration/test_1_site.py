@@ -44,7 +44,7 @@ def test_the_second_run_changes_nothing(second):
 
 def test_the_second_run_is_quick(second):
     print("second run: %.0f s" % second.seconds)
-    assert second.seconds < 150  # twice as slow as measured on an idle machine is a fault, noise is not
+    assert second.seconds < 200  # twice as slow as measured on an idle machine is a fault, noise is not
 
 
 def test_check_mode_after_a_run_reports_nothing(site, second):

@@ -123,7 +123,7 @@ def stop_engine(host):
     pytest.param(kill(r"^(docker|[^ ]*docker-buildx) buildx build"), "It was killed", "Run again", id="client", marks=pytest.mark.full),
     pytest.param(kill("^cmake --build"), "It was killed", "golden_image_jobs", id="compiler", marks=pytest.mark.full),
     pytest.param(fill, "The disk of the engine is full", "docker builder prune", id="disk", marks=pytest.mark.full),
-    pytest.param(stop_engine, "The engine stopped during the build", "systemctl status docker", id="engine"),
+    pytest.param(stop_engine, "The engine stopped during the build", "systemctl status docker", id="engine", marks=pytest.mark.full),
 ])
 def test_a_build_that_is_disturbed_says_why_and_the_next_run_ends_well(faulty, disturb, cause, remedy):
     failed = faulty.build_and_disturb(disturb)
@@ -139,12 +139,19 @@ def test_a_build_that_is_disturbed_says_why_and_the_next_run_ends_well(faulty, d
     faulty.sh("docker image rm %s" % " ".join(faulty.images()))
 
 
+@pytest.mark.full
 def test_a_play_that_is_interrupted_leaves_a_build_that_the_next_one_waits_for(faulty):
     interrupted = threading.Event()
-    broken = faulty.build_and_disturb(lambda host: interrupted.set(), cancel=interrupted.is_set)
+
+    def interrupt(host):
+        host.sh("kill -STOP $(pidof ninja)")  # with a warm cache the build would be done before the play is gone
+        interrupted.set()
+
+    broken = faulty.build_and_disturb(interrupt, cancel=interrupted.is_set)
     assert broken.rc != 0
     processes = faulty.sh(r"cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' '")
     assert "buildx build" in processes  # it goes on without the play
+    faulty.sh("systemd-run --quiet --on-active=20 /bin/sh -c 'kill -CONT %s'" % faulty.sh("pidof ninja").strip())
     faulty.build().assert_ok()
     faulty.assert_sound()
     assert len(faulty.images()) == 2
@@ -156,6 +163,7 @@ OPTIONS = {"CMAKE_BUILD_TYPE": "Release", "BUILD_SHARED_LIBS": "ON", "GGML_BACKE
            "CMAKE_CUDA_ARCHITECTURES": "120", "CUDAToolkit_ROOT": "/opt/cuda", "LLAMA_BUILD_UI": "OFF", "LLAMA_USE_PREBUILT_UI": "OFF", "LLAMA_OPENSSL": "OFF"}
 
 
+@pytest.mark.full
 def test_two_cold_builds_of_a_cpu_backend_and_some_cuda_files_give_the_same_bytes(faulty):
     """A reduced build by the image's own recipe; the whole one takes too long for every test run and is ./bunker reproduce."""
     faulty.sh("docker builder prune --all --force; mkdir -p /root/recipe; ln -f /srv/cache/sources/%s.tar.gz /root/recipe/source.tar.gz" % SHA256)
@@ -201,6 +209,7 @@ def test_the_sbom_names_what_the_image_is_made_of(site, second):
     assert site.execute("ls /var/cache/protocol_omni/sbom")[0] != 0
 
 
+@pytest.mark.full
 def test_a_lock_is_heeded_to_the_letter(faulty, tmp_path):
     faulty.build().assert_ok()
     faulty.run("playbooks/sbom.yml", extra_vars=VARIABLES).assert_ok()

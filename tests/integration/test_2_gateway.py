@@ -1,11 +1,8 @@
 """The one door with the real services behind it."""
-import json
-import subprocess
 import time
 
 import openai
 import pytest
-from conftest import ROOT
 
 QUESTION = [{"role": "user", "content": "Tell a long story."}]
 
@@ -42,17 +39,12 @@ def test_a_killed_service_is_answered_for_and_comes_back(site, second):
 
 
 def test_the_gateway_costs_next_to_nothing(site, second):
-    """At most 5 ms to the first token and 2 % of the speed; twice that is a fault here, noise is not."""
-    program = (ROOT / "tests/bench/gateway_overhead.py").read_text(encoding="utf-8")
+    """At most 5 ms to the first token and 2 % of the speed; twice that is a fault here, where 95 % of the noise is beyond it too."""
     folder = "/etc/protocol_omni/gateway"
-    done = subprocess.run([
-        "docker", "exec", "-i", site.host, "python3", "-", "--direct", "http://172.30.0.10:8000/v1", "--gateway", "https://%s:8443/v1" % site.address,
-        "--model", "oracle", "--key-file", folder + "/operator.key", "--certificate", folder + "/self_signed.pem"],
-        input=program, capture_output=True, text=True, check=True)
-    print(done.stdout)
-    found = json.loads(done.stdout)
-    assert found["first_token_added_ms"] < 10
-    assert found["speed_ratio"] > 0.96
+    found = site.bench("gateway_overhead.py", "--direct", "http://172.30.0.10:8000/v1", "--gateway", "https://%s:8443/v1" % site.address,
+                       "--model", "oracle", "--key-file", folder + "/operator.key", "--certificate", folder + "/self_signed.pem")
+    assert found["first_token_added_ms_95"][0] < 10
+    assert found["speed_ratio_95"][1] > 0.96
 
 
 def test_no_key_shows_in_what_the_engine_knows(site, second):

@@ -232,7 +232,7 @@ FIREWALLS = {  # how it is enabled, made to accept more than it should, reloaded
 }
 
 
-@pytest.mark.parametrize("name", FIREWALLS)
+@pytest.mark.parametrize("name", ["firewalld", pytest.param("ufw", marks=pytest.mark.full)])
 def test_it_holds_beside_another_firewall(site, second, firewall_kept, name):
     """The engine is restarted before the first look: until then firewalld lets nobody's packets through, and nothing would be proven."""
     enable, reload_, disable = FIREWALLS[name]
@@ -275,6 +275,7 @@ def test_no_seal_no_service(site, second):
     isolated(site)
 
 
+@pytest.mark.full
 def test_packets_tell_what_a_digest_does_not(site, second):
     """Rules emptied under their old hash and the table inside removed: the tables look right, the packets tell the truth."""
     run(site, "cp -r {0} /root/seal.kept && sed -i '/drop/d' {0}/*.nft && systemctl reload {1}".format(FOLDER, SEAL))

@@ -101,12 +101,18 @@ BAD = [
     ({"gateway_address": "0.0.0.0", "gateway_tls": "none"}, "gateway_address 0.0.0.0 with gateway_tls none", "self_signed"),
     ({"gateway_keys": [{"name": "alice", "sha256": "secret"}]}, "alice: sha256 of 6 characters", "sha256sum"),
     ({"gateway_fallbacks": {"oracle": "kimi"}}, "oracle: kimi", "Known: oracle, executor"),
+    ({"vram_watch_act": 9}, "vram_watch_act 9", "Lower vram_watch_act"),
+    ({"vram_watch_service": "pythia"}, "vram_watch_service pythia", "Known: oracle, executor"),
+    ({"bunker_rung": 7}, "bunker_rung 7", "Choose one of them"),
+    (oracle(ladder=["kv_to_rom"]), "ladder: kv_to_rom", "Known: context_4096"),
+    ({"observability_retention": "forever"}, "observability_retention forever", "15d"),
     ({"networks_allowances": [{"from": "oracle", "to": "example.com", "protocol": "tcp", "port": 443}]}, "oracle to example.com", "172.30.0.20"),
 ]
 CHANGED_SINCE = ("find / -xdev -newer /root/marker -not -path '/proc/*' -not -path '/root/.ansible*' -not -path '/tmp/*' -not -path '/var/log/journal/*' "
+                 "-not -path '/var/lib/protocol_omni/vram_watch/*' -not -path '/var/lib/protocol-omni-prometheus/*' "  # what runs writes there
                  "-not -type d | sort")
 STATE = ("docker ps --no-trunc --format '{{.ID}} {{.Names}}' | sort; docker image ls --no-trunc --quiet | sort; docker network ls --quiet | sort; "
-         "nft list ruleset | sha256sum")
+         "nft --stateless list ruleset | sha256sum")  # without its counters: the running services are asked meanwhile
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,7 @@ def test_its_services_answer(deployed, installed):
     assert code == 0 and {entry["id"] for entry in json.loads(answer)["data"]} == {"oracle", "executor"}
 
 
+@pytest.mark.full
 def test_a_second_run_from_the_bundle_changes_nothing(deployed, installed):
     code, output, changed = installed.play("protocol_omni.bunker.site")
     assert code == 0 and changed == set(), output[-3000:]

@@ -15,13 +15,13 @@ import time
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT / "tests" / "cuda")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "cuda")]
 
 import cuobjdump as reference  # noqa: E402
 import toolkit  # noqa: E402
-from cuda_readiness.byte_source import ByteSource  # noqa: E402
-from cuda_readiness.device_code import read_device_code  # noqa: E402
-from cuda_readiness.verdict import judge_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.byte_source import ByteSource  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.device_code import read_device_code  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.verdict import judge_file  # noqa: E402
 
 PLATFORMS = ["manylinux_2_%d_x86_64" % minor for minor in (5, 17, 24, 27, 28, 31, 34, 35)] + ["manylinux2014_x86_64", "manylinux1_x86_64"]
 LOOKED_INTO_BY_CUOBJDUMP = (".nv_fatbin", "__nv_relfatbin", "")

@@ -46,8 +46,10 @@ def gpu_exists(inventory, host):
     for service in services:
         for uuid in service["gpus"]:
             if uuid not in known and not uuid.startswith("MIG-"):
-                yield Finding("gpu_exists", ERROR, "service %s" % service["name"], uuid, "one of %s" % ", ".join(
-                    "%s (%s)" % (gpu["uuid"], gpu["name"]) for gpu in known.values()), "Copy the UUID from: nvidia-smi -L")
+                cards = ", ".join("%s (%s)" % (gpu["uuid"], gpu["name"]) for gpu in known.values())
+                yield Finding("gpu_exists", ERROR, "service %s" % service["name"], uuid, "one of %s" % cards,
+                              "Copy the UUID from: nvidia-smi -L. Where the card is gone for good take it out of gpus: the service is placed on "
+                              "those that remain.")
 
 
 def gpu_family(inventory, host):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from ..throughput.topology import expanded
 from .finding import ERROR, WARNING, Finding, version
 
 # The engine that container_engine wants: CDI, and several networks at the start of a container.
@@ -20,13 +21,16 @@ def numa(_inventory, host):
 
 
 def threads(inventory, host):
-    """Threads of a service against the host's cores."""
+    """Threads and CPUs of a service against the host's cores."""
     for service in inventory["bunker_services"]:
         if service["threads"] != "auto" and host["cpu"]["cores"] and int(service["threads"]) > host["cpu"]["cores"]:
             number = int(service["threads"])
             over = number > host["cpu"]["threads"]
             yield Finding("threads", ERROR if over else WARNING, "service %s: threads" % service["name"], str(number),
                           "at most the %d physical cores" % host["cpu"]["cores"], "Set threads: auto.")
+        if service["cpuset"] not in ("auto", "") and host["cpu"]["threads"] and max(expanded(service["cpuset"])) >= host["cpu"]["threads"]:
+            yield Finding("threads", ERROR, "service %s: cpuset" % service["name"], service["cpuset"], "CPUs 0 to %d" % (host["cpu"]["threads"] - 1),
+                          "Set cpuset: auto.")
 
 
 def overlap(inventory, host):

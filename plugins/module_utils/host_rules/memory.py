@@ -30,7 +30,7 @@ def model_fits(inventory, host):
     memory = {gpu["uuid"]: gpu["memory"] or 0 for gpu in host["gpus"]}
     together = 0
     for service in inventory["bunker_services"]:
-        weights = sizes.get(service["model"], 0)
+        weights = sizes.get(service["model"], 0) + sizes.get(service["draft_model"], 0)
         kv = ((host["models"].get(service["model"]) or {}).get("kv_bytes_per_token") or 0) * service["context"]
         vram = sum(memory.get(uuid, 0) for uuid in service["gpus"])
         together += weights + kv

@@ -25,9 +25,14 @@ def _roots(inventory):
     return inventory.get("container_engine_data_root") or DATA_ROOT, inventory.get("container_engine_containerd_root") or CONTAINERD_ROOT
 
 
+def models_used(inventory):
+    """Names of the models that services serve or draft with."""
+    return {service[key] for service in inventory["bunker_services"] for key in ("model", "draft_model")} - {""}
+
+
 def questions(inventory):
     """What host_info is to read for this inventory: its options paths, devices and models."""
-    used = {service["model"] for service in inventory["bunker_services"]}
+    used = models_used(inventory)
     store = inventory["model_store_path"]
     return {
         "paths": sorted({*_roots(inventory), inventory["bunker_cache_path"], store}),
@@ -46,7 +51,7 @@ def landings(inventory, host):
         found += [("the image", images, IMAGE_BYTES), ("its build", data_root, BUILD_BYTES)]
         if inventory["golden_image_keep_archive"]:
             found.append(("the image's archive", inventory["bunker_cache_path"], IMAGE_BYTES))
-    used = {service["model"] for service in inventory["bunker_services"]}
+    used = models_used(inventory)
     sizes = model_sizes(inventory, host)
     return found + [("model %s" % name, inventory["model_store_path"], sizes[name]) for name in sorted(used) if sizes.get(name) and name not in host["models"]]
 

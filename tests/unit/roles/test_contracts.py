@@ -15,7 +15,8 @@ def defaults(role):
 
 
 def test_there_are_roles():
-    assert set(ROLES) >= {"preflight", "disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service", "gateway"}
+    assert set(ROLES) >= {"preflight", "disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service", "gateway",
+                          "vram_watch", "observability"}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -32,7 +33,7 @@ def test_defaults_are_valid_and_of_their_type(role):
     options = {name: option for name, option in collection_roles.argument_options(role).items() if not option.get("required")}
     validated, errors = argument_specs.validate(options, defaults(role))
     assert errors == []
-    types = {"str": str, "path": str, "int": int, "bool": bool, "list": list, "dict": dict}
+    types = {"str": str, "path": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
     for name, value in defaults(role).items():
         wanted = types[options[name]["type"]]
         assert isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool), name

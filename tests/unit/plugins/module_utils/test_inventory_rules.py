@@ -8,8 +8,10 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import invent
 HASH = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 SERVICE = {
-    "name": "oracle", "model": "tiny", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "threads": "auto",
-    "context": 8192, "batch": 512, "address": "127.0.0.1", "port": 8000, "memory": "", "start_timeout": 60, "extra_arguments": [], "sealed": True,
+    "name": "oracle", "model": "tiny", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "draft_model": "",
+    "threads": "auto", "cpuset": "auto",
+    "context": 8192, "batch": "512", "micro_batch": 512, "ladder": [], "address": "127.0.0.1", "port": 8000, "memory": "", "start_timeout": 60,
+    "extra_arguments": [], "sealed": True,
     "networks": [{"name": "omni-network", "address": "172.30.0.10", "aliases": []}],
 }
 SOUND = {
@@ -38,7 +40,11 @@ SOUND = {
     "gateway_keys": [{"name": "alice", "sha256": HASH}], "gateway_fallbacks": {},
     "gateway_providers": [{"name": "kimi", "url": "https://api.example.com/v1", "key_file": "", "enabled": True}],
     "gateway_cors_origins": ["https://chat.example.com"], "gateway_body_limit": "16m", "gateway_requests_per_minute": 600, "gateway_burst": 300,
-    "gateway_concurrent_requests": 256, "gateway_response_timeout": 3600, "gateway_metrics_port": 9180,
+    "gateway_concurrent_requests": 256, "gateway_response_timeout": 3600, "gateway_drain_wait": 300, "gateway_metrics_port": 9180,
+    "vram_watch_metrics_port": 9181,
+    "observability_enabled": True, "observability_prometheus_port": 9090, "observability_node_exporter_port": 9100, "observability_scrape_interval": 5,
+    "observability_retention": "15d", "observability_retention_size": "2GB", "observability_data_path": "/var/lib/protocol-omni-prometheus",
+    "observability_alertmanagers": ["192.0.2.7:9093"],
     "container_engine_data_root": "/nvme/docker", "container_engine_containerd_root": "/nvme/containerd", "container_engine_daemon_options": {},
 }
 
@@ -140,7 +146,12 @@ def volume(**values):
     (service(threads="-4"), "threads -4", "physical cores"),
     (service(threads="0"), "threads 0", "physical cores"),
     (service(context=0), "context 0", "Raise"),
-    (service(batch=-1), "batch -1", "Raise"),
+    (service(batch="-1"), "batch -1", "Raise"),
+    (service(batch="many"), "batch many", "auto"),
+    (service(cpuset="0-"), "cpuset 0-", "0-47"),
+    (service(cpuset="3-1"), "cpuset 3-1", "0-47"),
+    (service(cpuset="all"), "cpuset all", "auto"),
+    (service(extra_arguments=["--numa", "distribute"]), "extra argument --numa", "cpuset"),
     (service(memory="lots"), "memory lots", "8g"),
     (service(address="localhost"), "address localhost", "gateway"),
     (service(networks=[]), "no networks", "omni-network"),
@@ -208,6 +219,17 @@ def volume(**values):
     (variable(gateway_port=8000), "port 8000 twice", "Choose another"),
     (variable(gateway_metrics_port=8080), "port 8080 twice", "Choose another"),
     (variable(gateway_burst=0), "gateway_burst 0", "Raise"),
+    (service(name="prometheus"), "service prometheus", "Rename"),
+    (variable(observability_node_exporter_port=9090), "observability: port 9090 twice", "Choose another"),
+    (variable(observability_prometheus_port=9180), "observability: port 9180 twice", "Choose another"),
+    (variable(observability_prometheus_port=9181), "observability: port 9181 twice", "Choose another"),
+    (variable(observability_prometheus_port=70000), "observability_prometheus_port 70000", "Choose another"),
+    (variable(observability_scrape_interval=0), "observability_scrape_interval 0", "1 to 15"),
+    (variable(observability_scrape_interval=60), "observability_scrape_interval 60", "1 to 15"),
+    (variable(observability_retention="for ever"), "observability_retention for ever", "15d"),
+    (variable(observability_retention_size="2 GB"), "observability_retention_size 2 GB", "2GB"),
+    (variable(observability_data_path="metrics"), "observability_data_path metrics", "/nvme"),
+    (variable(observability_alertmanagers=["http://192.0.2.7:9093"]), "observability_alertmanagers: http://192.0.2.7:9093", "192.0.2.7:9093"),
     (variable(gateway_body_limit="16 MB"), "gateway_body_limit 16 MB", "16m"),
     (variable(gateway_cors_origins=["*"]), "gateway_cors_origins: *", "https://chat.example.com"),
     (gateway_key(sha256="my-secret-key"), "alice: sha256 of 13 characters", "sha256sum"),
@@ -235,6 +257,7 @@ def test_a_key_written_in_place_of_its_hash_is_not_repeated():
 
 @pytest.mark.parametrize("change", [
     variable(gateway_fallbacks={"oracle": "executor"}),
+    variable(observability_enabled=False, observability_prometheus_port=8080),
     variable(gateway_address="192.0.2.1", gateway_tls="self_signed"),
     variable(gateway_tls="files", gateway_tls_certificate="/c.pem", gateway_tls_key="/k.pem"),
     provider(url="http://172.30.0.40:8000/v1"),

@@ -8,10 +8,13 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import servic
 MODEL = {"name": "deepseek", "architecture": "deepseek2", "files": [{"name": "d-00001-of-00002.gguf"}, {"name": "d-00002-of-00002.gguf"}]}
 IMAGE = {"id": "sha256:abc", "tag": "omni/llama-server:1"}
 CPU = {
-    "name": "executor", "model": "deepseek", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "threads": "auto",
-    "context": 8192, "batch": 512, "address": "127.0.0.1", "port": 8002, "memory": "8g", "extra_arguments": ["--no-mmap"], "start_timeout": 120, "sealed": True,
+    "name": "executor", "model": "deepseek", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "",
+    "draft_model": "", "threads": "auto",
+    "context": 8192, "batch": 512, "micro_batch": 512, "ladder": [], "address": "127.0.0.1", "port": 8002, "memory": "8g",
+    "extra_arguments": ["--no-mmap"], "start_timeout": 120, "sealed": True,
     "networks": [{"name": "omni-network", "address": "172.30.0.20", "aliases": ["qwen"]}],
 }
+TUNING = {"threads": 96, "batch": 512, "cpuset": "", "mems": "", "arguments": []}
 GPU = dict(CPU, device="gpu", gpus=["GPU-b", "GPU-a"], gpu_layers="19", tensor_split="75,25", memory="")
 
 
@@ -20,7 +23,7 @@ def after(words, option):
 
 
 def test_a_cpu_service_sees_no_gpu_and_takes_the_physical_cores():
-    plan = service_plan.resolve(CPU, MODEL, 96, "/models", IMAGE, "nvidia.com/gpu")
+    plan = service_plan.resolve(CPU, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu")
     assert "CUDA_VISIBLE_DEVICES=" in after(plan["container_arguments"], "--env")
     assert after(plan["container_arguments"], "--device") == []
     assert after(plan["server_arguments"], "--n-gpu-layers") == ["0"]
@@ -28,7 +31,7 @@ def test_a_cpu_service_sees_no_gpu_and_takes_the_physical_cores():
 
 
 def test_a_gpu_service_gets_its_cards_by_uuid_in_the_order_given():
-    plan = service_plan.resolve(GPU, MODEL, 96, "/models", IMAGE, "nvidia.com/gpu")
+    plan = service_plan.resolve(GPU, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu")
     assert after(plan["container_arguments"], "--device") == ["nvidia.com/gpu=GPU-b", "nvidia.com/gpu=GPU-a"]
     assert "CUDA_VISIBLE_DEVICES=GPU-b,GPU-a" in after(plan["container_arguments"], "--env")
     assert after(plan["server_arguments"], "--n-gpu-layers") == ["19"]
@@ -36,19 +39,26 @@ def test_a_gpu_service_gets_its_cards_by_uuid_in_the_order_given():
 
 
 def test_cudas_kernel_cache_is_lent_to_gpu_services_alone():
-    with_cache = service_plan.resolve(GPU, MODEL, 96, "/models", IMAGE, "nvidia.com/gpu", "/nvme/cuda_cache")["container_arguments"]
+    with_cache = service_plan.resolve(GPU, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu", "/nvme/cuda_cache")["container_arguments"]
     assert "/nvme/cuda_cache:/cuda-cache" in after(with_cache, "--volume")
     assert "CUDA_CACHE_PATH=/cuda-cache" in after(with_cache, "--env")
-    without = service_plan.resolve(GPU, MODEL, 96, "/models", IMAGE, "nvidia.com/gpu")["container_arguments"]
-    assert not [word for word in without + service_plan.resolve(CPU, MODEL, 96, "/models", IMAGE, "k", "/c")["container_arguments"] if "/cuda-cache" in word]
+    without = service_plan.resolve(GPU, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu")["container_arguments"]
+    on_cpu = service_plan.resolve(CPU, MODEL, TUNING, "/models", IMAGE, "k", "/c")["container_arguments"]
+    assert not [word for word in without + on_cpu if "/cuda-cache" in word]
 
 
 def test_a_split_model_is_opened_by_its_first_shard():
-    assert after(service_plan.server_arguments(CPU, MODEL, 2), "--model") == ["/models/d-00001-of-00002.gguf"]
+    assert after(service_plan.server_arguments(CPU, MODEL, TUNING), "--model") == ["/models/d-00001-of-00002.gguf"]
 
 
-def test_a_number_of_threads_wins_over_the_host():
-    assert after(service_plan.server_arguments(dict(CPU, threads="7"), MODEL, 96), "--threads") == ["7"]
+def test_a_service_runs_as_it_was_tuned():
+    tuning = {"threads": 48, "batch": 1024, "cpuset": "0-47", "mems": "0", "arguments": ["--cpu-mask", "0xff", "--cpu-strict", "1"]}
+    plan = service_plan.resolve(CPU, MODEL, tuning, "/models", IMAGE, "nvidia.com/gpu")
+    server, container = plan["server_arguments"], plan["container_arguments"]
+    assert [after(server, option) for option in ("--threads", "--batch-size", "--cpu-mask")] == [["48"], ["1024"], ["0xff"]]
+    assert (after(container, "--cpuset-cpus"), after(container, "--cpuset-mems")) == (["0-47"], ["0"])
+    anywhere = service_plan.resolve(CPU, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu")["container_arguments"]
+    assert after(anywhere, "--cpuset-cpus") == after(anywhere, "--cpuset-mems") == []
 
 
 def test_the_container_is_hardened_and_ends_with_the_image():
@@ -85,6 +95,44 @@ def test_a_sealed_service_asks_no_resolver_of_the_host_and_has_a_hardware_addres
 
 
 def test_the_servers_own_doors_are_shut():
-    words = service_plan.server_arguments(CPU, MODEL, 2)
+    words = service_plan.server_arguments(CPU, MODEL, TUNING)
     assert {"--no-ui", "--no-slots", "--no-cors-credentials"} <= set(words)
     assert after(words, "--cors-origins") == ["none"]
+
+
+PLANS = {"kv_to_ram": {"kv_cache": "ram"}, "small": {"context": 4096, "micro_batch": 1024}, "experts": {"expert_layers_in_ram": 2}}
+# DeepSeek-V3: 61 layers, the first three dense (its config.json).
+DEEPSEEK = {"general.architecture": "deepseek2", "deepseek2.block_count": 61, "deepseek2.leading_dense_block_count": 3, "deepseek2.expert_count": 256}
+LADDERED = dict(GPU, ladder=["kv_to_ram", "small", "experts"])
+
+
+def test_each_rung_is_a_complete_plan():
+    rungs = service_plan.ladder(LADDERED, PLANS, DEEPSEEK)
+    assert [(rung["name"], rung["arguments"]) for rung in rungs] == [
+        ("inventory", ["--ctx-size", "8192", "--ubatch-size", "512"]),
+        ("kv_to_ram", ["--ctx-size", "8192", "--ubatch-size", "512", "--no-kv-offload"]),
+        ("small", ["--ctx-size", "4096", "--ubatch-size", "512"]),  # never more than the definition has
+        # With 19 of 61 layers and the output on GPUs, the first layer there is number 43: experts of 43 and 44 stay in RAM, as those before them do.
+        ("experts", ["--ctx-size", "8192", "--ubatch-size", "512", "--n-cpu-moe", "45"]),
+    ]
+
+
+def test_a_service_runs_at_the_rung_it_is_given():
+    plan = service_plan.resolve(LADDERED, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu", plans=PLANS, metadata=DEEPSEEK, rung=2)
+    assert after(plan["server_arguments"], "--ctx-size") == ["4096"] and plan["rung"] == 2
+    assert after(service_plan.server_arguments(GPU, MODEL, TUNING), "--ctx-size") == ["8192"]
+
+
+def test_all_layers_on_the_gpu_leave_the_dense_ones_out():
+    assert service_plan.expert_layers(dict(GPU, gpu_layers="99"), DEEPSEEK) == list(range(3, 61))
+
+
+@pytest.mark.parametrize("service, metadata, rung, message", [
+    (dict(LADDERED, ladder=["else"]), DEEPSEEK, 0, "its ladder names else, which inference_service_plans has not"),
+    (LADDERED, DEEPSEEK, 4, "has the rungs 0 to 3, not 4"),
+    (LADDERED, {"general.architecture": "llama", "llama.block_count": 30}, 3, "deepseek has no layers of experts on a GPU, so there is no rung 3"),
+    (dict(LADDERED, gpu_layers="0"), DEEPSEEK, 3, "no layers of experts"),
+])
+def test_a_rung_that_cannot_be_is_refused(service, metadata, rung, message):
+    with pytest.raises(ValueError, match=message):
+        service_plan.resolve(service, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu", plans=PLANS, metadata=metadata, rung=rung)

@@ -31,8 +31,9 @@ OMNI_PRIME = {
 NO_GPU = dict(OMNI_PRIME, gpus=[], kernel=dict(OMNI_PRIME["kernel"], nvidia=None, nvidia_open=None), toolkit=None)
 ADA = dict(OMNI_PRIME, gpus=[CARD_ADA])
 
-ORACLE = {"name": "oracle", "model": "big", "device": "gpu", "gpus": ["GPU-96", "GPU-32"], "threads": "auto", "context": 8192}
-EXECUTOR = {"name": "executor", "model": "small", "device": "cpu", "gpus": [], "threads": "auto", "context": 16384}
+ORACLE = {"name": "oracle", "model": "big", "device": "gpu", "gpus": ["GPU-96", "GPU-32"], "threads": "auto", "cpuset": "auto",
+          "draft_model": "", "context": 8192}
+EXECUTOR = {"name": "executor", "model": "small", "device": "cpu", "gpus": [], "threads": "auto", "cpuset": "auto", "draft_model": "", "context": 16384}
 BOTH = {
     "bunker_services": [ORACLE, EXECUTOR],
     "bunker_cache_path": "/nvme/build-cache",

@@ -91,6 +91,9 @@ PAIRS = {
         ("warning", "threads", "found 192; needed at most the 96 physical cores")]),
     "more threads than the host has": (OMNI_PRIME, changed(BOTH, executor__threads="193"), [("error", "threads", "193")]),
     "as many threads as cores": (OMNI_PRIME, changed(BOTH, executor__threads="96"), []),
+    "a CPU that the host has not": (OMNI_PRIME, changed(BOTH, executor__cpuset="0-47,192"), [
+        ("error", "threads", "cpuset: found 0-47,192; needed CPUs 0 to 191")]),
+    "CPUs that the host has": (OMNI_PRIME, changed(BOTH, executor__cpuset="96-191"), []),
     "a processor that tells nothing": (changed(OMNI_PRIME, cpu=dict.fromkeys(OMNI_PRIME["cpu"])), changed(BOTH, executor__threads="192"), []),
     # networks
     "a route in the way": (changed(OMNI_PRIME, routes=[{"destination": "172.31.16.0/20", "device": "eth0"}]), BOTH, [

@@ -1,0 +1,89 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a service that was deployed is as fast as it was: its speed against the last good one of the same host, model and rung. Pure functions.
+
+A record is a dict of ``good`` (list of entries, one an identity) and ``last`` (what the last measurement came to). An entry has ``identity``, ``speeds``
+("generation" and "prompt" to tokens per second), ``inputs`` (name to text: all that a speed may come from) and ``date``.
+"""
+from __future__ import annotations
+
+WHAT = ("generation", "prompt")
+KEPT = 20  # identities: rungs and models come and go
+
+
+def entry_of(record, identity):
+    """The last good entry of an identity, or None."""
+    return next((entry for entry in record.get("good", []) if entry["identity"] == identity), None)
+
+
+def judge(speeds, entry, bound):
+    """How a measurement stands against the last good one.
+
+    :param speeds: "generation" and "prompt" to tokens per second.
+    :param entry: the last good one, None where there is none.
+    :param bound: percent of it that are enough.
+    :returns: dict of ``holds`` and ``percent`` ("generation" and "prompt", {} where there is nothing to compare with).
+    """
+    percent = {what: 100.0 * speeds[what] / entry["speeds"][what] for what in WHAT} if entry else {}
+    return {"holds": all(one >= bound for one in percent.values()), "percent": percent}
+
+
+def changed(then, now):
+    """What has changed between two entries' inputs, in words.
+
+    :param then: name to text, of the last good entry.
+    :param now: the same, of what was measured now.
+    """
+    words = []
+    for name in sorted(set(then) | set(now)):
+        was, is_now = then.get(name, ""), now.get(name, "")
+        if was != is_now:
+            words.append("%s was %s and is %s" % (name, was or "not there", is_now or "not there"))
+    return words
+
+
+def options(arguments):
+    """Name to text of a command line's options, so that a change is told by its name: ["--threads", "4", "--mlock"] is {"--threads": "4", "--mlock": "set"}."""
+    found, name = {}, ""
+    for word in arguments:
+        # A negative number is a value.
+        if word.startswith("-") and not word[1:].replace(".", "", 1).isdigit():
+            name = word
+            found.setdefault(name, [])
+        elif name:
+            found[name].append(word)
+    return {name: " ".join(words) or "set" for name, words in found.items()}
+
+
+def noted(record, identity, speeds, inputs, date, bound, accept=False):
+    """The record after a measurement, and the verdict.
+
+    What passes becomes the last good one, but for a speed that was higher before: otherwise many small steps downwards would all pass.
+
+    :param accept: take it as good, whatever it is against the last one.
+    :returns: (record, verdict): the verdict is the record's ``last``: of :func:`judge`, with ``speeds``, ``against`` (the speeds it was compared with, {} of
+        none), ``since`` (their date), ``changed`` (words), ``bound``, ``date`` and ``accepted``.
+    """
+    entry = None if accept else entry_of(record, identity)
+    verdict = dict(judge(speeds, entry, bound), speeds=speeds, against=entry["speeds"] if entry else {}, since=entry["date"] if entry else "",
+                   changed=changed(entry["inputs"], inputs) if entry else [], bound=bound, date=date, accepted=bool(accept))
+    good = [one for one in record.get("good", []) if one["identity"] != identity]
+    if verdict["holds"]:
+        best = {what: max([speeds[what]] + ([entry["speeds"][what]] if entry else [])) for what in WHAT}
+        entry = {"identity": identity, "speeds": best, "inputs": inputs, "date": date}
+    return {"good": ([entry] if entry else []) + good[:KEPT - 1], "last": verdict}, verdict
+
+
+def sentence(verdict):
+    """A verdict in words."""
+    words = ["%s %.1f tok/s" % (what, verdict["speeds"][what]) + (
+        " (%.0f %% of %.1f)" % (verdict["percent"][what], verdict["against"][what]) if verdict["percent"] else "") for what in WHAT]
+    text = ", ".join(words)
+    if not verdict["percent"]:
+        return text + ("; accepted as good" if verdict["accepted"] else "; nothing to compare with yet")
+    if verdict["holds"]:
+        return text
+    return "%s: less than %d %% of what it was on %s. %s" % (text, verdict["bound"], verdict["since"], (
+        "Since then changed: " + "; ".join(verdict["changed"])) if verdict["changed"] else
+        "Of the inputs that are known none has changed: look at the processor's clock and heat, and at who else is at work")

@@ -1,0 +1,74 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How fast a llama-server answers, by its own timings of requests made for that. For modules."""
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import statistics
+import time
+
+from ansible.module_utils.urls import open_url
+
+PROMPT = "The quick brown fox jumps over the lazy dog. " * 24  # some 240 tokens
+LEAST = 3  # requests
+FIRST, FEWEST, MOST = 8, 8, 256  # tokens to generate: of the request that tells how fast it is about, and of the others
+LONGEST = 4  # times the seconds that were asked for: a slow service gets its requests all the same, and no more
+COUNTED = re.compile(r"^llamacpp:(tokens_predicted_total|requests_processing) ([0-9.eE+-]+)$", re.MULTILINE)
+DIGITS = 1e-5  # the server prints six digits of what it has counted
+
+
+class NoAnswer(Exception):
+    """The service did not answer, or not as llama-server does."""
+
+
+def _ask(url, body, timeout):
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        # It is the host's own address: no proxy has anything to do with it.
+        answer = open_url(url, data=data, headers={"Content-Type": "application/json"}, timeout=timeout, use_proxy=False)
+        return answer.read().decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NoAnswer("%s: %s" % (url, error)) from error
+
+
+def _counted(endpoint, timeout):
+    """(tokens that the server has generated for anybody, requests that it works on)."""
+    found = dict(COUNTED.findall(_ask(endpoint + "/metrics", None, timeout)))
+    if len(found) < 2:
+        raise NoAnswer("%s/metrics does not tell llamacpp:tokens_predicted_total and requests_processing (llama-server's --metrics)" % endpoint)
+    return float(found["tokens_predicted_total"]), float(found["requests_processing"])
+
+
+def _request(endpoint, tokens, timeout):
+    body = {"prompt": PROMPT, "n_predict": tokens, "cache_prompt": False, "ignore_eos": True, "temperature": 0}
+    try:
+        timings = json.loads(_ask(endpoint + "/completion", body, timeout))["timings"]
+        return {"generation": timings["predicted_per_second"], "prompt": timings["prompt_per_second"], "tokens": timings["predicted_n"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise NoAnswer("%s/completion: no timings in its answer" % endpoint) from error
+
+
+def measure(endpoint, seconds, timeout=600):
+    """Generation and prompt speed: medians over requests of about a second each.
+
+    :param endpoint: such as http://172.30.0.20:8002.
+    :param seconds: for which to ask, at least :data:`LEAST` requests.
+    :returns: dict of ``generation`` and ``prompt`` (tokens per second), ``samples`` (both for each request), ``disturbed`` (it answered others too).
+    :raises NoAnswer: see there.
+    """
+    # A first one warms up what later ones find warm, and tells how many tokens a second of generation is.
+    rough = _request(endpoint, FIRST, timeout)
+    tokens = int(min(max(rough["generation"], FEWEST), MOST))
+    (before, working), begun, samples = _counted(endpoint, timeout), time.monotonic(), []
+    while len(samples) < LEAST or time.monotonic() - begun < seconds:
+        samples.append(_request(endpoint, tokens, timeout))
+        if len(samples) >= 1 and time.monotonic() - begun > LONGEST * seconds:
+            break
+    after, still_working = _counted(endpoint, timeout)
+    others = after - before - sum(sample["tokens"] for sample in samples)
+    return {"generation": statistics.median(sample["generation"] for sample in samples), "prompt": statistics.median(sample["prompt"] for sample in samples),
+            "samples": [{what: sample[what] for what in ("generation", "prompt")} for sample in samples],
+            "disturbed": others > DIGITS * after or working > 0 or still_working > 0}

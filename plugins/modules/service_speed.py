@@ -1,0 +1,157 @@
+#!/usr/bin/python
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A gate for a service that was deployed: is it as fast as it was?"""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_speed
+short_description: Measure a service and compare it with its last good speed on this host
+version_added: 0.5.0
+author: Protocol OMNI maintainers (@protocol-omni)
+extends_documentation_fragment:
+  - protocol_omni.bunker.attributes
+description:
+  - Asks a running llama-server for some seconds and takes the medians of its own timings. Compares them with the last good ones of the same
+    O(identity), and says what of O(inputs) and of the host has changed since.
+  - What is below the bound is measured again, up to O(attempts) times, and the best attempt counts, because a neighbour that works for a moment is no
+    slower service. A measurement within which the service answered others too is none, and is made again.
+  - What passes is noted as good. A speed that was higher before stays the measure, so that many small steps downwards do not all pass.
+  - A first measurement passes, as there is nothing to compare it with.
+options:
+  endpoint:
+    description: The server, for example V(http://172.30.0.20:8002).
+    type: str
+    required: true
+  path:
+    description: JSON file of the record, one for each service. Its folder is created.
+    type: path
+    required: true
+  identity:
+    description: What has to be the same for speeds to be compared, such as the model's hash. The host's processor belongs to it by itself.
+    type: dict
+    required: true
+  inputs:
+    description: Name to text of what a speed may come from, such as the image.
+    type: dict
+    default: {}
+  arguments:
+    description: Words of a command line whose options are such inputs too.
+    type: list
+    elements: str
+    default: []
+  definition:
+    description: What the service was deployed by; noted with the verdict.
+    type: str
+    default: ""
+  again:
+    description: Measure in any case. Otherwise only where the noted verdict is of another O(definition), or was not good.
+    type: bool
+    default: true
+  pid:
+    description: The server's process, whose CPU quota is an input. Without it none is looked for.
+    type: int
+  seconds:
+    description: For how long to ask, each time.
+    type: float
+    default: 5
+  bound:
+    description: Percent of the last good speed that are enough.
+    type: int
+    default: 85
+  attempts:
+    description: How often to measure before it counts as slower.
+    type: int
+    default: 3
+  accept:
+    description: Take what is measured as good, whatever it was before.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    details: Measures nothing and notes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Compare it with what it was
+  protocol_omni.bunker.service_speed:
+    endpoint: http://172.30.0.20:8002
+    path: /var/lib/protocol_omni/throughput/executor.speed.json
+    identity: {model: "{{ model_hash }}"}
+    inputs: {image: "{{ bunker_image.id }}"}
+  register: speed
+  failed_when: not speed.verdict.holds
+"""
+
+RETURN = r"""
+verdict:
+  description:
+    - C(holds), C(speeds) and C(against) (tokens per second, V(generation) and V(prompt)), C(percent), C(since), C(changed) (words), C(attempts), C(samples).
+  returned: when something was measured
+  type: dict
+msg:
+  description: The verdict in words, or why there is none.
+  returned: always
+  type: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import gate, inputs, reading, served
+
+
+def main():
+    module = AnsibleModule(argument_spec={
+        "endpoint": {"type": "str", "required": True}, "path": {"type": "path", "required": True}, "identity": {"type": "dict", "required": True},
+        "inputs": {"type": "dict", "default": {}}, "arguments": {"type": "list", "elements": "str", "default": []}, "pid": {"type": "int"},
+        "definition": {"type": "str", "default": ""}, "again": {"type": "bool", "default": True},
+        "seconds": {"type": "float", "default": 5}, "bound": {"type": "int", "default": 85}, "attempts": {"type": "int", "default": 3},
+        "accept": {"type": "bool", "default": False}}, supports_check_mode=True)
+    given = module.params
+    if given["seconds"] <= 0 or given["attempts"] < 1 or not 0 <= given["bound"] <= 100:
+        module.fail_json(msg="seconds %s, attempts %s, bound %s: seconds are more than 0, attempts at least 1, the bound is 0 to 100 percent." % (
+            given["seconds"], given["attempts"], given["bound"]))
+    if module.check_mode:
+        module.exit_json(changed=False, msg="Check mode: nothing was measured")
+    record = small_file.record(given["path"])
+    last = record.get("last", {})
+    if not given["again"] and not given["accept"] and last.get("holds") and last.get("definition") == given["definition"]:
+        module.exit_json(changed=False, verdict=last, msg="Noted on %s: %s" % (last["date"], gate.sentence(last)))
+    # The processor makes a speed another one's; what else there is of the machine can make it slower, and is told.
+    fingerprint = reading.host()["fingerprint"]
+    identity = dict(given["identity"], host={key: fingerprint[key] for key in ("cpu", "sockets")})
+    known = dict({name: str(value) for name, value in given["inputs"].items()}, **gate.options(given["arguments"]))
+    known.update({key.replace("_", " "): str(value) for key, value in fingerprint.items() if key not in ("cpu", "sockets") and value is not None})
+    known.update(inputs.of_host(given["pid"]))
+    entry, best, made, disturbed = None if given["accept"] else gate.entry_of(record, identity), None, 0, 0
+    for made in range(1, given["attempts"] + 1):
+        try:
+            found = served.measure(given["endpoint"], given["seconds"])
+        except served.NoAnswer as error:
+            module.fail_json(msg="The service could not be measured: %s" % error)
+        if found["disturbed"]:
+            disturbed += 1
+            continue
+        if best is None or sum(found[what] / best[what] for what in gate.WHAT) > len(gate.WHAT):
+            best = found
+        if gate.judge(best, entry, given["bound"])["holds"]:
+            break
+    if best is None and last.get("definition") == given["definition"] and not last["holds"]:
+        module.exit_json(changed=False, verdict=last, msg="It answered others in each of %d measurements; before: %s" % (disturbed, gate.sentence(last)))
+    if best is None:
+        module.exit_json(changed=False, msg="It answered others in each of %d measurements, so there is none of it alone" % disturbed)
+    speeds = {what: round(best[what], 3) for what in gate.WHAT}
+    date = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    record, verdict = gate.noted(record, identity, speeds, known, date, given["bound"], given["accept"])
+    verdict.update(definition=given["definition"], attempts=made, samples=best["samples"])
+    small_file.write_record(given["path"], record)
+    module.exit_json(changed=False, verdict=verdict, msg=gate.sentence(verdict))
+
+
+if __name__ == "__main__":
+    main()

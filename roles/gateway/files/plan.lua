@@ -1,0 +1,36 @@
+-- Written by the role protocol_omni.bunker.gateway; the next run overwrites it.
+-- What the role wrote for the gateway, read once a (re)load: who may ask, who answers where, keys that providers want.
+local cjson = require "cjson.safe"
+
+local plan = {}
+
+local function content(path)
+    local stream = assert(io.open(path, "rb"))
+    local text = stream:read("*a")
+    stream:close()
+    return text
+end
+
+function plan.load(path)
+    for name, value in pairs(assert(cjson.decode(content(path)))) do plan[name] = value end
+    plan.services = {} -- the names of services, in order
+    plan.models = {} -- those of services and providers
+    plan.at = {} -- who stands at which address
+    plan.provider_keys = {}
+    for name, route in pairs(plan.routes) do
+        for _, field in ipairs {"address", "fallback", "key_file"} do
+            if route[field] == "" then route[field] = nil end -- "" is true in Lua
+        end
+        plan.models[#plan.models + 1] = name
+        if route.address then
+            plan.services[#plan.services + 1] = name
+            plan.at[route.address] = name
+        end
+        if route.key_file then plan.provider_keys[name] = content(route.key_file):gsub("%s+$", "") end
+    end
+    table.sort(plan.services)
+    table.sort(plan.models)
+end
+
+plan.content = content
+return plan

@@ -1,0 +1,177 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tells of the GPUs: NVML, nvidia-smi where there is no NVML, or nothing."""
+import dataclasses
+import subprocess
+
+MIB = 2 ** 20
+
+
+class Unreadable(Exception):
+    """The GPUs could not be read this time; the message says why."""
+
+
+@dataclasses.dataclass
+class Gpu:
+    """A card; sizes are bytes. ``processes`` is pid to bytes, None where the driver does not tell how many."""
+
+    uuid: str
+    name: str
+    total: int
+    used: int
+    free: int
+    processes: dict
+
+
+class Nvml:
+    """NVML through nvidia-ml-py: no process is started for a sample."""
+
+    name = "nvml"
+
+    def __init__(self):
+        import pynvml  # not at the top: hosts without a GPU need it not
+        self._nvml = pynvml
+        self._events, self._lost = None, set()
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError as error:
+            raise Unreadable("NVML: %s" % error) from error
+        self._watch_errors()
+
+    def _watch_errors(self):
+        """Xid errors are events of the driver; cards that do not support them are left out."""
+        nvml = self._nvml
+        try:
+            self._events = nvml.nvmlEventSetCreate()
+            for index in range(nvml.nvmlDeviceGetCount()):
+                try:
+                    nvml.nvmlDeviceRegisterEvents(nvml.nvmlDeviceGetHandleByIndex(index), nvml.nvmlEventTypeXidCriticalError, self._events)
+                except nvml.NVMLError_NotSupported:
+                    pass
+        except nvml.NVMLError:
+            self._events = None
+
+    def close(self):
+        """Before it is opened anew."""
+        try:
+            if self._events is not None:
+                self._nvml.nvmlEventSetFree(self._events)
+            self._nvml.nvmlShutdown()
+        except self._nvml.NVMLError:
+            pass  # it is gone already
+
+    def read(self, wanted=()):
+        """All cards that answer.
+
+        :param wanted: UUIDs; what other cards answer is of no matter.
+        :raises Unreadable: NVML does not answer at all, or not of a wanted card that it still knows.
+        """
+        nvml, found, odd = self._nvml, [], []
+        try:
+            count = nvml.nvmlDeviceGetCount()
+        except nvml.NVMLError as error:
+            raise Unreadable("NVML: %s" % error) from error
+        for index in range(count):
+            try:
+                card = nvml.nvmlDeviceGetHandleByIndex(index)
+                memory = nvml.nvmlDeviceGetMemoryInfo(card)
+                found.append(Gpu(nvml.nvmlDeviceGetUUID(card), nvml.nvmlDeviceGetName(card), memory.total, memory.used, memory.free,
+                                 {process.pid: process.usedGpuMemory for process in nvml.nvmlDeviceGetComputeRunningProcesses(card)}))
+            except nvml.NVMLError as error:
+                if error.value not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_NOT_FOUND):
+                    odd.append("NVML, card %d: %s" % (index, error))
+        if odd and not set(wanted) <= {card.uuid for card in found}:
+            raise Unreadable("; ".join(odd))
+        return found
+
+    def errors(self):
+        """Xid errors since the last call: list of (UUID, number)."""
+        nvml, found = self._nvml, []
+        while self._events is not None and len(found) < 100:
+            try:
+                event = nvml.nvmlEventSetWait_v2(self._events, 0)
+                found.append((nvml.nvmlDeviceGetUUID(event.device), event.eventData))
+            except nvml.NVMLError as error:
+                if error.value not in (nvml.NVML_ERROR_TIMEOUT, nvml.NVML_ERROR_GPU_IS_LOST):
+                    self._events = None
+                break
+        return found
+
+
+class NvidiaSmi:
+    """nvidia-smi: a process for each sample. It tells of no Xid errors; the kernel's log does (journalctl -k -g Xid)."""
+
+    name = "nvidia-smi"
+
+    def __init__(self):
+        self.read()
+
+    @staticmethod
+    def _ask(what):
+        try:
+            done = subprocess.run(["nvidia-smi", what, "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=20, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Unreadable("nvidia-smi: %s" % error) from error
+        if done.returncode:
+            raise Unreadable("nvidia-smi: %s" % (done.stdout + done.stderr).strip()[:200])
+        lines = [[field.strip() for field in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
+        if any(len(line) != what.count(",") + 1 for line in lines):
+            raise Unreadable("nvidia-smi: %s" % done.stdout.strip()[:200])
+        return lines
+
+    def close(self):
+        """There is nothing to close."""
+
+    def read(self, wanted=()):
+        """All cards that say how much they have. Sizes come in MiB.
+
+        :raises Unreadable: it does not answer.
+        """
+        found = {uuid: Gpu(uuid, name, int(total) * MIB, int(used) * MIB, int(free) * MIB, {})
+                 for uuid, name, total, used, free in self._ask("--query-gpu=uuid,name,memory.total,memory.used,memory.free")
+                 if total.isdigit() and used.isdigit() and free.isdigit()}  # of a lost card it writes words in place of figures
+        for uuid, pid, used in self._ask("--query-compute-apps=gpu_uuid,pid,used_memory"):
+            if uuid in found and pid.isdigit():
+                found[uuid].processes[int(pid)] = int(used) * MIB if used.isdigit() else None
+        return list(found.values())
+
+    def errors(self):
+        return []
+
+
+class Nothing:
+    """A host without GPUs."""
+
+    name = "none"
+
+    def close(self):
+        """There is nothing to close."""
+
+    def read(self, wanted=()):
+        return []
+
+    def errors(self):
+        return []
+
+
+SOURCES = {"nvml": [Nvml], "nvidia-smi": [NvidiaSmi], "none": [Nothing], "auto": [Nvml, NvidiaSmi, Nothing]}
+
+
+def open_source(kind, wanted=()):
+    """The first source of that kind that answers.
+
+    :param kind: a key of :data:`SOURCES`.
+    :param wanted: UUIDs of cards that there must be; then "auto" does not end at nothing.
+    :returns: (source, list of why the ones before it did not answer).
+    :raises Unreadable: none does.
+    """
+    reasons = []
+    for source in SOURCES[kind]:
+        if source is Nothing and kind == "auto" and wanted:
+            continue
+        try:
+            return source(), reasons
+        except Unreadable as error:
+            reasons.append(str(error))
+    raise Unreadable("; ".join(reasons))

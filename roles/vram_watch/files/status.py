@@ -1,0 +1,87 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the watcher knows, on one screen: bunker-status [STATUS_FILE]. Standard library only; exits 1 where a person is needed."""
+import json
+import sys
+import time
+
+GIB = 2 ** 30
+BAR = 40
+
+
+def drawn(held, used, total):
+    """What the service holds, what others hold, what is free."""
+    mine = round(BAR * held / total)
+    other = round(BAR * max(used - held, 0) / total)
+    return "[" + "#" * mine + "+" * other + "." * (BAR - mine - other) + "]"
+
+
+def size(value):
+    return "unknown" if value is None else "%.1f GiB" % (value / GIB)
+
+
+def speed(value):
+    return "%.1f tok/s" % value if value else "not measured"
+
+
+def screen(status, now):
+    """The lines."""
+    age = now - status["time"]
+    late = age > 3 * status["interval"]
+    clock, stale = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)), "  STALE: journalctl -u protocol-omni-vram-watch" if late else ""
+    lines = ["%s  watched by %s, sample %.0f s old%s" % (clock, status["source"], age, stale), ""]
+    for gpu in status["gpus"]:
+        lines.append("%-24s %s %s free of %s" % (gpu["name"][:24], drawn(gpu["held"], gpu["used"], gpu["total"]), size(gpu["free"]), size(gpu["total"])))
+        lines.append("%-24s # %s %s, + others %s" % ("", status["service"], size(gpu["held"]), size(max(gpu["used"] - gpu["held"], 0))))
+    lines += ["%s  LOST" % uuid for uuid in status["lost"]]
+    blind = status["source"] == "unreadable"
+    if blind:
+        lines.append("THE CARDS CANNOT BE READ, since %s: does nvidia-smi answer?" % (
+            time.strftime("%H:%M:%S", time.localtime(status["read_at"])) if status["read_at"] else "the watcher started"))
+    elif not status["gpus"] and not status["lost"]:
+        lines.append("no card is watched")
+    lines.append("headroom %s, warns under %s, acts under %s%s" % (
+        size(status["headroom"]), size(status["warn"]), size(status["act"]),
+        ", gone in %.0f s at this rate" % status["time_to_zero"] if status["time_to_zero"] else ""))
+    filled = status["filled"]
+    if filled.get("headroom") is not None:
+        lines.append("with its whole context used %s were left" % size(filled["headroom"]))
+    name = status["ladder"][status["rung"]] if status["ladder"] else "unknown"
+    why = ", since %s: %s" % (status["since"], status["why"]) if status["since"] else ""
+    lines += ["", "rung %d of %d: %s%s" % (status["rung"], len(status["ladder"]) - 1, name, why)]
+    barred = dict(status["barred"])
+    for number, name in enumerate(status["ladder"]):
+        left = status["predicted"][number] if number < len(status["predicted"]) else None
+        lines.append("  %s %d %-28s %s" % (">" if number == status["rung"] else " ", number, name, barred.get(number) or "would leave " + size(left)))
+    if status["stepping"] is not None:
+        lines.append("A STEP to rung %d is on its way" % status["stepping"])
+    if status["latched"]:
+        lines.append("GIVEN UP: %s. Set a rung to go on: site.yml -e bunker_rung=0" % status["latched"])
+    elif status["reason"]:
+        lines.append(status["reason"])
+    lines.append("")
+    if status["gateway"]:
+        lines.append("%-12s %s" % ("gateway", status["gateway"]))
+    for name, service in sorted(status["services"].items()):
+        lines.append("%-12s %-34s %-5s generation %s, prompt %s" % (name, service["endpoint"] + "/v1", "up" if service["up"] else "DOWN",
+                                                                    speed(service["generation"]), speed(service["prompt"])))
+    lines += ["RAM available %s" % size(status["memory_available"]), ""]
+    lines += ["%s  %-8s %s" % (event["time"], event["event"], event["text"][:150]) for event in status["events"][-10:]]
+    return lines, late or blind or bool(status["latched"]) or bool(status["lost"]) or not status["services"].get(status["service"], {}).get("up")
+
+
+def main(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            status = json.load(stream)
+    except OSError as error:
+        print("The watcher has written nothing: %s. See: systemctl status protocol-omni-vram-watch" % error, file=sys.stderr)
+        return 1
+    lines, wrong = screen(status, time.time())
+    print("\n".join(lines))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "/run/protocol-omni-vram-watch/status.json"))

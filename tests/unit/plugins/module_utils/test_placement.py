@@ -1,0 +1,132 @@
+"""Where weights lie: named placements, llama-fit-params' plans, and what they become on a command line."""
+import pytest
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import placement, service_plan
+
+SERVICE = {"name": "oracle", "device": "gpu", "gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "",
+           "placement": "auto", "placements": ["planned", "doctrine"], "context": 8192, "micro_batch": 512,
+           "extra_arguments": []}
+NAMED = {"planned": {}, "first_card": {"cards": 1}, "doctrine": {"gpu_layers": 19, "tensor_split": "75,25"},
+         "experts_in_ram": {"gpu_layers": "999", "tensor_overrides": ["exps=CPU"]}, "all": {"cards": 3}, "shares": {"cards": 1, "tensor_split": "75,25"}}
+# What llama-fit-params prints, in the form of its source (tools/fit-params/fit-params.cpp); the numbers are made up.
+TWO_CARDS = r'-c 8192 -ngl 62 -ts 40,22 -ot "blk\.5\.ffn_(gate|up|gate_up|down).*=CPU,blk\.6\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"' + "\n"
+
+
+def named(name, **service):
+    return placement.named(dict(SERVICE, **service), NAMED, name)
+
+
+def test_named_placements():
+    assert named("planned") == {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": ""}
+    assert named("first_card")["gpus"] == ["GPU-a"]
+    assert (named("doctrine")["gpu_layers"], named("doctrine")["tensor_split"]) == ("19", "75,25")
+    assert placement.is_planned(named("planned")) and not placement.is_planned(named("doctrine"))
+    assert named("as_defined", gpu_layers="7", tensor_split="1,2")["gpu_layers"] == "7"
+
+
+@pytest.mark.parametrize("name, words", [
+    ("gone", "there is no placement gone .*all, doctrine"), ("all", "placement all wants 3 cards, gpus names 2"),
+    ("shares", "placement shares has tensor_split 75,25 for 1 card$")])
+def test_what_a_service_cannot_have_is_refused_by_name(name, words):
+    with pytest.raises(ValueError, match="service oracle: " + words):
+        named(name)
+
+
+@pytest.mark.parametrize("service, measured, name", [
+    ({}, "", "planned"), ({}, "doctrine", "doctrine"), ({}, "no_longer_named", "planned"), ({"placement": "first_card"}, "doctrine", "first_card"),
+    ({"gpu_layers": "19"}, "doctrine", "as_defined"), ({"gpu_layers": "19", "placement": "as_defined"}, "", "as_defined")])
+def test_the_inventory_decides_then_the_measurement_then_the_first(service, measured, name):
+    assert placement.chosen_name(dict(SERVICE, **service), NAMED, measured) == name
+
+
+@pytest.mark.parametrize("service, measured, name", [
+    ({"placements": ["doctrine", "planned", "first_card"]}, "", "planned"), ({}, "doctrine", "planned"),
+    ({"placements": ["first_card", "planned"]}, "", "first_card")])
+def test_with_a_card_less_those_that_want_it_are_left_out(service, measured, name):
+    assert placement.chosen_name(dict(SERVICE, gpus=["GPU-b"], **service), NAMED, measured) == name
+
+
+def test_where_the_cards_suffice_for_none_that_is_said():
+    with pytest.raises(ValueError, match="service oracle: none of its placements .doctrine, all. suits 1 card$"):
+        placement.chosen_name(dict(SERVICE, gpus=["GPU-b"], placements=["doctrine", "all"]), NAMED)
+
+
+def test_a_plan_is_read_as_it_is_printed():
+    found = placement.of_fit(named("planned"), "warning: something\n" + TWO_CARDS)
+    assert found == {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "62", "tensor_split": "40,22", "split_mode": "", "tensor_overrides": [
+        r"blk\.5\.ffn_(gate|up|gate_up|down).*=CPU", r"blk\.6\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"]}
+
+
+@pytest.mark.parametrize("cards", [4, 8])
+def test_more_cards_are_only_more_data(cards):
+    gpus = ["GPU-%d" % number for number in range(cards)]
+    shares = ",".join(str(10 + number) for number in range(cards))
+    found = placement.of_fit(named("planned", gpus=gpus), "-c 8192 -ngl 62 -ts %s\n" % shares)
+    assert placement.server_words(found) == ["--n-gpu-layers", "62", "--tensor-split", shares]
+    command = " ".join(placement.fit_command(dict(SERVICE, gpus=gpus), found, "/m", "m.gguf", "sha256:abc", "nvidia.com/gpu", 7))
+    assert "CUDA_VISIBLE_DEVICES=%s " % ",".join(gpus) in command and all("--device nvidia.com/gpu=%s " % gpu in command for gpu in gpus)
+    assert named("all", gpus=gpus)["gpus"] == gpus[:3]
+
+
+def test_where_everything_fits_all_layers_are_on_the_cards():
+    assert placement.of_fit(named("first_card"), "-c 8192 -ngl -1\n")["gpu_layers"] == "999"
+
+
+@pytest.mark.parametrize("text, words", [("", "no plan: nothing"), ("error: no devices\n", "no plan: error: no devices"), ("-c 8192 -ngl\n", "not understood"),
+                                         ("-c 8192 -ngl 9 -sm row\n", "not understood"), ("-c 8192 -ngl many\n", "not understood")])
+def test_what_is_no_plan_is_none(text, words):
+    with pytest.raises(ValueError, match=words):
+        placement.of_fit(named("planned"), text)
+
+
+def test_words_of_both_programs():
+    found = placement.of_fit(named("planned"), TWO_CARDS)
+    overrides = r"blk\.5\.ffn_(gate|up|gate_up|down).*=CPU%sblk\.6\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"
+    assert placement.server_words(found) == ["--n-gpu-layers", "62", "--tensor-split", "40,22", "--override-tensor", overrides % ","]
+    assert placement.bench_words(found) == ["--n-gpu-layers", "62", "--tensor-split", "40/22", "--override-tensor", overrides % ";"]
+    assert placement.server_words(named("planned")) == []
+
+
+def test_it_is_planned_on_the_services_cards_with_its_context_and_nothing_else():
+    words = " ".join(placement.fit_command(SERVICE, named("first_card"), "/nvme/models/m", "m-00001-of-00007.gguf", "sha256:abc", "nvidia.com/gpu", 7.5))
+    for option in ("--network none", "--read-only", "--cap-drop ALL", "CUDA_VISIBLE_DEVICES=GPU-a ", "--device nvidia.com/gpu=GPU-a ",
+                   "--entrypoint /opt/llama/llama-fit-params sha256:abc --model /models/m-00001-of-00007.gguf --ctx-size 8192 --ubatch-size 512 "
+                   "--fit-target 7680"):
+        assert option in words
+    assert "GPU-b" not in words
+
+
+@pytest.mark.parametrize("changed", [{"image": "b"}, {"model": "b"}, {"free": 6}, {"cards": {"GPU-a": 32 << 30, "GPU-b": 96 << 30}}])
+def test_a_plan_is_for_what_it_was_made(changed):
+    given = {"image": "a", "model": "a", "free": 7, "cards": {"GPU-a": 96 << 30, "GPU-b": 32 << 30}}
+    before = placement.identity(SERVICE, named("planned"), **given)
+    assert before == placement.identity(dict(SERVICE, name="other"), named("planned"), **given)
+    assert before != placement.identity(SERVICE, named("planned"), **dict(given, **changed))
+    assert before != placement.identity(dict(SERVICE, context=4096), named("planned"), **given)
+    assert before != placement.identity(SERVICE, named("first_card"), **given)
+    assert before != placement.identity(dict(SERVICE, gpus=["GPU-b", "GPU-a"]), named("planned", gpus=["GPU-b", "GPU-a"]), **given)
+
+
+MODEL = {"general.architecture": "deepseek2", "deepseek2.block_count": 9, "deepseek2.leading_dense_block_count": 1, "deepseek2.expert_count": 256}
+
+
+def test_a_rung_moves_experts_that_the_placement_has_left_on_a_card():
+    placed = dict(SERVICE, **placement.of_fit(named("planned"), TWO_CARDS.replace("62", "10")))
+    assert service_plan.expert_layers(placed, MODEL) == [1, 2, 3, 4, 7, 8]  # 5 and 6 are in RAM, 5 in part
+    words = service_plan.rung_arguments(placed, {"expert_layers_in_ram": 5}, MODEL)
+    overrides = words[words.index("--override-tensor") + 1].split(",")
+    assert overrides[:2] == placed["tensor_overrides"] and "--n-cpu-moe" not in words
+    assert overrides[2:] == [r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU" % number for number in (1, 2, 3, 4, 7)]
+    assert all(placement.overridden({"tensor_overrides": overrides}, "blk.%d.ffn_up_exps.weight" % number) == "CPU" for number in range(1, 8))
+    assert not placement.overridden({"tensor_overrides": overrides}, "blk.8.ffn_up_exps.weight")
+
+
+def test_without_overrides_a_rung_says_it_in_llama_cpps_own_words():
+    words = service_plan.rung_arguments(dict(SERVICE, gpu_layers="19"), {"expert_layers_in_ram": 2}, MODEL)
+    assert words[-2:] == ["--n-cpu-moe", "3"]
+
+
+def test_the_definition_itself_has_its_overrides_once():
+    placed = dict(SERVICE, **placement.of_fit(named("planned"), TWO_CARDS))
+    words = service_plan.rung_arguments(placed, {}, {}) + placement.server_words(dict(placed, tensor_overrides=[]))
+    assert words.count("--override-tensor") == 1 and words[-4:] == ["--n-gpu-layers", "62", "--tensor-split", "40,22"]

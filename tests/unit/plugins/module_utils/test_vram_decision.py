@@ -1,0 +1,297 @@
+"""The state machine of the contingency ladder, in worlds that hypothesis makes up: 10,000 of them, and as many for each property in the longer tier."""
+import dataclasses
+import math
+import os
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch.decision import (
+    GIB, HOUR, Decision, Limits, Observation, State, choose, decide, finished, from_json, time_to_zero, to_json)
+
+LIMITS = Limits()
+INTERVAL = 5.0
+COUNT = int(os.environ.get("BUNKER_TEST_WORLDS", 2500))  # for each of the four properties
+WORLDS = settings(max_examples=COUNT, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@dataclasses.dataclass
+class World:
+    """A card with a service whose rungs free what they free, beside a load that takes what it takes.
+
+    :param freed: bytes that each rung frees, rung 0 first.
+    :param load: what is left at rung 0 at a time, bytes.
+    :param believed: what the prediction says each rung frees.
+    :param broken: rungs at which the service does not start.
+    """
+
+    freed: list
+    load: object
+    believed: list
+    broken: frozenset = frozenset()
+    took: float = 20.0
+
+    def __post_init__(self):
+        self.rung, self.since, self.now, self.step, self.events = 0, "0", 0.0, None, []
+        self.decisions, self.state, self.dead = [], State(since="0"), False
+
+    def headroom(self, rung=None):
+        return self.load(self.now) + self.freed[self.rung if rung is None else rung]
+
+    def run(self, limits, seconds):
+        while self.now < seconds:
+            self.tick(limits)
+        return self
+
+    def tick(self, limits):
+        if self.step and self.now >= self.step[1]:
+            wanted = self.step[0]
+            done = wanted not in self.broken and self.headroom(wanted) >= 0
+            if done:
+                self.rung, self.since, self.dead = wanted, self.since + ".", False
+            self.state, self.step = finished(self.state, self.now, self.rung, self.since, done), None
+        event, left = "", self.headroom()
+        if left < 0 and not self.dead:
+            event, self.dead = "oom", True
+        # A dead service has given its memory back: what is free then says nothing of the gap. Its predictions are of the service as it would run.
+        seen = Observation(time=self.now, rung=self.rung, headroom=None if self.dead else left, event=event, since=self.since,
+                           predicted=tuple(left + believed - self.believed[self.rung] for believed in self.believed))
+        self.state, decision = decide(self.state, seen, limits)
+        if decision.kind in ("step", "back"):
+            assert self.step is None and decision.rung != self.rung
+            self.step = (decision.rung, self.now + self.took)
+        if decision.kind != "hold":
+            assert from_json(to_json(self.state)) == self.state
+            self.decisions.append((self.now, self.rung, decision))
+        self.now += INTERVAL
+
+    def steps(self, after=-1.0):
+        return [(time, before, decision.rung) for time, before, decision in self.decisions if decision.kind in ("step", "back") and time > after]
+
+
+ladders = st.lists(st.integers(0, 24), min_size=0, max_size=6).map(lambda sizes: [0] + [size * GIB // 2 for size in sizes])
+
+
+def wander(seed, settles, final):
+    """A load that jumps about until a time, and is constant from then on."""
+    source = random.Random(seed)
+    jumps = sorted((source.uniform(0, settles), source.randrange(-12 * GIB, 20 * GIB)) for _count in range(source.randrange(8)))
+
+    def load(now):
+        left = final
+        if now < settles:
+            left = 12 * GIB
+            for time, value in jumps:
+                if now >= time:
+                    left = value
+        return left
+    return load
+
+
+def leak(rate, final):
+    """A load that grows steadily and then stays."""
+    return lambda now: int(max(10 * GIB - rate * now, final))
+
+
+limits = st.builds(Limits, samples=st.integers(1, 5), cooldown=st.sampled_from([0.0, 30.0, 60.0, 200.0]), steps_per_hour=st.integers(1, 6),
+                   failures=st.integers(1, 5), quiet=st.sampled_from([0.0, 30.0, 200.0]), margin=st.sampled_from([GIB // 4, GIB, 4 * GIB]))
+
+
+@WORLDS
+@given(limits=limits, freed=ladders, seed=st.integers(), error=st.floats(0, 1), broken=st.frozensets(st.integers(1, 6), max_size=3), final=st.integers(-10, 20))
+def test_never_two_rungs_within_the_cool_down_nor_more_an_hour_than_allowed(limits, freed, seed, error, broken, final):
+    source = random.Random(seed)
+    believed = [0] + [int(size * source.uniform(1 - error, 1 + error)) for size in freed[1:]]
+    world = World(freed, wander(seed, 600, final * GIB), believed, broken).run(limits, 900)
+    times = [time for time, _before, _rung in world.steps()]
+    for place, time in enumerate(times[1:]):
+        assert time - times[place] >= limits.cooldown + world.took
+    for place, time in enumerate(times):
+        assert sum(time - HOUR < other <= time for other in times[:place + 1]) <= limits.steps_per_hour
+
+
+@WORLDS
+@given(limits=limits, freed=ladders, seed=st.integers(), error=st.floats(0, 1), final=st.integers(-10, 20))
+def test_no_rung_is_taken_twice_under_a_constant_load(limits, freed, seed, error, final):
+    """However wrong the predictions are."""
+    source = random.Random(seed)
+    believed = [0] + [int(size * source.uniform(1 - error, 1 + error)) for size in freed[1:]]
+    world = World(freed, wander(seed, 300, final * GIB), believed).run(dataclasses.replace(limits, steps_per_hour=60), 1500)
+    taken = [rung for _time, _before, rung in world.steps(after=300 + limits.cooldown + world.took)]
+    assert len(taken) == len(set(taken))
+
+
+@WORLDS
+@given(freed=ladders, rate=st.integers(50, 2000), final=st.integers(-40, 18), cooldown=st.sampled_from([0.0, 20.0, 60.0]), samples=st.integers(1, 4))
+def test_it_ends_at_a_rung_that_fits_where_one_exists_and_latches_where_none_does(freed, rate, final, cooldown, samples):
+    """A leak to a constant load, with predictions that are right. A rung fits that leaves at least what makes it act."""
+    limits = Limits(cooldown=cooldown, samples=samples, steps_per_hour=60, failures=99)
+    final = final * GIB // 2
+    world = World(freed, leak(rate * 2 ** 20, final), list(freed)).run(limits, 1800)
+    fitting = {rung for rung, size in enumerate(freed) if final + size >= limits.act}
+    if fitting:
+        assert world.rung in fitting and not world.state.latched
+    else:
+        assert world.state.latched and world.decisions[-1][2].kind == "latch"
+    assert not world.steps(after=1500)
+
+
+@WORLDS
+@given(freed=ladders, failures=st.integers(1, 5))
+def test_it_latches_after_repeated_failure(freed, failures):
+    limits = Limits(failures=failures, cooldown=20, steps_per_hour=60)
+    world = World(freed, lambda now: -GIB, list(freed), broken=frozenset(range(1, 7))).run(limits, 600)
+    assert world.state.latched and len(world.steps()) <= failures
+
+
+def look(headroom, *predicted, time=0.0, **more):
+    return Observation(time=time, rung=0, headroom=headroom, predicted=(headroom, *predicted), **more)
+
+
+def run(looks, limits=LIMITS, state=State()):
+    for seen in looks:
+        state, decision = decide(state, seen, limits)
+    return state, decision
+
+
+def test_one_low_sample_is_no_reason_and_three_in_a_row_are():
+    low, high = 1 * GIB, 9 * GIB
+    trace = [low, low, high, low, low, low]
+    state, kinds = State(), []
+    for number, headroom in enumerate(trace):
+        state, decision = decide(state, look(headroom, headroom + 8 * GIB, time=5.0 * number), LIMITS)
+        kinds.append(decision.kind)
+    assert kinds == ["warn", "hold", "hold", "warn", "hold", "step"]
+    assert decision == Decision("step", 1, "headroom 1.00 GiB is under 2.00 GiB")
+
+
+def test_a_sample_that_could_not_be_read_neither_counts_nor_clears():
+    low = look(GIB, 9 * GIB)
+    unread = Observation(time=1.0, rung=0, headroom=None, predicted=(None, None))
+    assert run([low, unread, low, unread])[1].kind == "hold"
+    assert run([low, unread, low, unread, low])[1].kind == "step"
+
+
+def test_an_exit_for_lack_of_memory_is_acted_on_at_once_and_there_is_nothing_to_drain():
+    decision = run([look(None, 8 * GIB, event="oom")])[1]
+    assert (decision.kind, decision.rung) == ("step", 1)
+
+
+def test_a_gap_that_closes_is_acted_on_before_it_is_closed():
+    """From 8 GiB at 50 MiB a second: under 7 GiB after 20 s, gone after 164 s."""
+    state, taken = State(), None
+    for number in range(40):
+        headroom = 8 * GIB - number * 250 * 2 ** 20
+        state, decision = decide(state, look(headroom, headroom + 9 * GIB, time=5.0 * number), LIMITS)
+        if decision.kind == "step":
+            taken = headroom
+            break
+    assert taken is not None and taken > 6 * GIB
+    assert "is under 7.00 GiB and gone in" in decision.reason
+
+
+@pytest.mark.parametrize("calm", [20.0, 300.0])
+@pytest.mark.parametrize("rate, at_most", [(0.2, 10.0), (0.4, 10.0), (0.6, 10.0)])
+def test_a_gap_that_closes_fast_is_acted_on_at_the_second_sample(rate, at_most, calm):
+    """GiB a second, and seconds after it is under 7 GiB. With three samples an H100 was full first at 0.38 (docs/contingencies.md)."""
+    state, step = State(), None
+    for number in range(90):
+        time = 5.0 * number
+        headroom = int((7.01 - max(rate * (time - calm), 0)) * GIB)
+        state, decision = decide(state, look(headroom, headroom + 6 * GIB, time=time), LIMITS)
+        if decision.kind == "step":
+            step = time
+            break
+    assert step is not None and step - calm <= at_most and headroom > 0
+
+
+@pytest.mark.parametrize("calm", [10, 120])
+@pytest.mark.parametrize("step, every", [
+    (256, 1.0), (512, 2.5), (1024, 3.0), (256, 0.6), (512, 1.5), (128, 0.4), (1024, 5.0), (384, 1.0), (768, 2.0), (256, 0.75)])
+def test_the_speeds_of_the_runs_on_a_card_are_met_whenever_they_begin_between_two_samples(step, every, calm):
+    """MiB and seconds of tests/gpu/vram_gap.py; the service is gone 5 s after the decision. With three samples, and the window alone, 25 of 500 after two
+    minutes of calm."""
+    for phase in range(50):
+        begin, state, time, step_at = calm + phase / 10, State(), 0.0, None
+
+        def left(now):
+            steps = int((now - begin) / every) + 1 if now >= begin else 0
+            return int(7.5 * GIB) - min(steps * step, 8704) * 2 ** 20
+        while step_at is None:
+            assert left(time) >= 0, "it was not seen"
+            state, decision = decide(state, look(left(time), left(time) + 4 * GIB, time=time), LIMITS)
+            step_at = time if decision.kind == "step" else None
+            time += INTERVAL
+        assert left(step_at + 5) >= 0
+
+
+def test_one_fall_however_deep_is_no_reason_to_hurry():
+    """Somebody took 4 GiB at once, and no more. (Within the window it may yet be taken for a trend.)"""
+    looks = [look(headroom * GIB, 12 * GIB, time=5.0 * number) for number, headroom in enumerate([9] * 24 + [5] * 4)]
+    state = State()
+    for seen in looks:
+        state, decision = decide(state, seen, LIMITS)
+        assert decision.kind in ("hold", "warn")
+
+
+def test_a_slow_leak_above_the_warning_is_only_watched():
+    looks = [look(40 * GIB - number * 100 * 2 ** 20, 60 * GIB, time=5.0 * number) for number in range(60)]
+    assert run(looks)[1].kind == "hold"
+
+
+@pytest.mark.parametrize("predicted, chosen, passed", [
+    ((1.9, 2.5, 8.0), 3, {1, 2}),    # the first that restores the warning threshold; those passed over are named
+    ((1.0, 2.5, 4.0), 3, {1, 2}),    # none does: the one that leaves most
+    ((4.0, 2.5, 1.0), 1, {2, 3}),
+    ((1.9, 1.0, 0.5), None, {1, 2, 3}),
+    ((None, 1.0, None), 1, {2}),     # of what nothing is known, in its order
+    ((None, 3.0, None), 2, set()),   # but after what will do
+])
+def test_the_rung_that_is_chosen(predicted, chosen, passed):
+    seen = look(GIB, *(None if size is None else int(size * GIB) for size in predicted))
+    rung, skipped = choose(seen, LIMITS)
+    assert (rung, {rung for rung, _why in skipped}) == (chosen, passed)
+
+
+def test_a_lost_card_latches_and_another_hand_unlatches():
+    state, decision = run([look(9 * GIB, event="lost")])
+    assert decision.kind == "latch" and "card is lost" in decision.reason
+    assert decide(state, look(GIB, 9 * GIB, event="oom"), LIMITS)[1].kind == "hold"
+    assert decide(state, look(GIB, 9 * GIB, event="oom", since="later"), LIMITS)[1].kind == "step"
+
+
+def test_it_goes_back_only_where_the_inventory_allows_it_and_only_to_what_fits():
+    def trace(left_at_0, seconds=2000):
+        return [Observation(time=5.0 * number, rung=1, headroom=20 * GIB, predicted=(left_at_0, 20 * GIB)) for number in range(seconds // 5)]
+    start = State(rung=1)
+    assert run(trace(15 * GIB), LIMITS, start)[1].kind == "hold"
+    allowed = dataclasses.replace(LIMITS, quiet=1800)
+    state, kinds = start, []
+    for seen in trace(15 * GIB):
+        state, decision = decide(state, seen, allowed)
+        kinds.append(decision.kind)
+    assert kinds.index("back") == 1800 / 5
+    assert run(trace(7 * GIB), allowed, start)[1].kind == "hold"
+
+
+def test_the_time_to_zero():
+    falling = tuple((5.0 * number, 7 * GIB - number * 256 * 2 ** 20) for number in range(13))
+    assert time_to_zero(falling, LIMITS) == pytest.approx((7 * GIB - 12 * 256 * 2 ** 20) / (256 * 2 ** 20 / 5), rel=1e-6)
+    noise = tuple((5.0 * number, 7 * GIB - number * 2 ** 20) for number in range(13))
+    assert time_to_zero(noise, LIMITS) == math.inf
+    assert time_to_zero(tuple(reversed([(60 - time, size) for time, size in falling])), LIMITS) == math.inf
+
+
+def test_what_is_no_state_is_refused():
+    with pytest.raises(ValueError, match="no state of the watcher"):
+        from_json('{"rung": 1}')
+
+
+def test_one_look_that_sees_no_way_out_is_not_the_end():
+    """A process that dies may hold its memory a moment longer than its container lives."""
+    lost = look(None, GIB, event="oom")
+    assert run([lost, look(None, GIB)])[1].kind == "hold"
+    assert run([lost, look(None, 9 * GIB)])[1].kind == "step"
+    assert run([lost] + [look(None, GIB)] * 2)[1].kind == "latch"

@@ -1,0 +1,172 @@
+"""Planning a placement, with stand-ins for nvidia-smi, the engine and systemctl: there is no card here."""
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import placement
+from ansible_collections.protocol_omni.bunker.plugins.modules import gpu_placement
+
+SERVICE = {"name": "oracle", "device": "gpu", "gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "",
+           "placement": "auto", "placements": ["planned"], "context": 8192, "micro_batch": 512, "extra_arguments": []}
+STAND_INS = {
+    "nvidia-smi": 'echo nvidia-smi >> calls; [ -e no-driver ] && { echo "no driver" >&2; exit 9; }; cat cards',
+    "systemctl": 'echo "systemctl $*" >> calls; case $1 in stop) rm -f running ;; start) touch running ;; '
+                 '*) [ -e running ] && echo active || echo inactive ;; esac',
+    "docker": 'echo "docker $*" >> calls; [ -e running ] && { echo "the cards were not free" >&2; exit 1; }; cat plan; '
+              '[ ! -e fails ] || { echo "did not fit" >&2; exit 1; }',
+}
+PLAN = '-c 8192 -ngl 62 -ts 40,22 -ot "blk\\.5\\.ffn_down.*=CPU"\n'
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, capsys):
+    """Runs the module and returns what it printed; the folder is where the stand-ins look and write."""
+    for name, script in STAND_INS.items():
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\ncd %s; %s\n" % (tmp_path, script), encoding="utf-8")
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "cards").write_text("GPU-b, 32607\nGPU-a, 97887\n", encoding="ascii")
+    (tmp_path / "plan").write_text(PLAN, encoding="ascii")
+    monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % (tmp_path / "bin"))
+
+    def run(check_mode=False, service=None, **given):
+        parameters = dict({"service": dict(SERVICE, **(service or {})), "name": "planned", "placements": {"planned": {}, "first_card": {"cards": 1},
+                           "doctrine": {"gpu_layers": "19", "tensor_split": "75,25"}}, "image": "sha256:abc", "free": 7, "store": "/nvme/models",
+                           "model": {"name": "m", "files": [{"name": "m.gguf", "sha256": "ff"}]}, "path": str(tmp_path / "kept" / "oracle.json"),
+                           "unit": "protocol-omni-oracle.service", "_ansible_check_mode": check_mode}, **given)
+        (tmp_path / "calls").write_text("", encoding="ascii")
+        with patch_module_args(parameters), pytest.raises(SystemExit):
+            gpu_placement.main()
+        return json.loads(capsys.readouterr().out)
+    run.folder = tmp_path
+    run.calls = lambda: (tmp_path / "calls").read_text(encoding="ascii")
+    return run
+
+
+def test_it_is_planned_once_and_then_kept(place):
+    found = place()
+    assert found["changed"] and found["origin"] == "planned" and found["placement"]["gpu_layers"] == "62"
+    assert found["placement"]["tensor_overrides"] == [r"blk\.5\.ffn_down.*=CPU"]
+    again = place()
+    assert not again["changed"] and again["origin"] == "kept" and again["placement"] == found["placement"] and "docker" not in place.calls()
+
+
+def test_the_service_is_stopped_before_its_cards_are_looked_at(place):
+    (place.folder / "running").touch()
+    assert place()["origin"] == "planned"
+    calls = place.calls()
+    assert calls.index("systemctl stop protocol-omni-oracle.service") < calls.index("docker run")
+
+
+@pytest.mark.parametrize("changed", [{"image": "sha256:def"}, {"free": 6}, {"service": {"context": 4096}},
+                                     {"model": {"name": "m", "files": [{"name": "m.gguf", "sha256": "ee"}]}}])
+def test_what_changes_is_planned_anew(place, changed):
+    place()
+    assert place(**changed)["origin"] == "planned"
+
+
+def test_another_card_under_the_same_name_is_planned_anew(place):
+    place()
+    (place.folder / "cards").write_text("GPU-b, 32607\nGPU-a, 49140\n", encoding="ascii")
+    assert place()["origin"] == "planned"
+
+
+def test_each_placement_has_a_plan_of_its_own(place):
+    place()
+    (place.folder / "plan").write_text("-c 8192 -ngl 30\n", encoding="ascii")
+    assert place(name="first_card")["placement"]["gpu_layers"] == "30" and place()["placement"]["gpu_layers"] == "62"
+
+
+def test_the_order_in_which_the_driver_names_the_cards_changes_nothing(place):
+    place()
+    (place.folder / "cards").write_text("GPU-a, 97887\nGPU-b, 32607\n", encoding="ascii")
+    assert place()["origin"] == "kept"
+
+
+@pytest.mark.parametrize("name", ["planned", "doctrine"])
+def test_a_card_that_is_missing_is_named_and_nothing_is_stopped(place, name):
+    (place.folder / "cards").write_text("GPU-a, 97887\n", encoding="ascii")
+    (place.folder / "running").touch()
+    found = place(name=name)
+    assert found["failed"] and "has no GPU GPU-b; it has GPU-a" in found["msg"] and (place.folder / "running").exists()
+
+
+def test_on_a_placement_of_one_card_the_other_may_be_missing(place):
+    (place.folder / "cards").write_text("GPU-a, 97887\n", encoding="ascii")
+    assert place(name="first_card")["placement"]["gpus"] == ["GPU-a"]
+
+
+def test_what_the_inventory_says_or_was_measured_asks_nobody(place):
+    assert place(name="doctrine")["origin"] == "inventory"
+    assert "docker" not in place.calls()
+
+
+MEASURED = {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "5", "tensor_split": "", "tensor_overrides": [], "split_mode": ""}
+
+
+def measured_for(**given):
+    place = dict(MEASURED, gpu_layers="auto")
+    cards = {"GPU-a": 97887 << 20, "GPU-b": 32607 << 20}
+    return {"placement": MEASURED, "made_for": placement.identity(dict(SERVICE, **given), place, "sha256:abc", "ff", cards, 7)}
+
+
+def test_a_plan_that_was_measured_is_taken_while_it_is_for_the_same(place):
+    found = place(measured=measured_for())
+    assert (found["origin"], found["placement"]) == ("measured", MEASURED) and "docker" not in place.calls()
+    assert place(measured=measured_for(context=4096))["origin"] == "planned"
+
+
+def test_what_the_inventory_says_stands_whatever_was_measured_under_that_name(place):
+    assert place(name="doctrine", measured=measured_for())["placement"]["gpu_layers"] == "19"
+
+
+def test_going_back_finds_the_plan_that_was_made_for_it(place):
+    first = place()
+    (place.folder / "plan").write_text("-c 8192 -ngl 30\n", encoding="ascii")
+    assert place(image="sha256:def")["placement"]["gpu_layers"] == "30"
+    again = place()
+    assert again["origin"] == "kept" and again["placement"] == first["placement"]
+
+
+def test_where_no_plan_can_be_made_the_service_runs_again(place):
+    (place.folder / "running").touch()
+    (place.folder / "plan").write_text("", encoding="ascii")
+    found = place()
+    assert found["failed"] and "It runs again as it was." in found["msg"] and (place.folder / "running").exists()
+
+
+def test_arguments_that_take_memory_are_told_and_others_are_not(place):
+    place(service={"extra_arguments": ["--jinja", "--cache-type-k", "q8_0", "--parallel", "4", "--mlock"]})
+    assert "--cache-type-k q8_0 --parallel 4\n" in place.calls() and "--jinja" not in place.calls()
+    assert place()["origin"] == "planned"
+
+
+def test_parts_of_cards_are_none_that_nvidia_smi_names(place):
+    assert place(service={"gpus": ["MIG-1"]})["origin"] == "planned"
+
+
+def test_in_check_mode_a_plan_is_a_change_and_nothing_is_stopped(place):
+    (place.folder / "running").touch()
+    found = place(check_mode=True)
+    assert found["changed"] and found["origin"] == "open" and found["placement"]["gpu_layers"] == "auto"
+    assert (place.folder / "running").exists() and not (place.folder / "kept").exists()
+
+
+def test_what_cannot_be_planned_says_so_with_llama_cpps_words(place):
+    (place.folder / "plan").write_text("", encoding="ascii")
+    (place.folder / "fails").touch()
+    found = place()
+    assert found["failed"] and "did not fit" in found["msg"] and "Lower inference_service_vram_free (7 GiB)" in found["msg"]
+    assert not (place.folder / "kept").exists()
+
+
+def test_in_check_mode_a_driver_that_is_yet_to_come_is_no_fault(place, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert place(check_mode=True)["origin"] == "open" and place(check_mode=True, name="doctrine")["origin"] == "inventory"
+    assert "nvidia-smi does not say" in place()["msg"]
+
+
+def test_a_driver_that_says_nothing_is_told(place):
+    (place.folder / "no-driver").touch()
+    assert "nvidia-smi does not say which GPUs there are: no driver" in place()["msg"]

@@ -1,0 +1,159 @@
+"""The gate against a stand-in for llama-server on loopback that answers at the speed it is told to."""
+import http.server
+import json
+import threading
+import time
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.protocol_omni.bunker.plugins.modules import service_speed
+
+
+class StandInServer(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+    def do_GET(self):
+        self.answer("text/plain", "# HELP\nllamacpp:tokens_predicted_total %g\nllamacpp:requests_processing %d\n" % (self.server.total, self.server.working))
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server = self.server
+        server.asked.append(asked)
+        speed = server.speeds[min(len(server.asked), len(server.speeds)) - 1]
+        time.sleep(0.02)  # three of them are what a measurement of 0.05 s takes
+        server.total += asked["n_predict"] + server.others
+        timings = {"predicted_per_second": speed, "prompt_per_second": 3 * speed, "predicted_n": asked["n_predict"]}
+        self.answer("application/json", json.dumps({"timings": timings} if speed else {"error": "no"}))
+
+    def answer(self, kind, text):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+@pytest.fixture
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), StandInServer) as running:
+        running.speeds, running.asked, running.total, running.others, running.working = [100.0], [], 1000, 0, 0
+        running.url = "http://127.0.0.1:%d" % running.server_port
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture
+def measure(server, tmp_path, capsys):
+    """Runs the module and returns what it printed."""
+    def run(check_mode=False, **given):
+        parameters = dict({"endpoint": server.url, "path": str(run.path), "identity": {"model": "a"}, "seconds": 0.05, "definition": "d1",
+                           "_ansible_check_mode": check_mode}, **given)
+        with patch_module_args(parameters), pytest.raises(SystemExit):
+            service_speed.main()
+        return json.loads(capsys.readouterr().out)
+    run.path = tmp_path / "folder" / "speed.json"
+    return run
+
+
+def test_the_first_is_noted_and_the_second_is_compared_with_it(measure, server):
+    assert measure()["verdict"]["against"] == {}
+    server.speeds = [80.0]
+    found = measure()["verdict"]
+    assert not found["holds"] and found["percent"] == {"generation": pytest.approx(80), "prompt": pytest.approx(80)} and found["attempts"] == 3
+    assert json.loads(measure.path.read_text())["last"]["holds"] is False
+
+
+def test_the_median_counts_and_the_request_that_warms_up_does_not(measure, server):
+    server.speeds = [5.0, 20.0, 100.0, 90.0]
+    assert measure()["verdict"]["speeds"]["generation"] == 90.0
+    assert {asked["n_predict"] for asked in server.asked} == {8}  # a second's worth, at least eight
+
+
+def test_requests_are_of_about_a_second(measure, server):
+    server.speeds = [60.0]
+    measure()
+    assert {asked["n_predict"] for asked in server.asked[1:]} == {60} and not any(asked["cache_prompt"] for asked in server.asked)
+
+
+def test_what_was_slow_for_a_moment_is_measured_again(measure, server):
+    measure()
+    server.asked.clear()
+    server.speeds = [40.0] * 4 + [99.0] * 4
+    found = measure()["verdict"]
+    assert found["holds"] and found["attempts"] == 2 and found["speeds"]["generation"] == 99.0
+
+
+def test_without_a_deployment_what_was_noted_stands_unless_it_was_bad(measure, server):
+    measure()
+    count = len(server.asked)
+    assert "Noted on" in measure(again=False)["msg"] and len(server.asked) == count
+    assert measure(again=False, definition="d2")["verdict"]["attempts"] == 1 and len(server.asked) > count
+    server.speeds = [10.0]
+    assert not measure(definition="d2")["verdict"]["holds"]
+    server.speeds = [100.0]
+    assert measure(again=False, definition="d2")["verdict"]["holds"]  # whatever it was is over
+
+
+def test_a_measurement_beside_other_answers_is_none(measure, server):
+    measure()
+    server.others = 5
+    found = measure()
+    assert "verdict" not in found and "answered others in each of 3" in found["msg"]
+
+
+def test_one_beside_an_answer_that_outlasts_it_is_none_either(measure, server):
+    server.working = 1
+    assert "verdict" not in measure()
+
+
+def test_the_servers_six_digits_are_nobodys_tokens(measure, server):
+    server.total = 123456789
+    assert measure()["verdict"]["holds"]
+
+
+def test_what_was_bad_stays_bad_until_it_is_measured_alone(measure, server):
+    measure()
+    server.speeds = [50.0]
+    measure()
+    server.others = 5
+    found = measure(again=False)
+    assert not found["verdict"]["holds"] and "before: generation 50.0" in found["msg"]
+
+
+def test_what_has_changed_is_said(measure, server):
+    measure(inputs={"image": "one"}, arguments=["--threads", "2"])
+    server.speeds = [50.0]
+    text = measure(inputs={"image": "two"}, arguments=["--threads", "2"])["msg"]
+    assert "image was one and is two" in text and "--threads" not in text
+
+
+def test_a_slower_one_is_accepted_on_demand(measure, server):
+    measure()
+    server.speeds = [50.0]
+    assert measure(accept=True)["verdict"]["holds"] and measure()["verdict"]["holds"]
+
+
+def test_in_check_mode_nothing_is_asked_or_noted(measure, server):
+    assert "verdict" not in measure(check_mode=True) and not server.asked and not measure.path.exists()
+
+
+@pytest.mark.parametrize("given", [{"seconds": 0}, {"attempts": 0}, {"bound": 101}, {"bound": -1}])
+def test_numbers_that_make_no_sense_are_refused_by_name(measure, server, given):
+    found = measure(**given)
+    assert found["failed"] and "%s %s" % (next(iter(given)), float(given["seconds"]) if "seconds" in given else next(iter(given.values()))) in found["msg"]
+    assert not server.asked
+
+
+def test_a_server_that_does_not_answer_as_it_should_is_named(measure, server):
+    server.speeds = [0]
+    assert "/completion: no timings" in measure()["msg"]
+    server.shutdown()
+    assert measure(endpoint="http://127.0.0.1:9")["failed"]
+
+
+def test_a_damaged_record_is_no_record(measure):
+    measure.path.parent.mkdir()
+    measure.path.write_text("[1", encoding="ascii")
+    assert measure()["verdict"]["against"] == {}

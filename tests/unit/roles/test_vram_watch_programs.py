@@ -1,0 +1,110 @@
+"""The watcher's programs, as far as no host is needed."""
+import pathlib
+import runpy
+import stat
+import sys
+
+import pytest
+
+PROGRAMS = pathlib.Path(__file__).resolve().parents[3] / "roles" / "vram_watch" / "files"
+GIB = 2 ** 30
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    return lambda name: runpy.run_path(str(PROGRAMS / (name + ".py")))
+
+
+def stand_in(folder, monkeypatch, text):
+    """nvidia-smi that answers as NVIDIA's does."""
+    program = folder / "nvidia-smi"
+    program.write_text("#!/bin/sh\n" + text, encoding="ascii")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % folder)
+
+
+def test_nvidia_smi_is_read_where_there_is_no_nvml(tmp_path, monkeypatch, programs):
+    stand_in(tmp_path, monkeypatch, """case $1 in
+--query-gpu=*) echo 'GPU-1, NVIDIA RTX PRO 6000 Blackwell, 97887, 93000, 4887'; echo 'GPU-2, NVIDIA GeForce RTX 5090, 32607, 26000, 6607' ;;
+--query-compute-apps=*) echo 'GPU-1, 4711, 91000'; echo 'GPU-2, 4711, [N/A]' ;;
+esac""")
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    gpus = programs("gpus")
+    monkeypatch.setitem(gpus["SOURCES"], "auto", [gpus["NvidiaSmi"], gpus["Nothing"]])
+    source, reasons = gpus["open_source"]("auto")
+    cards = source.read()
+    assert (source.name, reasons) == ("nvidia-smi", [])
+    assert [(card.uuid, card.total, card.free) for card in cards] == [("GPU-1", 97887 * 2 ** 20, 4887 * 2 ** 20), ("GPU-2", 32607 * 2 ** 20, 6607 * 2 ** 20)]
+    assert cards[0].processes == {4711: 91000 * 2 ** 20} and cards[1].processes == {4711: None}  # None: the driver does not tell
+
+
+def test_a_driver_that_does_not_answer_is_said_and_the_next_source_is_taken(tmp_path, monkeypatch, programs):
+    stand_in(tmp_path, monkeypatch, "echo 'NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.'; exit 9")
+    gpus = programs("gpus")
+    monkeypatch.setitem(gpus["SOURCES"], "auto", [gpus["NvidiaSmi"], gpus["Nothing"]])
+    source, reasons = gpus["open_source"]("auto")
+    assert source.name == "none" and source.read() == [] and "could not communicate with the NVIDIA driver" in reasons[0]
+    with pytest.raises(gpus["Unreadable"], match="could not communicate"):
+        gpus["open_source"]("nvidia-smi")
+
+
+def test_a_lost_card_of_nvidia_smi_is_missing_and_not_the_end_of_the_watcher(tmp_path, monkeypatch, programs):
+    stand_in(tmp_path, monkeypatch, """case $1 in
+--query-gpu=*)
+    echo 'GPU-1, NVIDIA RTX PRO 6000 Blackwell, [GPU is lost], [GPU is lost], [GPU is lost]'
+    echo 'GPU-2, NVIDIA GeForce RTX 5090, 32607, 26000, 6607' ;;
+esac""")
+    assert [card.uuid for card in programs("gpus")["NvidiaSmi"]().read()] == ["GPU-2"]
+
+
+def test_a_journal_that_does_not_answer_is_no_end_of_the_watcher(tmp_path, monkeypatch, programs):
+    program = tmp_path / "journalctl"
+    program.write_text("#!/bin/sh\nexec sleep 600", encoding="ascii")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
+    service = programs("service")
+    run = service["subprocess"].run
+    monkeypatch.setattr(service["subprocess"], "run", lambda *words, **more: run(*words, **dict(more, timeout=0.2)))
+    assert service["journal"]("protocol-omni-oracle", "here") == ("", "here")
+
+
+@pytest.mark.parametrize("line, found", [
+    # ggml-cuda.cu: the buffer of weights, of the KV cache, a pool that grows, and what any call says.
+    ("ggml_backend_cuda_buffer_type_alloc_buffer: allocating 9216.00 MiB on device 0: cudaMalloc failed: out of memory", True),
+    ("CUDA error: out of memory", True),
+    ("cuBLAS error: CUBLAS_STATUS_ALLOC_FAILED", True),
+    ("CUDA error: an illegal memory access was encountered", False),
+    ("srv  log_server_r: request: POST /completion 127.0.0.1 200", False),
+    ("Out of memory: Killed process 4711 (llama-server)", False),  # the kernel's, for RAM: no rung for VRAM helps
+])
+def test_an_exit_for_lack_of_vram_is_told_from_others(programs, line, found):
+    assert bool(programs("service")["OUT_OF_MEMORY"].search("some line\n%s\nanother" % line)) is found
+
+
+STATUS = {
+    "time": 1000.0, "interval": 5, "service": "oracle", "source": "nvml", "lost": [], "headroom": 4 * GIB, "warn": 7 * GIB, "act": 2 * GIB,
+    "gpus": [{"uuid": "GPU-1", "name": "NVIDIA RTX PRO 6000", "total": 96 * GIB, "used": 92 * GIB, "free": 4 * GIB, "held": 80 * GIB}],
+    "time_to_zero": 400.0, "rung": 1, "ladder": ["inventory", "kv_to_ram"], "predicted": [3 * GIB, 4 * GIB], "barred": [], "why": "headroom was low",
+    "since": "2026-01-22T03:00:00Z", "stepping": None, "latched": "", "reason": "", "filled": {"headroom": 3 * GIB}, "memory_available": 300 * GIB,
+    "services": {"oracle": {"endpoint": "http://172.30.0.10:8000", "up": True, "generation": 10.9, "prompt": 172.0}}, "gateway": "http://127.0.0.1:8080/v1",
+    "events": [{"time": "2026-01-22T03:00:00+00:00", "event": "step", "text": "to rung 1 (kv_to_ram)"}],
+}
+
+
+def test_the_status_is_one_screen_that_says_what_matters(programs):
+    lines, wrong = programs("status")["screen"](STATUS, 1002.0)
+    text = "\n".join(lines)
+    assert not wrong and len(lines) <= 24 and max(map(len, lines)) <= 160
+    for part in ("#################################+++++..", "4.0 GiB free of 96.0 GiB", "rung 1 of 1: kv_to_ram, since 2026-01-22T03:00:00Z: headroom was low",
+                 "gone in 400 s", "10.9 tok/s", "http://172.30.0.10:8000/v1", "to rung 1 (kv_to_ram)", "> 1 kv_to_ram"):
+        assert part in text, text
+
+
+@pytest.mark.parametrize("change, part", [
+    ({"time": 900.0}, "STALE"), ({"latched": "no rung is left"}, "GIVEN UP: no rung is left"), ({"lost": ["GPU-1"]}, "GPU-1  LOST"),
+    ({"services": {"oracle": dict(STATUS["services"]["oracle"], up=False)}}, "DOWN"),
+])
+def test_what_needs_a_person_fails(programs, change, part):
+    lines, wrong = programs("status")["screen"](dict(STATUS, **change), 1002.0)
+    assert wrong and part in "\n".join(lines)

@@ -1,0 +1,451 @@
+"""The watcher, tick by tick, in a world of stand-ins: what it sees and starts is made up here, what it makes of it is its own."""
+import json
+import math
+import pathlib
+import sys
+import types
+
+import pytest
+
+PROGRAMS = pathlib.Path(__file__).resolve().parents[3] / "roles" / "vram_watch" / "files"
+GIB, MIB = 2 ** 30, 2 ** 20
+CARD, OTHER = "GPU-1", "GPU-2"
+LADDER = [{"name": "inventory", "plan": {}, "arguments": []}, {"name": "small", "plan": {"micro_batch": 128}, "arguments": []},
+          {"name": "large", "plan": {"kv_cache": "ram"}, "arguments": []}]
+
+
+class World:
+    """Cards, a service, its journal, and what was told of them."""
+
+    def __init__(self, folder):
+        self.now, self.rung, self.since = 1000.0, 0, ""
+        self.cards = {CARD: (96 * GIB, 80 * GIB, 4 * GIB)}  # total, what the service holds, what others hold
+        self.readable, self.xid, self.running, self.up, self.words = True, [], "one", True, []
+        self.gauges, self.counts, self.children, self.filled, self.opened = {}, {}, [], [], []
+        self.folder, self.door, self.idle = folder, [], True
+
+    def others(self, size):
+        total, held, _others = self.cards[CARD]
+        self.cards[CARD] = (total, held, size)
+
+
+class Child:
+    """A step that was begun."""
+
+    def __init__(self, world, words):
+        self.world, self.rung, self.drain, self.reason = world, int(words[3]), words[4], words[5]
+        self.returncode, self.terminated, self.stdout = None, False, None
+        world.children.append(self)
+
+    def poll(self):
+        return self.returncode
+
+    def terminate(self):
+        self.terminated = True
+        self.returncode = 254
+        self.stdout = types.SimpleNamespace(read=lambda: "")
+
+    def ends(self, done, rung):
+        """With the service at a rung, in a new container."""
+        self.returncode = 0 if done else 1
+        self.stdout = types.SimpleNamespace(read=lambda: json.dumps({"done": done, "message": "a task failed"}) + "\n")
+        self.world.running = "after step %d" % len(self.world.children)
+        self.world.at(rung)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A world, and in world.watcher() the watcher of it."""
+    world = World(tmp_path)
+
+    class Exporter:
+        fault = ""
+
+        def __init__(self, port):
+            pass
+
+        def set(self, name, value, **_labels):
+            world.gauges[name] = value
+
+        def count(self, name, amount=1, **labels):
+            key = (name, *(label for label in labels.values() if label != "oracle"))
+            world.counts[key] = world.counts.get(key, 0) + amount
+
+    monkeypatch.setitem(sys.modules, "exporter", types.SimpleNamespace(Exporter=Exporter))
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    for name in ("watch", "cards", "exits", "gpus", "service"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import gpus
+    import service
+    import watch
+
+    class Source:
+        name = "stand-in"
+
+        def __init__(self):
+            world.opened.append(world.now)
+            self.read()
+
+        def close(self):
+            pass
+
+        def read(self, wanted=()):
+            if not world.readable:
+                raise gpus.Unreadable("the driver does not answer")
+            return [gpus.Gpu(uuid, "a card", total, (held if world.running else 0) + others, total - (held if world.running else 0) - others,
+                             {4711: held} if world.running else {}) for uuid, (total, held, others) in world.cards.items()]
+
+        def errors(self):
+            found, world.xid = world.xid, []
+            return found
+
+    def at(rung, since=None):
+        world.rung, world.since = rung, since or "step %d" % len(world.children)
+        (tmp_path / "resolved.json").write_text(json.dumps({"ladder": LADDER, "rung": rung, "definition": {}}), encoding="utf-8")
+        (tmp_path / "facts").write_text(json.dumps({"rungs": {"oracle": {"rung": rung, "since": world.since, "reason": "a test"}}}), encoding="utf-8")
+
+    def journal(_unit, _cursor):
+        text, world.words = "\n".join(world.words), []
+        return text, "cursor"
+
+    def fill(_endpoint, _timeout):
+        world.filled.append(world.running)
+        return 8190
+
+    world.at = at
+    at(0, "first")
+    monkeypatch.setitem(gpus.SOURCES, "auto", [Source, gpus.Nothing])
+    monkeypatch.setattr(service, "container", lambda _name: (world.running, 4711 if world.running else 0))
+    monkeypatch.setattr(service, "ask", lambda _url, *_more: "ok" if world.up and world.running else None)
+    monkeypatch.setattr(service, "counts", lambda _endpoint: {})
+    monkeypatch.setattr(service, "journal", journal)
+    monkeypatch.setattr(service, "fill_context", fill)
+    monkeypatch.setattr(service, "keep_out", lambda _name, _seconds: world.door.append("shut"))
+    monkeypatch.setattr(service, "let_in", lambda _name: world.door.append("open"))
+    monkeypatch.setattr(service, "wait_until_idle", lambda _endpoint, _seconds: world.idle)
+    monkeypatch.setattr(watch, "available_memory", lambda: 300 * GIB)
+    monkeypatch.setattr(watch.model_memory, "rung_relief", lambda _definition, plan, *_more: 10 * GIB if "kv_cache" in plan else 0)
+    monkeypatch.setattr(watch.model_memory, "moved_experts", lambda *_arguments: 0)
+    monkeypatch.setattr(watch.model_memory, "ram_need", lambda *_arguments: 0)
+    monkeypatch.setattr(watch.subprocess, "Popen", lambda words, **_more: Child(world, words))
+    monkeypatch.setattr(watch.time, "time", lambda: world.now)
+    monkeypatch.setattr(watch.time, "monotonic", lambda: world.now)
+    settings = {
+        "service": "oracle", "unit": "protocol-omni-oracle.service", "endpoint": "http://192.0.2.1", "endpoints": {"oracle": "http://192.0.2.1"},
+        "gateway": "", "gpus": [CARD], "source": "auto", "interval": 5, "drain": 30, "step_timeout": 600, "fill_context": False, "ram_reserve": 8,
+        "metrics_port": 9181, "model_files": [], "definition": "a", "host": "here",
+        "limits": {"warn": 7, "act": 2, "samples": 3, "window": 120, "lead": 180, "cooldown": 300, "steps_per_hour": 4, "failures": 3, "quiet": 0, "margin": 1},
+        "resolved_path": str(tmp_path / "resolved.json"), "facts_path": str(tmp_path / "facts"), "state_path": str(tmp_path / "state.json"),
+        "status_path": str(tmp_path / "status.json"), "hold_path": str(tmp_path / "hold"), "runs_path": str(tmp_path / "runs"),
+    }
+
+    def watcher(**changes):
+        (tmp_path / "settings.json").write_text(json.dumps(dict(settings, **changes)), encoding="utf-8")
+        return watch.Watcher(str(tmp_path / "settings.json"))
+
+    def ticks(watching, number=1):
+        for _tick in range(number):
+            world.now += 5
+            watching.tick()
+            if watching.filler is not None:
+                watching.filler.join(10)
+        return json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
+
+    world.watcher, world.ticks = watcher, ticks
+    world.events = lambda: [event["event"] for event in json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))["events"]]
+    return world
+
+
+def test_cards_that_cannot_be_read_are_no_quiet_ones(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 3)
+    read_at = world.now
+    world.readable = False
+    status = world.ticks(watcher, 20)
+    assert (status["source"], status["read_at"], status["headroom"]) == ("unreadable", read_at, None)
+    assert world.gauges["bunker_last_sample_timestamp_seconds"] == read_at and math.isnan(world.gauges["bunker_headroom_bytes"])
+    assert world.events().count("unreadable") == 1
+    sys.modules.pop("status", None)
+    import status as page
+    lines, wrong = page.screen(status, world.now)
+    assert wrong and any("THE CARDS CANNOT BE READ" in line for line in lines)
+
+
+def test_a_driver_that_comes_back_is_read_again_and_no_card_was_lost(world):
+    world.readable = False
+    watcher = world.watcher()
+    world.ticks(watcher, 5)
+    world.readable = True
+    status = world.ticks(watcher, 2)
+    assert (status["source"], status["lost"], status["latched"]) == ("stand-in", [], "") and status["headroom"] == 12 * GIB
+
+
+def test_a_card_is_lost_after_three_samples_without_it_and_found_again_once_somebody_set_a_rung(world):
+    world.cards[OTHER] = (32 * GIB, 0, 0)
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    card = world.cards.pop(CARD)
+    assert world.ticks(watcher, 2)["lost"] == []
+    status = world.ticks(watcher)
+    assert status["lost"] == [CARD] and "a card is lost" in status["latched"]
+    world.cards[CARD] = card
+    assert world.ticks(watcher, 3)["latched"]  # by itself it goes not on
+    world.at(0, "by hand")
+    status = world.ticks(watcher, 3)
+    assert (status["lost"], status["latched"]) == ([], "")
+
+
+@pytest.mark.parametrize("card, lost", [(OTHER, []), (CARD, [CARD])])
+def test_xid_79_of_another_card_is_no_matter_of_the_service(world, card, lost):
+    watcher = world.watcher()
+    world.xid = [(card, 79)]
+    status = world.ticks(watcher, 2)
+    assert status["lost"] == lost and bool(status["latched"]) == bool(lost)
+    assert world.counts["bunker_xid_errors", card, "79"] == 1
+    world.at(0, "by hand")
+    assert world.ticks(watcher, 2)["lost"] == []
+
+
+def exits_for_lack_of_memory(world, running=""):
+    world.running, world.up = running, False
+    world.words += ["CUDA error: out of memory"]
+
+
+def test_after_an_exit_the_rung_is_chosen_by_what_the_service_held_before(world):
+    """The first rung frees nothing and would die as well; that is known only from what was measured before the exit."""
+    watcher = world.watcher()
+    world.ticks(watcher, 3)
+    world.others(20 * GIB)
+    exits_for_lack_of_memory(world)
+    status = world.ticks(watcher)
+    assert [child.rung for child in world.children] == [2] and status["predicted"] == [-4 * GIB, -4 * GIB, 6 * GIB]
+    assert world.children[0].drain == "0" and world.children[0].reason == "it exited for lack of memory"
+
+
+def test_an_exit_between_the_looks_at_the_cards_and_at_the_service_is_no_full_card(world, monkeypatch):
+    """The cards were read when the process still held its memory."""
+    import service
+    watcher = world.watcher()
+    world.ticks(watcher, 3)
+    world.others(14 * GIB)
+    world.words += ["CUDA error: out of memory"]
+    monkeypatch.setattr(service, "container", lambda _name: ("", 0))
+    status = world.ticks(watcher)
+    assert status["predicted"] == [2 * GIB, 2 * GIB, 12 * GIB] and [child.rung for child in world.children] == [2]
+
+
+def test_what_was_held_at_a_rung_is_still_known_at_another(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    world.ticks(watcher, 3)
+    assert [child.rung for child in world.children] == [2]
+    world.cards[CARD] = (96 * GIB, 72 * GIB, 15 * GIB)  # it frees 8, not the 10 of the forecast
+    world.ticks(watcher, 2)
+    world.children[0].ends(True, 2)
+    status = world.ticks(watcher, 2)
+    assert status["rung"] == 2 and status["predicted"] == [GIB, GIB, 9 * GIB]
+    # And that the rung before proved too small, when so much was predicted for it.
+    assert watcher.state.refuted == ((0, GIB),) and watcher.state.rung == 2
+
+
+def test_words_about_memory_are_no_exit(world):
+    """llama.cpp tries with less when a buffer cannot be had at load, and then runs."""
+    watcher = world.watcher()
+    world.ticks(watcher)
+    world.running, world.up = "two", False
+    world.ticks(watcher)
+    world.words += ["cudaMalloc failed: out of memory"]
+    world.ticks(watcher, 2)
+    world.up = True
+    world.ticks(watcher)
+    world.up = False  # busy for a moment
+    world.ticks(watcher)
+    world.running = ""  # and ended for another reason
+    world.ticks(watcher)
+    assert world.counts["bunker_oom_exits",] == 0 and world.children == [] and world.events().count("exit") == 2
+
+
+def test_a_service_that_never_comes_up_for_lack_of_memory_is_found(world):
+    """It dies between two samples whenever systemd starts it."""
+    world.running, world.up = "", False
+    watcher = world.watcher()
+    world.words += ["cudaMalloc failed: out of memory"]
+    world.ticks(watcher)
+    assert world.counts["bunker_oom_exits",] == 1 and len(world.children) == 1
+
+
+def test_systemds_restarts_within_the_cool_down_are_one_failure(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(20 * GIB)
+    exits_for_lack_of_memory(world)
+    world.ticks(watcher)
+    world.children[0].ends(True, 2)
+    world.up, world.cards[CARD] = True, (96 * GIB, 70 * GIB, 20 * GIB)
+    world.ticks(watcher, 2)
+    for number in range(4):  # it dies, and again whenever systemd starts it
+        exits_for_lack_of_memory(world)
+        world.ticks(watcher)
+        world.running = "restart %d" % number
+        world.ticks(watcher)
+    status = world.ticks(watcher)
+    assert status["latched"] == "" and "the next step may begin in" in status["reason"]
+
+
+def test_a_step_that_takes_too_long_is_ended_and_what_ran_before_is_deployed_again_once(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    world.ticks(watcher, 3)
+    world.at(2)  # half deployed
+    world.ticks(watcher, 125)
+    assert world.children[0].terminated
+    status = world.ticks(watcher)
+    assert [(child.rung, child.reason) for child in world.children][1:] == [(0, "the step to rung 2 (large) did not come to its end")]
+    assert status["stepping"] == 0
+    world.children[1].ends(True, 0)
+    status = world.ticks(watcher, 2)
+    assert (status["stepping"], status["rung"], len(world.children)) == (None, 0, 2)
+
+
+def test_a_watcher_that_was_killed_in_a_step_goes_on_with_it_and_says_why_it_was_begun(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    world.ticks(watcher, 3)
+    world.ticks(world.watcher())
+    assert [(child.rung, child.reason) for child in world.children] == [(2, "headroom 1.00 GiB is under 2.00 GiB")] * 2
+    assert "resume" in world.events()
+
+
+def test_while_another_play_changes_the_services_no_step_is_taken(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    (world.folder / "hold").write_text(str(world.now + 60), encoding="ascii")
+    exits_for_lack_of_memory(world)
+    status = world.ticks(watcher, 5)
+    assert world.children == [] and "another play changes the services" in status["reason"]
+    world.running, world.up = "deployed", True
+    world.ticks(watcher, 10)  # the hold ends by itself
+    assert world.children == [] and world.counts["bunker_oom_exits",] == 0
+    world.others(15 * GIB)
+    world.ticks(watcher, 3)
+    assert len(world.children) == 1
+
+
+def test_what_a_step_ends_is_no_accident(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    world.ticks(watcher, 3)
+    exits_for_lack_of_memory(world)  # for instance because the rung is too small
+    world.ticks(watcher, 2)
+    world.up = True
+    world.children[0].ends(True, 2)
+    world.ticks(watcher, 2)
+    assert world.counts["bunker_exits",] == 0 and world.counts["bunker_oom_exits",] == 0 and len(world.children) == 1
+
+
+def test_a_sample_that_comes_late_is_told(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 3)
+    assert "gap" not in world.events()
+    world.now += 15
+    world.ticks(watcher)
+    assert world.counts["bunker_sample_gaps",] == 1
+    assert json.loads((world.folder / "status.json").read_text(encoding="utf-8"))["events"][-1]["text"] == "the last sample is 20 s old, not 5"
+
+
+def test_the_load_of_all_services_is_seen(world, monkeypatch):
+    import service
+    monkeypatch.setattr(service, "counts", lambda endpoint: {"requests_processing": 3.0 if endpoint.endswith("2") else 1.0})
+    watcher = world.watcher(endpoints={"oracle": "http://192.0.2.1", "executor": "http://192.0.2.2"})
+    status = world.ticks(watcher)
+    assert {name: found["processing"] for name, found in status["services"].items()} == {"oracle": 1.0, "executor": 3.0}
+    assert status["memory_available"] == 300 * GIB
+
+
+def test_the_engine_is_asked_once_a_sample_also_while_another_play_deploys(world, monkeypatch):
+    import service
+    asked = []
+    monkeypatch.setattr(service, "container", lambda _name: asked.append(world.now) or (world.running, 4711))
+    watcher = world.watcher()
+    (world.folder / "hold").write_text(str(world.now + 60), encoding="ascii")
+    world.ticks(watcher, 3)
+    assert len(asked) == 3
+
+
+def test_a_deployment_waits_for_a_context_that_is_being_filled_and_not_for_ever(world, monkeypatch):
+    import threading
+    import service
+    done = threading.Event()
+    monkeypatch.setattr(service, "fill_context", lambda *_arguments: done.wait(10) and 8190)
+    watcher = world.watcher(fill_context=True)
+    world.now += 5
+    watcher.tick()
+    (world.folder / "hold").write_text(str(world.now + 60), encoding="ascii")
+    world.now += 5
+    watcher.tick()
+    assert json.loads((world.folder / "status.json").read_text(encoding="utf-8"))["filling"] is True
+    done.set()
+    status = world.ticks(watcher, 2)
+    assert status["filling"] is False and "headroom" not in status["filled"]
+    status = world.ticks(watcher, 15)  # the hold has ended
+    assert status["filled"]["headroom"] == 12 * GIB
+    (world.folder / "hold").write_text(str(world.now + 60), encoding="ascii")
+    assert world.ticks(watcher, 2)["filled"]["headroom"] == 12 * GIB  # nothing changed: it is not filled again
+
+
+def test_a_context_whose_filling_ended_the_service_is_not_filled_again_until_somebody_sets_a_rung(world):
+    watcher = world.watcher(fill_context=True)
+    status = world.ticks(watcher, 2)
+    assert world.filled == ["one"] and status["filled"]["headroom"] == 12 * GIB
+    world.running = "two"
+    world.ticks(watcher)
+    assert world.filled == ["one", "two"]
+    world.running = "three"  # while it was filled
+    status = world.ticks(watcher, 5)
+    assert world.filled == ["one", "two"] and "exited while its context was filled" in status["filled"]["ended"]
+    world.at(0, "by hand")
+    status = world.ticks(watcher, 2)
+    assert world.filled == ["one", "two", "three"] and status["filled"]["headroom"] == 12 * GIB
+
+
+def test_no_context_is_filled_while_somebody_is_answered_and_the_door_is_shut_meanwhile(world):
+    watcher = world.watcher(fill_context=True)
+    world.idle = False
+    world.ticks(watcher, 2)
+    assert world.filled == [] and world.door == ["open", "shut", "open", "shut", "open"]  # the first is of its start
+    world.idle = True
+    status = world.ticks(watcher, 2)
+    assert world.filled == ["one"] and world.door[-2:] == ["shut", "open"] and status["filled"]["headroom"] == 12 * GIB
+
+
+def test_a_full_disk_ends_no_watch_and_begins_no_step_that_a_killed_watcher_would_not_know_of(world, monkeypatch):
+    import watch
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+
+    def full(_path, _value):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(watch, "write", full)
+    world.others(15 * GIB)
+    status = world.ticks(watcher, 4)
+    assert world.children == [] and status["stepping"] is None and "unsaved" in world.events()
+    monkeypatch.undo()
+
+
+def test_a_clock_that_was_ahead_does_not_hold_the_watcher_for_years(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    world.now += 1e8
+    world.ticks(watcher, 3)
+    world.children[0].ends(False, 0)
+    world.ticks(watcher)
+    world.now -= 1e8
+    watcher = world.watcher()
+    world.at(0, "by hand")
+    world.ticks(watcher, 70)
+    assert len(world.children) == 2
