@@ -4,21 +4,27 @@
 """Where a service's weights lie: on which of its cards, what of them in RAM. Pure functions.
 
 A placement is a dict of ``gpus`` (UUIDs, in CUDA's order), ``gpu_layers`` (str), ``tensor_split`` (shares of the cards, "" for llama.cpp's own),
-``tensor_overrides`` (list of "PATTERN=BUFFER TYPE", the first that matches a tensor counts) and ``split_mode`` ("" for llama.cpp's own). Named ones are data
-(inference_service_placements). One that leaves ``gpu_layers`` open is planned: llama.cpp's own llama-fit-params puts the dense parts, attention and
-shared experts on the cards first, then experts as far as memory allows with so much of it kept free, and what it says is written out, so that each
-start places the same.
+``tensor_overrides`` (list of "PATTERN=BUFFER TYPE", the first that matches a tensor counts), ``split_mode`` and ``load_mode`` (each "" for llama.cpp's
+own). Named ones are data (inference_service_placements). One that leaves ``gpu_layers`` open is planned: llama.cpp's own llama-fit-params puts the
+dense parts, attention and shared experts on the cards first, then experts as far as memory allows with so much of it kept free, and what it says is
+written out, so that each start places the same.
 """
 from __future__ import annotations
 
 import re
 import shlex
 
-KEYS = ("gpus", "gpu_layers", "tensor_split", "tensor_overrides", "split_mode")
+KEYS = ("gpus", "gpu_layers", "tensor_split", "tensor_overrides", "split_mode", "load_mode")
 AS_DEFINED = "as_defined"
 # Options of llama-server that a definition may have besides and that llama-fit-params has to know too (llama.cpp, common/arg.cpp).
 TAKES_MEMORY = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv", "--parallel", "-np", "--flash-attn", "-fa", "--kv-unified", "-kvu", "--swa-full")
 MIB = 1 << 20
+COMPUTED_WITH = 1200  # MiB of a card that holds experts alone, beside them: 961 on an H200 (tests/gpu/results/placement_two_cards.json)
+EXPERTS = r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps"
+FREE = re.compile(r"- CUDA(\d+) \(.*MiB used, +(-?\d+) MiB free")
+# llama-fit-params takes of a layer that fits in part all matrices of these names from the card (common/fit.cpp), the shared experts and the router too, which
+# every token reads.
+FITS_IN_PART = re.compile(r"^(blk\\\.\d+\\\.ffn_\([a-z_|]+\))\.\*=")
 
 
 def of_service(service):
@@ -31,7 +37,7 @@ def named(service, placements, name):
 
     :param service: complete service definition.
     :param placements: inference_service_placements: name to dict with some of ``cards`` (how many of the service's, from the first on; 0 for all),
-        ``gpu_layers``, ``tensor_split``, ``tensor_overrides`` and ``split_mode``.
+        ``gpu_layers``, ``tensor_split``, ``tensor_overrides``, ``split_mode``, ``load_mode`` and ``others``.
     :returns: a placement; with ``gpu_layers`` "auto" it is to be planned.
     :raises ValueError: there is no such name, it wants more cards than the service has, or more shares than it has cards.
     """
@@ -48,14 +54,15 @@ def named(service, placements, name):
     if split and len(split.split(",")) > cards:
         raise ValueError("service %s: placement %s has tensor_split %s for %d card%s" % (service["name"], name, split, cards, "" if cards == 1 else "s"))
     return {"gpus": service["gpus"][:cards], "gpu_layers": str(found.get("gpu_layers", "auto")), "tensor_split": split,
-            "tensor_overrides": list(found.get("tensor_overrides", [])), "split_mode": str(found.get("split_mode", ""))}
+            "tensor_overrides": list(found.get("tensor_overrides", [])), "split_mode": str(found.get("split_mode", "")),
+            "load_mode": str(found.get("load_mode", "")), **({"others": found["others"]} if found.get("others") else {})}
 
 
 def _cards_needed(placements, name):
-    """How many cards a named placement needs: what it says, or one for each of its shares."""
+    """How many cards a named placement needs: what it says, or one for each of its shares, or another one than the first."""
     found = placements[name]
     split = str(found.get("tensor_split", ""))
-    return max(int(found.get("cards") or 1), len(split.split(",")) if split else 1)
+    return max(int(found.get("cards") or 1), len(split.split(",")) if split else 1, 2 if found.get("others") else 1)
 
 
 def suitable(service, placements):
@@ -93,18 +100,18 @@ def memory_arguments(service):
     return found
 
 
-def fit_words(service, placement, model_path, free):
+def fit_words(service, placement, model_path, kept):
     """Words of llama-fit-params.
 
-    :param free: GiB to keep free on each card.
+    :param kept: MiB to keep free on each card, a list.
     """
     words = ["--model", model_path, "--ctx-size", str(service["context"]), "--ubatch-size", str(service["micro_batch"]),
-             "--fit-target", str(int(round(float(free) * 1024)))] + memory_arguments(service)
+             "--fit-target", ",".join(str(one) for one in kept), "--verbosity", "4"] + memory_arguments(service)
     return words + (["--split-mode", placement["split_mode"]] if placement["split_mode"] else [])
 
 
 def of_fit(placement, text):
-    """A placement with what llama-fit-params printed.
+    """A placement with what llama-fit-params printed, but for shared experts: a few MB of each layer that fits in part stay on the card.
 
     :param text: its output; the line begins with "-c" (tools/fit-params/fit-params.cpp).
     :raises ValueError: no such line, or one with options that are not known.
@@ -120,7 +127,58 @@ def of_fit(placement, text):
     # -1: nothing had to be changed, all layers fit.
     layers = found["-ngl"] if int(found["-ngl"]) >= 0 else "999"
     return dict(placement, gpu_layers=layers, tensor_split=found.get("-ts", "") if len(placement["gpus"]) > 1 else "",
-                tensor_overrides=[one for one in found.get("-ot", "").split(",") if one] + placement["tensor_overrides"])
+                tensor_overrides=[FITS_IN_PART.sub(r"\1(\\.weight|_(ch|)exps)=", one) for one in found.get("-ot", "").split(",") if one]
+                + placement["tensor_overrides"])
+
+
+def short_of(text, kept):
+    """MiB of each card that its plan leaves free less than it shall, by llama-fit-params' own last words about it (verbosity 4)."""
+    free = {int(card): int(size) for card, size in FREE.findall(text)}
+    return [max(wanted - free.get(number, wanted), 0) for number, wanted in enumerate(kept)]
+
+
+def planned(placement, free, run, cards=None, sizes=None):
+    """A placement as llama-fit-params plans it, with so much kept free on every card.
+
+    With ``others`` "experts" that is the plan for the first card alone; the other cards take whole layers' experts that it leaves in RAM, and nothing else.
+    Otherwise it is the plan for all of them. There
+    it counts the output layer among those that it leaves in RAM, and the last card ends up with a layer's experts more than there is room
+    for (seen on two H200, tests/gpu/results/placement_two_cards.json). Where its own figures say so, it is asked again for that much more.
+
+    :param free: GiB to keep free on each card.
+    :param run: function of a placement and of the MiB to keep free on each of its cards, a list; returns what llama-fit-params printed and logged.
+    :param cards: UUID to bytes of VRAM, where ``others`` says something.
+    :param sizes: bytes of each layer's experts, likewise.
+    :raises ValueError: as of_fit(), or it keeps less free each time.
+    """
+    if placement.get("others"):
+        first = planned(dict(placement, gpus=placement["gpus"][:1], others=""), free, run)
+        rooms = [cards.get(uuid, 0) - (float(free) * 1024 + COMPUTED_WITH) * MIB for uuid in placement["gpus"][1:]]
+        return dict(with_experts_elsewhere(first, sizes, rooms), gpus=placement["gpus"], tensor_split=",".join(["1"] + ["0"] * len(rooms)))
+    placement = {key: placement[key] for key in KEYS}
+    wanted = kept = [int(round(float(free) * 1024))] * len(placement["gpus"])
+    for _turn in range(len(kept) + 1):
+        out, log = run(placement, wanted)
+        found, short = of_fit(placement, out), short_of(out + log, kept)
+        if not any(short):
+            return found
+        wanted = [one + more for one, more in zip(wanted, short)]
+    raise ValueError("llama-fit-params keeps %s MiB less free on the cards than the %d that it was asked for" % (", ".join(map(str, short)), kept[0]))
+
+
+def with_experts_elsewhere(placement, sizes, rooms):
+    """A placement on one card whose layers' experts in RAM are on further cards, from the first layer and card on, as far as there is room.
+
+    :param sizes: bytes of each layer's experts.
+    :param rooms: bytes that each further card has for them.
+    """
+    left, moved = [number for number in sorted(sizes) if all(
+        overridden(placement, "blk.%d.ffn_%s_exps.weight" % (number, part)) == "CPU" for part in ("up", "gate", "down"))], []
+    for card, room in enumerate(rooms, 1):
+        while left and sizes[left[0]] <= room:
+            room -= sizes[left[0]]
+            moved.append("%s=CUDA%d" % (EXPERTS % left.pop(0), card))
+    return dict(placement, tensor_overrides=moved + placement["tensor_overrides"])  # the first that matches counts
 
 
 def override_words(overrides):
@@ -133,8 +191,9 @@ def server_words(placement):
     words = [] if is_planned(placement) else ["--n-gpu-layers", placement["gpu_layers"]]
     if placement["tensor_split"]:
         words += ["--tensor-split", placement["tensor_split"]]
-    if placement["split_mode"]:
-        words += ["--split-mode", placement["split_mode"]]
+    for option, key in (("--split-mode", "split_mode"), ("--load-mode", "load_mode")):
+        if placement[key]:
+            words += [option, placement[key]]
     return words + override_words(placement["tensor_overrides"])
 
 
@@ -172,7 +231,7 @@ def chosen_name(service, placements, measured=""):
     return measured if measured in names else names[0]
 
 
-def fit_command(service, placement, folder, file_name, image, cdi_kind, free):
+def fit_command(service, placement, folder, file_name, image, cdi_kind, kept):
     """Words that run llama-fit-params in a container of its own: hardened as the service's, and without any network.
 
     :param folder: of the model, on the host.
@@ -182,7 +241,7 @@ def fit_command(service, placement, folder, file_name, image, cdi_kind, free):
              "--security-opt", "no-new-privileges", "--volume", "%s:/models:ro" % folder, "--env", "CUDA_VISIBLE_DEVICES=" + ",".join(placement["gpus"])]
     for gpu in placement["gpus"]:
         words += ["--device", "%s=%s" % (cdi_kind, gpu)]
-    return words + ["--entrypoint", "/opt/llama/llama-fit-params", image] + fit_words(service, placement, "/models/" + file_name, free)
+    return words + ["--entrypoint", "/opt/llama/llama-fit-params", image] + fit_words(service, placement, "/models/" + file_name, kept)
 
 
 def identity(service, placement, image, model, cards, free):
@@ -195,4 +254,4 @@ def identity(service, placement, image, model, cards, free):
     """
     return {"image": image, "model": model, "cards": [[uuid, cards.get(uuid, 0) // MIB] for uuid in placement["gpus"]], "context": service["context"],
             "micro_batch": service["micro_batch"], "free": float(free), "arguments": memory_arguments(service), "split_mode": placement["split_mode"],
-            "tensor_overrides": placement["tensor_overrides"]}
+            "load_mode": placement["load_mode"], "others": placement.get("others", ""), "tensor_overrides": placement["tensor_overrides"]}

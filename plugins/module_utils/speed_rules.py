@@ -10,7 +10,8 @@ from . import placement
 from .inventory_rules import FORBIDDEN_ARGUMENTS, MANAGED_ARGUMENTS, Problem
 from .throughput import speculation
 
-PLACEMENT_KEYS = ("cards", "gpu_layers", "tensor_split", "tensor_overrides", "split_mode")
+PLACEMENT_KEYS = ("cards", "gpu_layers", "tensor_split", "tensor_overrides", "split_mode", "load_mode", "others")
+LOAD_MODES = ("", "auto", "none", "mmap", "mlock", "mmap+mlock", "dio")
 WAY_KEYS = ("arguments", "needs")
 NEEDS = ("", "mtp", "draft_model")
 
@@ -46,6 +47,13 @@ def check_entry(where, entry):
     for key in ("tensor_overrides", "arguments"):
         if key in entry and (not isinstance(entry[key], list) or not all(isinstance(word, str) for word in entry[key])):
             yield Problem("%s: %s %s" % (where, key, entry[key]), "it is a list of words", "Write it as a list.")
+    if entry.get("load_mode", "") not in LOAD_MODES:
+        yield Problem("%s: load_mode %s" % (where, entry["load_mode"]), "it is one of llama.cpp's (%s)" % ", ".join(LOAD_MODES[1:]), "Write for example none.")
+    if entry.get("others", "") not in ("", "experts"):
+        yield Problem("%s: others %s" % (where, entry["others"]), "other cards hold experts alone, or what is planned for all",
+                      "Write experts, or leave it out.")
+    elif entry.get("others") and {"gpu_layers", "tensor_split", "split_mode"} & set(entry):
+        yield Problem("%s: others with gpu_layers, tensor_split or split_mode" % where, "it is planned, for the first card", "Remove one of the two.")
     cards = entry.get("cards", 1)
     if isinstance(cards, bool) or not isinstance(cards, int) or cards < 1:
         yield Problem("%s: cards %s" % (where, cards), "it is a number of cards, 1 at least", "Raise it, or leave it out for all.")
@@ -72,9 +80,9 @@ def check_service(service, placements, ways, models):
     if service["placement"] not in ("auto", placement.AS_DEFINED) and service["gpu_layers"] != "auto":
         yield Problem("service %s: placement %s with gpu_layers %s" % (name, service["placement"], service["gpu_layers"]),
                       "either a placement says how many layers are on the GPUs or the service does", "Remove one of the two.")
-    if service["gpu_layers"] == "auto" and (service["tensor_split"] or service["tensor_overrides"] or service["split_mode"]):
-        yield Problem("service %s: tensor_split '%s', tensor_overrides %s, split_mode '%s' without gpu_layers" % (
-            name, service["tensor_split"], service["tensor_overrides"], service["split_mode"]),
+    if service["gpu_layers"] == "auto" and any(service[key] for key in ("tensor_split", "tensor_overrides", "split_mode", "load_mode")):
+        yield Problem("service %s: tensor_split '%s', tensor_overrides %s, split_mode '%s', load_mode '%s' without gpu_layers" % (
+            name, service["tensor_split"], service["tensor_overrides"], service["split_mode"], service["load_mode"]),
             "they belong to a placement that says how many layers are on the GPUs", "Give gpu_layers a number, or name them in inference_service_placements.")
     wanted = [service["placement"]] if service["placement"] != "auto" else []
     if not service["placements"]:

@@ -84,7 +84,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 placement:
-  description: C(gpus), C(gpu_layers), C(tensor_split), C(tensor_overrides), C(split_mode).
+  description: C(gpus), C(gpu_layers), C(tensor_split), C(tensor_overrides), C(split_mode), C(load_mode).
   returned: success
   type: dict
 stopped:
@@ -101,7 +101,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import placement, small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory, placement, small_file
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import fingerprint
 
 PATIENCE = 60  # seconds for the driver to have the memory back
@@ -132,12 +132,22 @@ def wait_until_free(module):
         time.sleep(1)
 
 
-def plan(module, place):
+def expert_sizes(module):
+    """Bytes of the experts of each layer of the model."""
+    given, tensors = module.params, {}
+    for entry in given["model"]["files"]:
+        with open("%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]), "rb") as stream:
+            tensors.update(gguf.read_tensors(stream))
+    return model_memory.expert_bytes(tensors)
+
+
+def plan(module, place, there):
     """Stops the service and has llama-fit-params say.
 
     :returns: (placement, whether the service ran).
     """
     given = module.params
+    sizes = expert_sizes(module) if place.get("others") else {}
     # Also one that is about to start: it would take the cards meanwhile.
     ran = module.run_command(["systemctl", "is-active", given["unit"]])[1].strip() in ("active", "activating", "reloading")
     if ran:
@@ -145,12 +155,18 @@ def plan(module, place):
         if code:
             module.fail_json(msg="%s holds the cards and could not be stopped: %s" % (given["unit"], (errors or out).strip()))
         wait_until_free(module)
-    words = placement.fit_command(given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), given["model"]["files"][0]["name"],
-                                  given["image"], given["cdi_kind"], given["free"])
-    code, out, errors = module.run_command(words)
+    ended = []
+
+    def fit(place, kept):
+        code, out, errors = module.run_command(placement.fit_command(
+            given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), given["model"]["files"][0]["name"], given["image"],
+            given["cdi_kind"], kept))
+        ended[:] = [code, errors]
+        return out, errors
     try:
-        return placement.of_fit(place, out), ran
+        return placement.planned(place, given["free"], fit, there, sizes), ran
     except ValueError as error:
+        code, errors = ended
         again = ""
         if ran:
             again = " It runs again as it was." if module.run_command(["systemctl", "start", given["unit"]])[0] == 0 else " IT COULD NOT BE STARTED AGAIN."
@@ -188,7 +204,7 @@ def main():
         module.exit_json(changed=False, placement=known["placement"], stopped=False, origin="kept")
     if module.check_mode:
         module.exit_json(changed=True, placement=place, stopped=False, origin="open")
-    found, ran = plan(module, place)
+    found, ran = plan(module, place, there)
     entry = {"made_for": made_for, "placement": found, "date": time.strftime("%Y-%m-%d", time.gmtime())}
     plans[given["name"]] = ([entry] + plans.get(given["name"], []))[:KEPT]
     small_file.write_record(given["path"], plans)

@@ -3,14 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the weights of a mixture of experts should lie: named placements against the doctrine's split of layers, in one run, at one budget of VRAM.
 
-    python3 tests/gpu/placement_speed.py --binaries BUILD/bin --model /dev/shm/moe.gguf [--share 0.36] [--ratio 96:32] [--search] RESULT.json
+    python3 tests/gpu/placement_speed.py --binaries BUILD/bin --model /dev/shm/moe.gguf [--share 0.36] [--ratio 96:32] [--search] [--pairs 30] RESULT.json
 
 The budget is so much of the model's bytes, over all cards that CUDA shows, in equal parts or as the ratio says. The doctrine's split gets as many whole
 layers as fit; planned placements get the same budget through llama-fit-params, by the code that the role uses (plugins/module_utils/placement.py). VRAM is
 read from the driver while llama-bench runs, and a placement that took more than the budget is marked so. With --search, all other reasonable placements of
-the same budget are measured too: experts of the first, the last or the middle layers on the cards, and one layer split between card and RAM in each way.
-The percentage of the roofline is that of the time that reading each token's weights takes, from RAM and from VRAM, at bandwidths measured before. Needs no
-container engine.
+the same budget are measured too: experts of the first, the last or the middle layers on the card, whole layers or parts of many, in each way. With --pairs,
+servers are asked in turns (in_turns.py): with the doctrine's split, with the plan and with the plan and --load-mode none; after a search, with the plan and
+with the three best that it found; over several cards, with the plan, with that for the first card and with the best of the other ways to use them all.
+The percentage of the roofline is that of the time that reading each token's weights takes, from RAM and from VRAM, at
+bandwidths measured before. Needs no container engine.
 """
 import argparse
 import datetime
@@ -24,16 +26,19 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "collections"))
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "bench")]
 
 import filler  # noqa: E402
+import in_turns  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, memory_bandwidth, model_memory, placement  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import roofline  # noqa: E402
 
 MIB = 1 << 20
 CONTEXT, MICRO_BATCH = 8192, 512
+COMPUTED_WITH = 1200  # MiB of a card that holds experts alone
 OVERHEAD = 1.03  # of the budget: allocations are rounded, and the driver's own share differs by placement
-EXPERTS = r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"
+OVER_CARDS = ("layers as each card holds them", "layers on the first card", "experts alone on the others")
+PARTS = ["up", "gate", "down"]
 PART = r"blk\.%d\.ffn_(%s)_exps=CPU"
 
 
@@ -91,7 +96,8 @@ class Bench:
 
     def words(self, place, repetitions):
         return [str(self.options.binaries / "llama-bench"), "--model", str(self.options.model), "--threads", str(self.options.threads),
-                "--ubatch-size", str(MICRO_BATCH), "--n-prompt", "512", "--n-gen", "48", "--repetitions", str(repetitions), "--output", "json",
+                "--ubatch-size", str(MICRO_BATCH), "--n-prompt", str(in_turns.PROMPT), "--n-gen", str(in_turns.GENERATE),
+                "--repetitions", str(repetitions), "--output", "json",
                 *placement.bench_words(place)]
 
     def run(self, name, place, repetitions=3):
@@ -130,7 +136,7 @@ class Bench:
         for name, size in self.tensors.items():
             per_token = roofline.bytes_per_token(self.metadata, {name: size, **({} if name != "token_embd.weight" else {"output.weight": 1})})
             layer = roofline.LAYER.match(name)
-            on_card = (int(layer.group(1)) >= first if layer else int(place["gpu_layers"]) > 0) and not placement.overridden(place, name)
+            on_card = (int(layer.group(1)) >= first if layer else int(place["gpu_layers"]) > 0) and placement.overridden(place, name) != "CPU"
             shares["gpu" if on_card else "cpu"] += per_token
         return shares["gpu"] / self.options.vram_bandwidth + shares["cpu"] / self.options.ram_bandwidth
 
@@ -139,8 +145,7 @@ class Bench:
         free = [total - before for total, before in zip(self.cards.total, self.cards.before)]
         kept = [max(int(one - budget), 0) for one, budget in zip(free, budgets)][:len(place["gpus"])]
         service = {"context": CONTEXT, "micro_batch": MICRO_BATCH}
-        words = placement.fit_words(dict(service, extra_arguments=[]), place, str(self.options.model), 0)
-        words[words.index("--fit-target") + 1] = ",".join(str(one) for one in kept)
+        words = placement.fit_words(dict(service, extra_arguments=[]), place, str(self.options.model), kept)
         # llama-bench has no context but what it fills, so the plan is made for that.
         words[words.index("--ctx-size") + 1] = "1024"
         ran = subprocess.run([str(self.options.binaries / "llama-fit-params"), *words], capture_output=True, text=True, check=False,
@@ -148,23 +153,55 @@ class Bench:
         return placement.of_fit(place, ran.stdout)
 
 
+def whole_layer(bench):
+    """MiB of a layer with its experts, and of what is computed with for it."""
+    return max(model_memory.expert_bytes(bench.tensors).values()) / MIB * 1.05
+
+
 def place_of(gpus, **values):
-    return dict({"gpus": gpus, "gpu_layers": "999", "tensor_split": "", "tensor_overrides": [], "split_mode": ""}, **values)
+    return dict({"gpus": gpus, "gpu_layers": "999", "tensor_split": "", "tensor_overrides": [], "split_mode": "", "load_mode": ""}, **values)
 
 
-def search(bench, gpus, budget):
-    """Other placements of the budget on one card: which layers' experts are there, and how the one that fits in part is split."""
-    experts, sizes = bench.experts, model_memory.expert_bytes(bench.tensors)
-    size = max(sizes.values()) / MIB
-    dense = sum(bytes_ for name, bytes_ in bench.tensors.items() if not model_memory.EXPERTS.match(name) and name != "token_embd.weight") / MIB
-    fit = max(int((budget - dense) // size), 0)
-    for count in sorted({fit, fit + 1, max(fit - 1, 0)}):
-        for where, kept in (("first", experts[:count]), ("last", experts[len(experts) - count:]), ("middle", experts[(len(experts) - count) // 2:][:count])):
-            others = [number for number in experts if number not in kept]
-            yield "%s %d layers' experts" % (where, count), place_of(gpus, tensor_overrides=[EXPERTS % number for number in others])
-            for parts in ("up|gate", "down|gate", "down", "gate", "up") if where == "first" and others else ():
-                yield "%s %d and of the next all but %s" % (where, count, parts), place_of(
-                    gpus, tensor_overrides=[PART % (others[0], parts)] + [EXPERTS % number for number in others[1:]])
+def search(bench, gpus, budget, base):
+    """Other placements of the budget on one card: each layer's experts are three matrices, and as many of these as fit are on the card, in each of these
+    orders: first, last or middle layers first; whole layers, or one of the three of all layers; beginning with each of the three.
+
+    :param base: MiB of VRAM that is taken with all experts in RAM.
+    """
+    sizes, layers = model_memory.expert_bytes(bench.tensors), bench.experts
+    fit, seen = max(int((budget * OVERHEAD - base) // (max(sizes.values()) / MIB / len(PARTS))), 0), []
+    middle = layers[len(layers) // 2]
+    for where, order in (("first", layers), ("last", layers[::-1]), ("middle", sorted(layers, key=lambda layer: abs(layer - middle)))):
+        for turn in range(len(PARTS)):
+            parts = PARTS[turn:] + PARTS[:turn]
+            by_layer, by_part = [(layer, part) for layer in order for part in parts], [(layer, part) for part in parts for layer in order]
+            for by, matrices in (("by layer", by_layer), ("by part", by_part)):
+                in_ram = {}
+                for layer, part in sorted(matrices[fit:]):
+                    in_ram.setdefault(layer, []).append(part)
+                overrides = [PART % (layer, "|".join(found)) for layer, found in sorted(in_ram.items())]
+                if overrides not in seen:
+                    seen.append(overrides)
+                    yield "%s layers, %s, %s" % (where, by, " ".join(parts)), place_of(gpus, tensor_overrides=overrides)
+
+
+def over_cards(bench, gpus, budgets, base):
+    """Ways to use several cards, besides the plan: layers as each card holds them, on the first card alone, and experts alone on the others.
+
+    :param base: as in :func:`search`, of the first card.
+    """
+    sizes = model_memory.expert_bytes(bench.tensors)
+    layer, size = whole_layer(bench), max(sizes.values()) / MIB
+    whole = [int(budget // layer) for budget in budgets]
+    yield OVER_CARDS[0], place_of(gpus, gpu_layers=str(sum(whole) + 1), tensor_split=",".join(map(str, whole[:-1] + [whole[-1] + 1])))
+    yield OVER_CARDS[1], place_of(gpus[:1], gpu_layers=str(whole[0]))
+    counts = [max(int((budgets[0] * OVERHEAD - base) // size), 0)] + [max(int((budget * OVERHEAD - COMPUTED_WITH) // size), 0) for budget in budgets[1:]]
+    left, overrides = bench.experts[counts[0]:], []
+    for card, count in enumerate(counts[1:], 1):
+        overrides += [(PART % (number, "|".join(PARTS))).replace("=CPU", "=CUDA%d" % card) for number in left[:count]]
+        left = left[count:]
+    yield OVER_CARDS[2], place_of(
+        gpus, tensor_split=",".join(["1"] + ["0"] * (len(gpus) - 1)), tensor_overrides=overrides + [PART % (number, "|".join(PARTS)) for number in left])
 
 
 def main():
@@ -175,6 +212,7 @@ def main():
     parser.add_argument("--ratio", default="", help="of the cards' budgets, such as 96:32; equal without it")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--search", action="store_true")
+    parser.add_argument("--pairs", type=int, default=0, help="rounds in which each server is asked once")
     parser.add_argument("--longest", type=float, default=120, help="seconds of one placement")
     parser.add_argument("--ends", type=float, default=540, help="seconds after which no further one begins")
     parser.add_argument("result", type=pathlib.Path)
@@ -183,9 +221,9 @@ def main():
     options.ram_bandwidth, options.vram_bandwidth = memory_bandwidth.measure(options.threads, 2.0), vram_bandwidth()
     bench = Bench(options, cards)
     whole = sum(bench.tensors.values()) / MIB * options.share
-    ratio = [float(one) for one in options.ratio.split(":")] if options.ratio else [1.0] * len(cards.uuids)
-    budgets = [whole * one / sum(ratio) for one in ratio]
-    result = {"command": "placement_speed.py " + " ".join(sys.argv[1:]), "date": datetime.date.today().isoformat(), "cards": cards.names,
+    shares = [float(one) for one in options.ratio.split(":")] if options.ratio else [1.0] * len(cards.uuids)
+    budgets = [whole * one / sum(shares) for one in shares]
+    places, result = {}, {"command": "placement_speed.py " + " ".join(sys.argv[1:]), "date": datetime.date.today().isoformat(), "cards": cards.names,
               "cpus": os.cpu_count(), "threads": options.threads, "model": {"file": options.model.name, "mb": round(sum(bench.tensors.values()) / 1e6),
               "layers": bench.layers, "layers_with_experts": len(bench.experts)}, "budget_mib": [round(one) for one in budgets],
               "ram_gb_per_second": round(options.ram_bandwidth / 1e9, 1), "vram_gb_per_second": round(options.vram_bandwidth / 1e9, 1), "measured": []}
@@ -193,28 +231,58 @@ def main():
     def measure(name, place):
         if time.monotonic() - begun > options.ends:
             result["measured"].append({"name": name, "failed": "no time"})
-            return
-        found = bench.run(name, place)
+            return None
+        found, places[name] = bench.run(name, place), place
         found["within_budget"] = all(used <= budget * OVERHEAD for used, budget in zip(found["vram_mib"], budgets))
         result["measured"].append(found)
         print(json.dumps({key: value for key, value in found.items() if key not in ("generation_samples", "prompt_samples")}), flush=True)
         options.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        return found
+
+    def plan(name, gpus):
+        """A planned placement; where it takes more than the budget, another one with that much less."""
+        wanted = list(budgets)
+        for turn in range(3):
+            found = measure(name, bench.planned(place_of(gpus, gpu_layers="auto"), wanted))
+            if not found or found["within_budget"]:
+                break
+            wanted = [want - max(used - budget, 0) for want, used, budget in zip(wanted, found["vram_mib"], budgets)]
+            found["name"] += ", turn %d" % (turn + 1)
 
     # As many whole layers as the budget holds, by the model's bytes; then one more and one less, because what is computed with takes room too.
-    per_layer = max(model_memory.expert_bytes(bench.tensors).values()) / MIB * 1.05
-    whole_layers = int(whole // per_layer)
-    split = ",".join("%g" % (100 * one / sum(ratio)) for one in ratio) if len(ratio) > 1 else ""
+    whole_layers = int(whole // whole_layer(bench))
+    split = ",".join("%g" % (100 * one / sum(shares)) for one in shares) if len(shares) > 1 else ""
     for layers in (whole_layers, whole_layers + 1):
         measure("doctrine, %d layers" % layers, place_of(cards.uuids, gpu_layers=str(layers), tensor_split=split))
-    open_ = place_of(cards.uuids, gpu_layers="auto")
-    measure("planned", bench.planned(open_, budgets))
+        if len(cards.uuids) > 1:
+            break
+    plan("planned", cards.uuids)
+    bare = measure("experts in RAM", place_of(cards.uuids[:1], tensor_overrides=["exps=CPU"]))
+    others = []
     if len(cards.uuids) > 1:
-        measure("first_card", bench.planned(dict(open_, gpus=cards.uuids[:1]), budgets))
-        measure("doctrine on the first card", place_of(cards.uuids[:1], gpu_layers=str(int(budgets[0] // per_layer))))
-    measure("experts in RAM", place_of(cards.uuids[:1], tensor_overrides=["exps=CPU"]))
-    if options.search:
-        for name, place in search(bench, cards.uuids[:1], budgets[0]):
-            measure(name, place)
+        plan("first_card", cards.uuids[:1])
+        others = over_cards(bench, cards.uuids, budgets, bare["vram_mib"][0])
+    else:
+        measure("pinned", dict(places["planned"], load_mode="none"))
+    if options.search and len(cards.uuids) == 1:
+        others = search(bench, cards.uuids, budgets[0], bare["vram_mib"][0])
+    for name, place in others:
+        measure(name, place)
+    if options.pairs:
+        fitting = [found for found in result["measured"] if found.get("generation") and found["within_budget"]]
+
+        def best(names):
+            return sorted((found for found in fitting if names(found["name"])), key=lambda found: -found["generation"])
+        doctrine = best(lambda name: name.startswith("doctrine,"))[0]["name"]
+        if options.search:
+            asked = {name: places[name] for name in ["planned", *(one["name"] for one in best(lambda name: " layers, by " in name)[:3])]}
+        elif len(cards.uuids) > 1:
+            asked = {name: places[name] for name in ["planned", "first_card", *(one["name"] for one in best(lambda name: name in OVER_CARDS)[:1])]}
+        else:
+            asked = {name: places[name] for name in (doctrine, "planned", "pinned")}
+        result["in_turns"] = {"rounds": options.pairs, "servers": in_turns.ask(bench, asked, options.pairs)}
+        print(json.dumps(result["in_turns"]), flush=True)
+        options.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print("written to", options.result)
 
 

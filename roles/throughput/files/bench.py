@@ -19,7 +19,9 @@ import tempfile
 import threading
 import time
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, local_http, memory_bandwidth, placement, small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import (
+    gguf, local_http, memory_bandwidth, model_memory, placement, small_file,
+)
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import choice, reading, roofline, speculation, sweep, topology, tuning
 
 LABEL = "protocol_omni.bunker.bench"
@@ -139,19 +141,25 @@ class Container:
         return [], "exit status %d: %s" % (self.process.returncode, " · ".join(self.errors)[-400:] or "it said nothing")
 
 
-def planned(plan, service, places, deadline):
+def planned(plan, service, places, cards, deadline):
     """(name to placement, name to why there is none) of placements that llama-fit-params has to plan, on cards that are free."""
     found, failed = {}, {}
+    sizes = model_memory.expert_bytes(model_of(service)[1]) if places else {}
     for name, place in places.items():
-        words = placement.fit_command(service, place, service["folder"], service["files"][0], plan["image"], plan["cdi_kind"], service["free"])
-        words[2:2] = ["--name", NAME % service["name"], "--label", LABEL]
-        try:
+        ended = []
+
+        def fit(place, kept, ended=ended):
+            words = placement.fit_command(service, place, service["folder"], service["files"][0], plan["image"], plan["cdi_kind"], kept)
+            words[2:2] = ["--name", NAME % service["name"], "--label", LABEL]
             done = subprocess.run(words, capture_output=True, text=True, timeout=max(deadline - time.monotonic(), 1), check=False)
-            found[name] = placement.of_fit(place, done.stdout)
+            ended[:] = [done.returncode, done.stderr.strip()[-300:]]
+            return done.stdout, done.stderr
+        try:
+            found[name] = placement.planned(place, service["free"], fit, cards, sizes)
         except subprocess.TimeoutExpired:
             failed[name] = "no time for llama-fit-params"
         except ValueError as error:
-            failed[name] = "%s (exit status %d: %s)" % (error, done.returncode, done.stderr.strip()[-300:])
+            failed[name] = "%s (exit status %d: %s)" % (error, *ended)
     remove_containers()
     return found, failed
 
@@ -403,7 +411,7 @@ class Bench:
             self._forget([service["name"]])
             kept.clear()
         missing = {name: place for name, place in service["placements"].items() if name in made_for and name not in kept}
-        found, failed = planned(self.plan, service, missing, self.deadline)
+        found, failed = planned(self.plan, service, missing, cards, self.deadline)
         kept.update({name: {"made_for": made_for[name], "placement": place} for name, place in found.items()})
         known = {name: kept[name]["placement"] if name in kept else place for name, place in service["placements"].items() if name not in failed}
         return known, failed

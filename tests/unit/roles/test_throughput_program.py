@@ -271,22 +271,24 @@ def test_a_way_that_the_inventory_decides_is_not_measured(bench):
 
 
 def on_gpus(service):
-    place = {"gpus": ["GPU-1", "GPU-2"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": ""}
+    place = {"gpus": ["GPU-1", "GPU-2"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "", "load_mode": ""}
     return dict(service, device="gpu", gpus=["GPU-1", "GPU-2"], placements={
-        "planned": place, "first_card": dict(place, gpus=["GPU-1"]), "doctrine": dict(place, gpu_layers="19", tensor_split="75,25")})
+        "planned": place, "first_card": dict(place, gpus=["GPU-1"]), "doctrine": dict(place, gpu_layers="19", tensor_split="75,25"),
+        "over": dict(place, others="experts")})
 
 
 def test_placements_are_planned_and_compared_first_and_the_fastest_stands_as_it_was_measured(bench):
     code, said = bench((on_gpus(bench.service),))
     assert code == 0, said
     results = bench.state()["results"]
-    assert [found["settings"]["placement"] for found in results[:3]] == ["planned", "first_card", "doctrine"]
-    planned, first, doctrine = (" ".join(found["command"]) for found in results[:3])
+    assert [found["settings"]["placement"] for found in results[:4]] == ["planned", "first_card", "doctrine", "over"]
+    planned, first, doctrine, over = (" ".join(found["command"]) for found in results[:4])
     assert "CUDA_VISIBLE_DEVICES=GPU-1,GPU-2" in planned and "--n-gpu-layers 9 --tensor-split 3/2" in planned
     assert "--device nvidia.com/gpu=GPU-1 --device nvidia.com/gpu=GPU-2" in planned
     assert "--n-gpu-layers 5 " in first and "GPU-2" not in first
     assert "--n-gpu-layers 19 --tensor-split 75/25" in doctrine
-    assert all(found["settings"]["placement"] == "first_card" for found in results[3:] if found["stage"] != "steady")
+    assert "--n-gpu-layers 5 --tensor-split 1/0" in over and "CUDA_VISIBLE_DEVICES=GPU-1,GPU-2" in over  # what the plan for the first card says
+    assert all(found["settings"]["placement"] == "first_card" for found in results[4:] if found["stage"] != "steady")
     settings = bench.state()["result"]["services"]["executor"]["settings"]
     assert settings["placement"] == "first_card" and settings["plan"]["placement"]["gpu_layers"] == "5"
     assert settings["plan"]["made_for"]["cards"] == [["GPU-1", 97887]]

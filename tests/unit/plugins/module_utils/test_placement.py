@@ -4,7 +4,7 @@ import pytest
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import placement, service_plan
 
 SERVICE = {"name": "oracle", "device": "gpu", "gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "",
-           "placement": "auto", "placements": ["planned", "doctrine"], "context": 8192, "micro_batch": 512,
+           "load_mode": "", "placement": "auto", "placements": ["planned", "doctrine"], "context": 8192, "micro_batch": 512,
            "extra_arguments": []}
 NAMED = {"planned": {}, "first_card": {"cards": 1}, "doctrine": {"gpu_layers": 19, "tensor_split": "75,25"},
          "experts_in_ram": {"gpu_layers": "999", "tensor_overrides": ["exps=CPU"]}, "all": {"cards": 3}, "shares": {"cards": 1, "tensor_split": "75,25"}}
@@ -17,7 +17,7 @@ def named(name, **service):
 
 
 def test_named_placements():
-    assert named("planned") == {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": ""}
+    assert named("planned") == {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "", "load_mode": ""}
     assert named("first_card")["gpus"] == ["GPU-a"]
     assert (named("doctrine")["gpu_layers"], named("doctrine")["tensor_split"]) == ("19", "75,25")
     assert placement.is_planned(named("planned")) and not placement.is_planned(named("doctrine"))
@@ -53,8 +53,21 @@ def test_where_the_cards_suffice_for_none_that_is_said():
 
 def test_a_plan_is_read_as_it_is_printed():
     found = placement.of_fit(named("planned"), "warning: something\n" + TWO_CARDS)
-    assert found == {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "62", "tensor_split": "40,22", "split_mode": "", "tensor_overrides": [
-        r"blk\.5\.ffn_(gate|up|gate_up|down).*=CPU", r"blk\.6\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"]}
+    assert found == {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "62", "tensor_split": "40,22", "split_mode": "", "load_mode": "", "tensor_overrides": [
+        r"blk\.5\.ffn_(gate|up|gate_up|down)(\.weight|_(ch|)exps)=CPU", r"blk\.6\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"]}
+
+
+@pytest.mark.parametrize("tensor, where", [
+    ("blk.5.ffn_up_exps.weight", "CPU"), ("blk.5.ffn_down_exps.weight", "CPU"), ("blk.5.ffn_gate.weight", "CPU"), ("blk.5.ffn_up_shexp.weight", ""),
+    ("blk.5.ffn_gate_inp.weight", ""), ("blk.5.attn_output.weight", ""), ("blk.15.ffn_up_exps.weight", ""), ("blk.6.ffn_up_exps.weight", "CPU"),
+    ("blk.6.ffn_up_shexp.weight", "")])
+def test_what_every_token_reads_stays_on_the_card_of_a_layer_that_fits_in_part(tensor, where):
+    assert placement.overridden(placement.of_fit(named("planned"), TWO_CARDS), tensor) == where
+
+
+def test_how_it_is_loaded_is_the_placements_too():
+    pinned = placement.of_fit(placement.named(SERVICE, {"pinned": {"load_mode": "none"}}, "pinned"), "-c 8192 -ngl 62 -ts 40,22\n")
+    assert placement.server_words(pinned) == ["--n-gpu-layers", "62", "--tensor-split", "40,22", "--load-mode", "none"]
 
 
 @pytest.mark.parametrize("cards", [4, 8])
@@ -63,9 +76,69 @@ def test_more_cards_are_only_more_data(cards):
     shares = ",".join(str(10 + number) for number in range(cards))
     found = placement.of_fit(named("planned", gpus=gpus), "-c 8192 -ngl 62 -ts %s\n" % shares)
     assert placement.server_words(found) == ["--n-gpu-layers", "62", "--tensor-split", shares]
-    command = " ".join(placement.fit_command(dict(SERVICE, gpus=gpus), found, "/m", "m.gguf", "sha256:abc", "nvidia.com/gpu", 7))
+    command = " ".join(placement.fit_command(dict(SERVICE, gpus=gpus), found, "/m", "m.gguf", "sha256:abc", "nvidia.com/gpu", [7168] * cards))
     assert "CUDA_VISIBLE_DEVICES=%s " % ",".join(gpus) in command and all("--device nvidia.com/gpu=%s " % gpu in command for gpu in gpus)
     assert named("all", gpus=gpus)["gpus"] == gpus[:3]
+
+
+# Two lines of its log on two H200, whose last says of the second card that the plan keeps 134248 MiB free instead of 136000.
+LOG = """0.03.081.439 I common_params_fit_impl:   - CUDA0 (NVIDIA H200):  3 layers ( 0 overflowing),  16721 MiB used, 125906 MiB free
+0.02.071.180 I common_params_fit_impl:   - CUDA1 (NVIDIA H200): 15 layers,   2908 MiB used, 139718 MiB free
+0.04.014.454 I common_params_fit_impl:   - CUDA1 (NVIDIA H200): 12 layers (11 overflowing),   8378 MiB used, 134248 MiB free
+"""
+
+
+@pytest.mark.parametrize("kept, short", [([121000, 136000], [0, 1752]), ([125906, 134248], [0, 0]), ([125907, 134249], [1, 1]), ([7, 7, 7], [0, 0, 0])])
+def test_how_much_a_plan_keeps_too_little_is_read_from_its_log(kept, short):
+    assert placement.short_of(LOG, kept) == short
+
+
+def test_where_a_plan_keeps_too_little_free_another_one_is_made_that_keeps_more():
+    asked = []
+
+    def fit(_placement, kept):
+        asked.append(kept)
+        free = [7200, 5416 if len(asked) == 1 else 8000]
+        return TWO_CARDS.replace("40,22", "%d,22" % (40 + len(asked))), "".join(
+            "common_params_fit_impl:   - CUDA%d (A card): 9 layers, 1 MiB used, %d MiB free\n" % (number, size) for number, size in enumerate(free))
+    assert placement.planned(named("planned"), 7, fit)["tensor_split"] == "42,22"
+    assert asked == [[7168, 7168], [7168, 7168 + 1752]]
+
+
+# Layers 5 to 8 of 1 GiB; a plan for one card that has 6 and 7 in RAM, and 5 in part.
+SIZES = {number: 1 << 30 for number in range(5, 9)}
+ONE_CARD = r'-c 8192 -ngl 10 -ot "blk\.5\.ffn_(gate|gate_up|down).*=CPU,' + ",".join(
+    r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU" % number for number in (6, 7)) + '"\n'
+
+
+@pytest.mark.parametrize("second, moved", [(10.2, [6, 7]), (9.9, [6]), (9.1, []), (0, [])])
+def test_other_cards_take_the_experts_that_the_first_leaves_in_ram(second, moved):
+    """7 GiB are kept free, and 1.17 are for what it is computed with."""
+    asked = []
+
+    def fit(one, kept):
+        asked.append((one["gpus"], kept))
+        return ONE_CARD, ""
+    place = placement.named(SERVICE, {"over": {"others": "experts"}}, "over")
+    found = placement.planned(place, 7, fit, {"GPU-a": 96 << 30, "GPU-b": int(second * (1 << 30))}, SIZES)
+    assert asked == [(["GPU-a"], [7168])]
+    assert found["gpus"] == ["GPU-a", "GPU-b"] and placement.server_words(found)[:4] == ["--n-gpu-layers", "10", "--tensor-split", "1,0"]
+    where = {number: {placement.overridden(found, "blk.%d.ffn_%s_exps.weight" % (number, part)) for part in ("gate", "down")} for number in SIZES}
+    assert where == {5: {"CPU"}, 6: {"CUDA1" if 6 in moved else "CPU"}, 7: {"CUDA1" if 7 in moved else "CPU"}, 8: {""}}
+    assert placement.overridden(found, "blk.5.ffn_up_exps.weight") == "" and set(found) == set(placement.KEYS)
+
+
+def test_that_wants_a_second_card_and_is_a_plan_of_its_own():
+    names = {"over": {"others": "experts"}, "planned": {}}
+    assert placement.chosen_name(dict(SERVICE, gpus=["GPU-a"], placements=["over", "planned"]), names) == "planned"
+    made_for = [placement.identity(SERVICE, placement.named(SERVICE, names, name), "i", "m", {}, 7) for name in names]
+    assert made_for[0] != made_for[1]
+
+
+def test_where_no_plan_keeps_it_that_is_said():
+    log = "common_params_fit_impl:   - CUDA1 (A card): 9 layers, 1 MiB used, 7000 MiB free\n"
+    with pytest.raises(ValueError, match="keeps 0, 168 MiB less free on the cards than the 7168"):
+        placement.planned(named("planned"), 7, lambda _placement, kept: (TWO_CARDS, log))
 
 
 def test_where_everything_fits_all_layers_are_on_the_cards():
@@ -81,17 +154,17 @@ def test_what_is_no_plan_is_none(text, words):
 
 def test_words_of_both_programs():
     found = placement.of_fit(named("planned"), TWO_CARDS)
-    overrides = r"blk\.5\.ffn_(gate|up|gate_up|down).*=CPU%sblk\.6\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"
+    overrides = r"blk\.5\.ffn_(gate|up|gate_up|down)(\.weight|_(ch|)exps)=CPU%sblk\.6\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"
     assert placement.server_words(found) == ["--n-gpu-layers", "62", "--tensor-split", "40,22", "--override-tensor", overrides % ","]
     assert placement.bench_words(found) == ["--n-gpu-layers", "62", "--tensor-split", "40/22", "--override-tensor", overrides % ";"]
     assert placement.server_words(named("planned")) == []
 
 
 def test_it_is_planned_on_the_services_cards_with_its_context_and_nothing_else():
-    words = " ".join(placement.fit_command(SERVICE, named("first_card"), "/nvme/models/m", "m-00001-of-00007.gguf", "sha256:abc", "nvidia.com/gpu", 7.5))
+    words = " ".join(placement.fit_command(SERVICE, named("first_card"), "/nvme/models/m", "m-00001-of-00007.gguf", "sha256:abc", "nvidia.com/gpu", [7680]))
     for option in ("--network none", "--read-only", "--cap-drop ALL", "CUDA_VISIBLE_DEVICES=GPU-a ", "--device nvidia.com/gpu=GPU-a ",
                    "--entrypoint /opt/llama/llama-fit-params sha256:abc --model /models/m-00001-of-00007.gguf --ctx-size 8192 --ubatch-size 512 "
-                   "--fit-target 7680"):
+                   "--fit-target 7680 --verbosity 4"):
         assert option in words
     assert "GPU-b" not in words
 

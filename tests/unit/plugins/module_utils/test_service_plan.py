@@ -9,7 +9,7 @@ MODEL = {"name": "deepseek", "architecture": "deepseek2", "files": [{"name": "d-
 IMAGE = {"id": "sha256:abc", "tag": "omni/llama-server:1"}
 CPU = {
     "name": "executor", "model": "deepseek", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "",
-    "draft_model": "", "threads": "auto",
+    "load_mode": "", "draft_model": "", "threads": "auto",
     "context": 8192, "batch": 512, "micro_batch": 512, "ladder": [], "address": "127.0.0.1", "port": 8002, "memory": "8g",
     "extra_arguments": ["--no-mmap"], "start_timeout": 120, "sealed": True,
     "networks": [{"name": "omni-network", "address": "172.30.0.20", "aliases": ["qwen"]}],

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import speed_rules
 
 SERVICE = {"name": "oracle", "device": "gpu", "gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "",
-           "placement": "auto", "placements": ["planned", "doctrine"], "speculation": "auto", "draft_model": ""}
+           "load_mode": "", "placement": "auto", "placements": ["planned", "doctrine"], "speculation": "auto", "draft_model": ""}
 SOUND = {
     "bunker_services": [SERVICE, dict(SERVICE, name="executor", device="cpu", gpus=[])],
     "model_store_catalogue": [{"name": "small"}], "model_store_extra_models": [],
@@ -61,6 +61,10 @@ def test_what_is_sound_has_no_problem(change):
     (lambda i: i["inference_service_placements"].update(planned={"gpu_layers": "many"}), "gpu_layers many", "a number"),
     (lambda i: i["inference_service_placements"].update(planned={"tensor_split": "1,2"}), "planned: without gpu_layers", "Give gpu_layers"),
     (lambda i: i["inference_service_placements"].update(planned={"split_mode": "row"}), "planned: without gpu_layers", "Give gpu_layers"),
+    (lambda i: i["inference_service_placements"].update(planned={"load_mode": "map"}), "planned: load_mode map", "none"),
+    (lambda i: i["inference_service_placements"].update(planned={"others": "layers"}), "planned: others layers", "experts"),
+    (lambda i: i["inference_service_placements"].update(planned={"others": "experts", "gpu_layers": "9"}), "others with gpu_layers", "Remove one"),
+    (oracle(load_mode="none"), "load_mode 'none'", "Give gpu_layers"),
     (oracle(tensor_split="75,25"), "tensor_split '75,25'", "Give gpu_layers"),
     (oracle(tensor_overrides=["exps=CPU"]), "exps=CPU", "Give gpu_layers"),
     (variable(inference_service_vram_free=-1), "inference_service_vram_free -1", "7"),

@@ -1,5 +1,6 @@
 """Planning a placement, with stand-ins for nvidia-smi, the engine and systemctl: there is no card here."""
 import json
+import struct
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -8,7 +9,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import placem
 from ansible_collections.protocol_omni.bunker.plugins.modules import gpu_placement
 
 SERVICE = {"name": "oracle", "device": "gpu", "gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "",
-           "placement": "auto", "placements": ["planned"], "context": 8192, "micro_batch": 512, "extra_arguments": []}
+           "load_mode": "", "placement": "auto", "placements": ["planned"], "context": 8192, "micro_batch": 512, "extra_arguments": []}
 STAND_INS = {
     "nvidia-smi": 'echo nvidia-smi >> calls; [ -e no-driver ] && { echo "no driver" >&2; exit 9; }; cat cards',
     "systemctl": 'echo "systemctl $*" >> calls; case $1 in stop) rm -f running ;; start) touch running ;; '
@@ -42,6 +43,27 @@ def place(tmp_path, monkeypatch, capsys):
     run.folder = tmp_path
     run.calls = lambda: (tmp_path / "calls").read_text(encoding="ascii")
     return run
+
+
+def write_model(path, layers):
+    """A GGUF of nothing but experts, three matrices of 64 bytes a layer."""
+    infos = b""
+    for number in range(3 * layers):
+        name = b"blk.%d.ffn_%s_exps.weight" % (number // 3, (b"up", b"gate", b"down")[number % 3])
+        infos += struct.pack("<Q", len(name)) + name + struct.pack("<IQIQ", 1, 16, 0, 64 * number)
+    header = b"GGUF" + struct.pack("<IQQ", 3, 3 * layers, 0) + infos
+    path.parent.mkdir(parents=True)
+    path.write_bytes(header + bytes(-len(header) % 32) + bytes(192 * layers))
+
+
+def test_other_cards_take_experts_by_the_models_own_sizes(place):
+    write_model(place.folder / "store" / "m" / "m.gguf", 9)
+    (place.folder / "plan").write_text(PLAN.replace(r"blk\.5\.ffn_down.*=CPU", r"blk\.8\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"), encoding="ascii")
+    found = place(name="over", placements={"over": {"others": "experts"}}, store=str(place.folder / "store"))
+    assert found["origin"] == "planned" and found["placement"]["tensor_split"] == "1,0" and found["placement"]["gpus"] == ["GPU-a", "GPU-b"]
+    assert found["placement"]["tensor_overrides"][0] == r"blk\.8\.ffn_(up|down|gate_up|gate)_(ch|)exps=CUDA1"
+    assert "CUDA_VISIBLE_DEVICES=GPU-a --device" in place.calls()
+    assert place(name="over", placements={"over": {"others": "experts"}}, store="/gone")["origin"] == "kept"
 
 
 def test_it_is_planned_once_and_then_kept(place):
@@ -102,7 +124,7 @@ def test_what_the_inventory_says_or_was_measured_asks_nobody(place):
     assert "docker" not in place.calls()
 
 
-MEASURED = {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "5", "tensor_split": "", "tensor_overrides": [], "split_mode": ""}
+MEASURED = {"gpus": ["GPU-a", "GPU-b"], "gpu_layers": "5", "tensor_split": "", "tensor_overrides": [], "split_mode": "", "load_mode": ""}
 
 
 def measured_for(**given):

@@ -11,7 +11,7 @@ import machines  # noqa: E402
 
 NAMES = ["oracle", "executor"]
 SERVICE = {"name": "executor", "threads": "auto", "cpuset": "auto", "batch": "auto", "micro_batch": 512, "device": "cpu", "gpus": [], "gpu_layers": "auto",
-           "tensor_split": "", "tensor_overrides": [], "split_mode": "", "placement": "auto", "placements": ["planned"],
+           "tensor_split": "", "tensor_overrides": [], "split_mode": "", "load_mode": "", "placement": "auto", "placements": ["planned"],
            "speculation": "auto", "draft_model": "", "context": 8192, "sample_prompts": ["a"],
            "extra_arguments": []}
 SPECULATIONS = {"ngram": {"arguments": ["--spec-default"]}, "draft": {"needs": "draft_model", "arguments": ["--spec-type", "draft-simple"]}}

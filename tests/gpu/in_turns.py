@@ -1,0 +1,84 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""llama-servers with different placements on the same cards at once, asked in turns, so that what disturbs the machine disturbs all of them."""
+import json
+import os
+import random
+import statistics
+import subprocess
+import time
+import urllib.request
+
+from paired import ratio
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import placement
+
+PROMPT, GENERATE = 512, 48  # tokens of a request
+VOCABULARY = 900  # prompts are of the first so many tokens; the smallest stand-in has 1024
+
+
+class Server:
+    """A llama-server with a placement, until it is stopped. Its log lies beside the result."""
+
+    def __init__(self, options, cards, place, port):
+        before, self.url = cards.used(), "http://127.0.0.1:%d" % port
+        words = [str(options.binaries / "llama-server"), "--model", str(options.model), "--threads", str(options.threads),
+                 "--host", "127.0.0.1", "--port", str(port), "--ctx-size", "1024", "--parallel", "1", "--ubatch-size", "512", "--cache-ram", "0",
+                 "--no-ui", "--no-slots", *placement.server_words(place)]
+        environment = dict(os.environ, CUDA_VISIBLE_DEVICES=",".join(place["gpus"]))
+        with open(options.result.with_suffix(".%d.log" % port), "wb") as log:
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
+        begun = time.monotonic()
+        while True:
+            try:
+                self.ask(random.Random(0))
+                break
+            except OSError as error:
+                if self.process.poll() is not None or time.monotonic() - begun > options.longest:
+                    self.stop()
+                    raise SystemExit("llama-server %s does not serve: %s" % (" ".join(words), error)) from error
+                time.sleep(0.5)
+        self.seconds, self.vram = round(time.monotonic() - begun, 1), [used - old for used, old in zip(cards.used(), before)]
+
+    def ask(self, chance):
+        """{"generation", "prompt"} in tokens per second, of a prompt of random tokens."""
+        body = {"prompt": [chance.randrange(VOCABULARY) for _token in range(PROMPT)], "n_predict": GENERATE, "ignore_eos": True, "cache_prompt": False,
+                "temperature": 0}
+        request = urllib.request.Request(self.url + "/completion", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            timings = json.load(answer)["timings"]
+        if (timings["prompt_n"], timings["predicted_n"]) != (PROMPT, GENERATE):
+            raise SystemExit("llama-server read %(prompt_n)d and generated %(predicted_n)d tokens" % timings)
+        return {"generation": timings["predicted_per_second"], "prompt": timings["prompt_per_second"]}
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def ask(bench, places, rounds):
+    """Servers asked in turns: what each gave, and its ratio to the first one.
+
+    :param places: name to placement.
+    """
+    servers, found = {}, {}
+    try:
+        for number, (name, place) in enumerate(places.items()):
+            servers[name], found[name] = Server(bench.options, bench.cards, place, 18100 + number), []
+        for number in range(rounds):
+            order = list(places)
+            random.Random(number).shuffle(order)
+            for name in order:
+                found[name].append(servers[name].ask(random.Random(number)))
+    finally:
+        for server in servers.values():
+            server.stop()
+    first, told = next(iter(places)), {}
+    for name, place in places.items():
+        told[name] = {"placement": {key: value for key, value in place.items() if key != "gpus" and value}, "vram_mib": servers[name].vram,
+                      "seconds_to_start": servers[name].seconds}
+        against = told[name]["to " + first] = {}
+        for what in ("generation", "prompt"):
+            told[name][what] = round(statistics.median(one[what] for one in found[name]), 2)
+            against[what] = ratio([(one[what], other[what]) for one, other in zip(found[name], found[first])])
+    return told
