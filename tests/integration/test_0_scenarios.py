@@ -8,9 +8,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 HOSTS_OF_OTHER_TESTS = {"air_gap", "default", "faults", "image", "interruptions", "root_disk"}
 SCENARIOS = sorted({path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")} - HOSTS_OF_OTHER_TESTS)
-# Their hosts are put to the test in test_0_disk_faults.py, test_0_engine_data.py and test_0_gateway.py; a second run, check mode and claims of the gateway are
-# those of the site.
-SHOWN_ELSEWHERE = {"disk_layout", "engine_data", "gateway"}
+# Put to the test elsewhere: test_0_disk_faults.py, test_0_engine_data.py and test_0_gateway.py on the same hosts, with check mode, a second run and verify.yml
+# or those of the site; networks by the site and test_2_isolation.py.
+SHOWN_ELSEWHERE = {"disk_layout", "engine_data", "gateway", "networks"}
 
 
 def test_there_are_scenarios():
