@@ -103,7 +103,7 @@ def test_a_second_bench_lies_within_the_noise_that_they_report(site, second, fac
     both = [(speeds[0][what], speeds[1][what]) for what in speeds[0] if what in speeds[1]]
     apart = [abs(one - other) / (one + other) * 2 for one, other in both]
     print("%d measurements in both, at most %.0f %% apart; reported: %.0f and %.0f %%" % (len(both), 100 * max(apart), *(100 * one for one in noises)))
-    assert len(both) >= 8
+    assert len(both) >= 4  # where another setting is found best in the first stages, the later ones measure beside that
     assert sum(one <= max(noises) for one in apart) >= 0.9 * len(apart), (sorted(apart), noises)
 
 

@@ -143,23 +143,22 @@ class Container:
 
 def planned(plan, service, places, cards, deadline):
     """(name to placement, name to why there is none) of placements that llama-fit-params has to plan, on cards that are free."""
-    found, failed = {}, {}
+    found, failed, ended = {}, {}, {"code": 0, "errors": ""}
     sizes = model_memory.expert_bytes(model_of(service)[1]) if places else {}
-    for name, place in places.items():
-        ended = []
 
-        def fit(place, kept, ended=ended):
-            words = placement.fit_command(service, place, service["folder"], service["files"][0], plan["image"], plan["cdi_kind"], kept)
-            words[2:2] = ["--name", NAME % service["name"], "--label", LABEL]
-            done = subprocess.run(words, capture_output=True, text=True, timeout=max(deadline - time.monotonic(), 1), check=False)
-            ended[:] = [done.returncode, done.stderr.strip()[-300:]]
-            return done.stdout, done.stderr
+    def fit(place, kept):
+        words = placement.fit_command(service, place, service["folder"], service["files"][0], plan["image"], plan["cdi_kind"], kept)
+        words[2:2] = ["--name", NAME % service["name"], "--label", LABEL]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=max(deadline - time.monotonic(), 1), check=False)
+        ended.update(code=done.returncode, errors=done.stderr.strip()[-300:])
+        return done.stdout, done.stderr
+    for name, place in places.items():
         try:
             found[name] = placement.planned(place, service["free"], fit, cards, sizes)
         except subprocess.TimeoutExpired:
             failed[name] = "no time for llama-fit-params"
         except ValueError as error:
-            failed[name] = "%s (exit status %d: %s)" % (error, *ended)
+            failed[name] = "%s (exit status %d: %s)" % (error, ended["code"], ended["errors"])
     remove_containers()
     return found, failed
 
