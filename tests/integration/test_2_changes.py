@@ -54,6 +54,7 @@ def test_a_service_that_fails_says_why_and_the_previous_one_runs_again(site, sec
     assert answers(site)
 
 
+@pytest.mark.full
 def test_a_wrong_answer_is_a_failure_too(site, second):
     failed = site.run("site.yml", extra_vars=services_with(expected_word="Atlantis"))
     assert failed.rc != 0
@@ -149,12 +150,14 @@ def relabelled(site, second):
     return site.run("site.yml", extra_vars={"golden_image_labels": {"changed": "input"}, "golden_image_keep_archive": False})
 
 
+@pytest.mark.full
 def test_one_changed_input_gives_a_new_image_and_replaces_the_services(site, second, relabelled):
     relabelled.assert_ok()
     assert {"Build the image", "Point the alias at the image", "Write the unit", "Start the service"} <= relabelled.changed
     assert site.engine().images.get(started(site)[1]).labels["changed"] == "input"
 
 
+@pytest.mark.full
 def test_going_back_builds_nothing(site, relabelled):
     back = site.run("site.yml").assert_ok()
     assert "Build the image" not in back.tasks

@@ -56,13 +56,23 @@ def test_sanity(installed):
     assert 'Running sanity test "validate-modules"' in output
 
 
-def test_site_runs_from_the_installed_collection_without_docs_tests_molecule_and_inventory(installed, site, second):
+@pytest.fixture(scope="module")
+def alone(installed):
+    """Where the collection is without docs, tests, molecule and inventory, and the environment of a controller that has nothing else."""
     for name in ("docs", "tests", "molecule", "inventory"):
         shutil.rmtree(installed / name, ignore_errors=True)
     configuration = installed.parents[2] / "empty.cfg"
     configuration.touch()
-    environment = {"ANSIBLE_COLLECTIONS_PATH": str(installed.parents[2]), "ANSIBLE_CONFIG": str(configuration)}
-    result = site.run("protocol_omni.bunker.site", "-vv", cwd=installed.parents[2], environment=environment).assert_ok()
+    return {"cwd": installed.parents[2], "environment": {"ANSIBLE_COLLECTIONS_PATH": str(installed.parents[2]), "ANSIBLE_CONFIG": str(configuration)}}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+def test_all_that_a_playbook_imports_is_in_the_installed_collection(alone, site, name):
+    site.run("protocol_omni.bunker." + name, "--syntax-check", **alone).assert_ok()
+
+
+@pytest.mark.full
+def test_site_runs_from_the_installed_collection_without_docs_tests_molecule_and_inventory(alone, installed, site, second):
+    result = site.run("protocol_omni.bunker.site", "-vv", **alone).assert_ok()
     assert result.changed == set()
     assert str(installed) in result.output and str(ROOT / "roles") not in result.output
-    site.run("protocol_omni.bunker.verify", "--syntax-check", cwd=installed.parents[2], environment=environment).assert_ok()
