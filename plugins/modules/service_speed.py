@@ -15,8 +15,8 @@ extends_documentation_fragment:
 description:
   - Asks a running llama-server for some seconds and takes the medians of its own timings. Compares them with the last good ones of the same
     O(identity), and says what of O(inputs) and of the host has changed since.
-  - What is below the bound is measured again, up to O(attempts) times, and the best attempt counts, because a neighbour that works for a moment is no
-    slower service. A measurement within which the service answered others too is none, and is made again.
+  - What is below the bound is measured again, up to O(attempts) times with O(pause) seconds between them, and the best attempt counts, because a neighbour
+    that works for a moment is no slower service. A measurement within which the service answered others too is none, and is made again.
   - What passes is noted as good. A speed that was higher before stays the measure, so that many small steps downwards do not all pass.
   - A first measurement passes, as there is nothing to compare it with.
 options:
@@ -64,6 +64,10 @@ options:
     description: How often to measure before it counts as slower.
     type: int
     default: 3
+  pause:
+    description: Seconds before what is below the bound is measured again.
+    type: float
+    default: 10
   accept:
     description: Take what is measured as good, whatever it was before.
     type: bool
@@ -111,11 +115,12 @@ def main():
         "inputs": {"type": "dict", "default": {}}, "arguments": {"type": "list", "elements": "str", "default": []}, "pid": {"type": "int"},
         "definition": {"type": "str", "default": ""}, "again": {"type": "bool", "default": True},
         "seconds": {"type": "float", "default": 5}, "bound": {"type": "int", "default": 85}, "attempts": {"type": "int", "default": 3},
+        "pause": {"type": "float", "default": 10},
         "accept": {"type": "bool", "default": False}}, supports_check_mode=True)
     given = module.params
-    if given["seconds"] <= 0 or given["attempts"] < 1 or not 0 <= given["bound"] <= 100:
-        module.fail_json(msg="seconds %s, attempts %s, bound %s: seconds are more than 0, attempts at least 1, the bound is 0 to 100 percent." % (
-            given["seconds"], given["attempts"], given["bound"]))
+    if given["seconds"] <= 0 or given["attempts"] < 1 or given["pause"] < 0 or not 0 <= given["bound"] <= 100:
+        module.fail_json(msg="seconds %s, attempts %s, pause %s, bound %s: seconds are more than 0, attempts at least 1, the pause at least 0, the bound is "
+                             "0 to 100 percent." % (given["seconds"], given["attempts"], given["pause"], given["bound"]))
     if module.check_mode:
         module.exit_json(changed=False, msg="Check mode: nothing was measured")
     record = small_file.record(given["path"])
@@ -141,6 +146,8 @@ def main():
             best = found
         if gate.judge(best, entry, given["bound"])["holds"]:
             break
+        if made < given["attempts"]:
+            time.sleep(given["pause"])
     if best is None and last.get("definition") == given["definition"] and not last["holds"]:
         module.exit_json(changed=False, verdict=last, msg="It answered others in each of %d measurements; before: %s" % (disturbed, gate.sentence(last)))
     if best is None:

@@ -48,7 +48,7 @@ def server():
 def measure(server, tmp_path, capsys):
     """Runs the module and returns what it printed."""
     def run(check_mode=False, **given):
-        parameters = dict({"endpoint": server.url, "path": str(run.path), "identity": {"model": "a"}, "seconds": 0.05, "definition": "d1",
+        parameters = dict({"endpoint": server.url, "path": str(run.path), "identity": {"model": "a"}, "seconds": 0.05, "pause": 0, "definition": "d1",
                            "_ansible_check_mode": check_mode}, **given)
         with patch_module_args(parameters), pytest.raises(SystemExit):
             service_speed.main()
@@ -83,6 +83,17 @@ def test_what_was_slow_for_a_moment_is_measured_again(measure, server):
     server.speeds = [40.0] * 4 + [99.0] * 4
     found = measure()["verdict"]
     assert found["holds"] and found["attempts"] == 2 and found["speeds"]["generation"] == 99.0
+
+
+def test_before_it_is_measured_again_it_waits_a_while_for_a_neighbour(measure, server, monkeypatch):
+    measure()
+    waited, sleep = [], service_speed.time.sleep  # the server's own is the same function
+    monkeypatch.setattr(service_speed.time, "sleep", lambda seconds: waited.append(seconds) if seconds == 7 else sleep(seconds))
+    measure(pause=7)
+    assert waited == []
+    server.speeds = [40.0]
+    measure(pause=7)
+    assert waited == [7, 7]
 
 
 def test_without_a_deployment_what_was_noted_stands_unless_it_was_bad(measure, server):
@@ -139,7 +150,7 @@ def test_in_check_mode_nothing_is_asked_or_noted(measure, server):
     assert "verdict" not in measure(check_mode=True) and not server.asked and not measure.path.exists()
 
 
-@pytest.mark.parametrize("given", [{"seconds": 0}, {"attempts": 0}, {"bound": 101}, {"bound": -1}])
+@pytest.mark.parametrize("given", [{"seconds": 0}, {"attempts": 0}, {"pause": -1.0}, {"bound": 101}, {"bound": -1}])
 def test_numbers_that_make_no_sense_are_refused_by_name(measure, server, given):
     found = measure(**given)
     assert found["failed"] and "%s %s" % (next(iter(given)), float(given["seconds"]) if "seconds" in given else next(iter(given.values()))) in found["msg"]
