@@ -110,6 +110,23 @@ def read_tensors(stream):
     return {name: size for name, _offset, size in _tensors(reader, _metadata(reader)["tensor_count"])}
 
 
+def read_model(paths):
+    """What the headers of a model's files say.
+
+    :param paths: its files, the first one first.
+    :returns: (metadata of the first file as of :func:`read_metadata`, bytes of each tensor of all files as of :func:`read_tensors`).
+    :raises GGUFError: as :func:`read_metadata`.
+    :raises OSError: a file cannot be read.
+    """
+    metadata, tensors = {}, {}
+    for path in paths:
+        with open(path, "rb") as stream:
+            metadata = metadata or read_metadata(stream)
+            stream.seek(0)
+            tensors.update(read_tensors(stream))
+    return metadata, tensors
+
+
 def read_header(stream):
     """The metadata of a GGUF file, and how long a whole one is.
 

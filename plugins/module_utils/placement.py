@@ -20,6 +20,7 @@ AS_DEFINED = "as_defined"
 TAKES_MEMORY = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv", "--parallel", "-np", "--flash-attn", "-fa", "--kv-unified", "-kvu", "--swa-full")
 MIB = 1 << 20
 COMPUTED_WITH = 1200  # MiB of a card that holds experts alone, beside them: 961 on an H200 (tests/gpu/results/placement_two_cards.json)
+# Experts of a layer, for llama.cpp's --override-tensor; the names are those that its own --n-cpu-moe takes.
 EXPERTS = r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps"
 FREE = re.compile(r"- CUDA(\d+) \(.*MiB used, +(-?\d+) MiB free")
 # llama-fit-params takes of a layer that fits in part all matrices of these names from the card (common/fit.cpp), the shared experts and the router too, which
@@ -141,9 +142,9 @@ def planned(placement, free, run, cards=None, sizes=None):
     """A placement as llama-fit-params plans it, with so much kept free on every card.
 
     With ``others`` "experts" that is the plan for the first card alone; the other cards take whole layers' experts that it leaves in RAM, and nothing else.
-    Otherwise it is the plan for all of them. There
-    it counts the output layer among those that it leaves in RAM, and the last card ends up with a layer's experts more than there is room
-    for (seen on two H200, tests/gpu/results/placement_two_cards.json). Where its own figures say so, it is asked again for that much more.
+    Otherwise it is the plan for all of them. For several, llama-fit-params counts the output layer among those that it leaves in RAM, and the last card ends
+    up with a layer's experts more than there is room for (seen on two H200, tests/gpu/results/placement_two_cards.json). Where its own figures say so, it
+    is asked again for that much more.
 
     :param free: GiB to keep free on each card.
     :param run: function of a placement and of the MiB to keep free on each of its cards, a list; returns what llama-fit-params printed and logged.
@@ -172,8 +173,7 @@ def with_experts_elsewhere(placement, sizes, rooms):
     :param sizes: bytes of each layer's experts.
     :param rooms: bytes that each further card has for them.
     """
-    left, moved = [number for number in sorted(sizes) if all(
-        overridden(placement, "blk.%d.ffn_%s_exps.weight" % (number, part)) == "CPU" for part in ("up", "gate", "down"))], []
+    left, moved = [number for number in sorted(sizes) if expert_buffers(placement, number) == {"CPU"}], []
     for card, room in enumerate(rooms, 1):
         while left and sizes[left[0]] <= room:
             room -= sizes[left[0]]
@@ -214,6 +214,11 @@ def overridden(placement, tensor):
         if re.search(pattern, tensor):
             return buffer
     return ""
+
+
+def expert_buffers(placement, number):
+    """The buffer types that the overrides give a layer's experts, a set: {""} where none matches one of them, several where they are split."""
+    return {overridden(placement, "blk.%d.ffn_%s_exps.weight" % (number, part)) for part in ("up", "gate", "down")}
 
 
 def chosen_name(service, placements, measured=""):

@@ -10,8 +10,6 @@ from .seal_rules import LABEL, hardware_address
 
 # Keys of a rung's plan (inference_service_plans of the role inference_service).
 PLAN_KEYS = ("kv_cache", "context", "micro_batch", "expert_layers_in_ram")
-# Experts of a layer in RAM, for llama.cpp's --override-tensor; the names are those that its own --n-cpu-moe takes.
-EXPERTS_OF = r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"
 # The rung that changes nothing.
 INVENTORY = {"name": "inventory", "plan": {}}
 
@@ -45,7 +43,7 @@ def rung_arguments(service, plan, metadata):
         moved = layers[:plan["expert_layers_in_ram"]]
         if overrides:
             # Some are in RAM already, wherever the placement has them; these ones besides.
-            overrides += [EXPERTS_OF % number for number in moved]
+            overrides += ["%s=CPU" % (placement.EXPERTS % number) for number in moved]
         else:
             # The first layers stay in RAM; those before the first one on a GPU are there already.
             words += ["--n-cpu-moe", str(moved[-1] + 1)]
@@ -62,7 +60,7 @@ def expert_layers(service, metadata):
     first = max(first_gpu_layer(service, value("block_count")), value("leading_dense_block_count"))
     # A layer that a placement has split between card and RAM counts as being in RAM: what is left of it frees little.
     return [number for number in range(first, value("block_count"))
-            if not any(placement.overridden(service, "blk.%d.ffn_%s_exps.weight" % (number, part)) for part in ("up", "gate", "down"))]
+            if placement.expert_buffers(service, number) == {""}]
 
 
 def ladder(service, plans, metadata):

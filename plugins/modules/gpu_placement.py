@@ -134,11 +134,9 @@ def wait_until_free(module):
 
 def expert_sizes(module):
     """Bytes of the experts of each layer of the model."""
-    given, tensors = module.params, {}
-    for entry in given["model"]["files"]:
-        with open("%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]), "rb") as stream:
-            tensors.update(gguf.read_tensors(stream))
-    return model_memory.expert_bytes(tensors)
+    given = module.params
+    paths = ["%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]) for entry in given["model"]["files"]]
+    return model_memory.expert_bytes(gguf.read_model(paths)[1])
 
 
 def plan(module, place, there):

@@ -87,10 +87,7 @@ class Bench:
 
     def __init__(self, options, cards):
         self.options, self.cards = options, cards
-        with open(options.model, "rb") as stream:
-            self.metadata = gguf.read_metadata(stream)
-            stream.seek(0)
-            self.tensors = gguf.read_tensors(stream)
+        self.metadata, self.tensors = gguf.read_model([options.model])
         self.layers = self.metadata["deepseek2.block_count"]
         self.experts = sorted(model_memory.expert_bytes(self.tensors))
 

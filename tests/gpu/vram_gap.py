@@ -77,10 +77,7 @@ class Model:
 
     def __init__(self, path):
         self.path = str(path)
-        with open(path, "rb") as stream:
-            self.metadata = gguf.read_metadata(stream)
-            stream.seek(0)
-            self.tensors = gguf.read_tensors(stream)
+        self.metadata, self.tensors = gguf.read_model([path])
 
 
 def prepare(binary, model, spec, number=0):

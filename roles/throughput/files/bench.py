@@ -44,17 +44,6 @@ def remove_containers():
         subprocess.run(["docker", "rm", "--force", *found], capture_output=True, check=False)
 
 
-def model_of(service):
-    """(metadata of the first file, bytes of each tensor of all files)."""
-    metadata, tensors = {}, {}
-    for name in service["files"]:
-        with open(os.path.join(service["folder"], name), "rb") as stream:
-            metadata = metadata or gguf.read_metadata(stream)
-            stream.seek(0)
-            tensors.update(gguf.read_tensors(stream))
-    return metadata, tensors
-
-
 def container_words(plan, service, settings, program, *more):
     """The words up to the program's: hardened as the service's own container, and without any network."""
     words = ["docker", "run", "--rm", "--name", NAME % service["name"], "--label", LABEL, "--pull", "never", "--log-driver", "none", "--network", "none",
@@ -141,10 +130,13 @@ class Container:
         return [], "exit status %d: %s" % (self.process.returncode, " · ".join(self.errors)[-400:] or "it said nothing")
 
 
-def planned(plan, service, places, cards, deadline):
-    """(name to placement, name to why there is none) of placements that llama-fit-params has to plan, on cards that are free."""
+def planned(plan, service, places, cards, sizes, deadline):
+    """(name to placement, name to why there is none) of placements that llama-fit-params has to plan, on cards that are free.
+
+    :param cards: UUID to bytes of VRAM.
+    :param sizes: bytes of the experts of each layer.
+    """
     found, failed, ended = {}, {}, {"code": 0, "errors": ""}
-    sizes = model_memory.expert_bytes(model_of(service)[1]) if places else {}
 
     def fit(place, kept):
         words = placement.fit_command(service, place, service["folder"], service["files"][0], plan["image"], plan["cdi_kind"], kept)
@@ -379,11 +371,11 @@ class Bench:
             self.say("memory bandwidth, copying with %d threads: %.1f GB/s" % (len(cores), self.state["bandwidth"] / 1e9))
         services, self.state["left_out"] = [], {}
         for service in self.plan["services"]:
-            metadata, tensors = model_of(service)
+            metadata, tensors = gguf.read_model([os.path.join(service["folder"], name) for name in service["files"]])
             if service["device"] == "gpu" and self._runs(service["name"]):
                 self.state["left_out"][service["name"]] = "it runs, and its cards hold no second one: systemctl stop protocol-omni-%s" % service["name"]
                 continue
-            places, failed = self._places(service)
+            places, failed = self._places(service, model_memory.expert_bytes(tensors))
             for name, why in failed.items():
                 self.say("%s: placement %s: %s" % (service["name"], name, why))
             if service["device"] == "gpu" and not places:
@@ -398,7 +390,7 @@ class Bench:
                       "generate": self.plan["generate"]}
         small_file.write_record(self.path, self.state)
 
-    def _places(self, service):
+    def _places(self, service, sizes):
         """(placements of a service that are known, why others are not). What was measured was measured with a plan: it is kept with the results."""
         if service["device"] == "cpu":
             return {}, {}
@@ -410,7 +402,7 @@ class Bench:
             self._forget([service["name"]])
             kept.clear()
         missing = {name: place for name, place in service["placements"].items() if name in made_for and name not in kept}
-        found, failed = planned(self.plan, service, missing, cards, self.deadline)
+        found, failed = planned(self.plan, service, missing, cards, sizes, self.deadline)
         kept.update({name: {"made_for": made_for[name], "placement": place} for name, place in found.items()})
         known = {name: kept[name]["placement"] if name in kept else place for name, place in service["placements"].items() if name not in failed}
         return known, failed
