@@ -101,6 +101,9 @@ def test_a_model_that_was_replaced_after_its_verification_is_not_served(site, se
     assert site.execute("cp -p %s %s.new && mv %s.new %s" % (file, file, file, file))[0] == 0  # the same bytes and times, another inode
     assert site.execute("systemctl restart protocol-omni-executor")[0] != 0
     assert "%s is not served: it is not the file that was verified" % file in site.execute("journalctl -u protocol-omni-executor -n 30 --no-pager")[1]
+    refused = site.run("tests/host/redeploy.yml", extra_vars={"service": "executor"})
+    assert refused.rc != 0 and "is not served: it is not the file that was verified" in refused.failures[-1]
+    assert "What ran before does not start either, so nothing runs now: " in refused.failures[-1]
     model = yaml.safe_load((ROOT / "roles/model_store/defaults/main.yml").read_text(encoding="utf-8"))["model_store_catalogue"][0]["files"][0]
     again = site.module("source_file", source={"file": file}, sha256=model["sha256"], dest=file)
     assert again["rehashed"] and not again["changed"]

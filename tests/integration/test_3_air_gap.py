@@ -123,5 +123,10 @@ def test_a_second_run_from_the_bundle_changes_nothing(deployed, installed):
     assert code == 0 and changed == set(), output[-3000:]
 
 
-def test_the_bundle_is_not_left_on_the_site(bundled, site):
-    assert site.execute("rm -r %s" % BUNDLE)[0] == 0
+def test_the_services_of_the_site_start_again_whether_the_bundle_is_there_or_gone(bundled, site):
+    """What a bundle takes along stays the file that was verified."""
+    for bundle in ("there", "gone"):
+        if bundle == "gone":
+            assert site.execute("rm -r %s" % BUNDLE)[0] == 0
+        code, output = site.execute("systemctl restart protocol-omni-executor")
+        assert code == 0, (bundle, output, site.execute("journalctl -u protocol-omni-executor -n 30 --no-pager")[1])
