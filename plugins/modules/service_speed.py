@@ -15,8 +15,8 @@ extends_documentation_fragment:
 description:
   - Asks a running llama-server for some seconds and takes the medians of its own timings. Compares them with the last good ones of the same
     O(identity), and says what of O(inputs) and of the host has changed since.
-  - What is below the bound is measured again, up to O(attempts) times with O(pause) seconds between them, and the best attempt counts, because a neighbour
-    that works for a moment is no slower service. A measurement within which the service answered others too is none, and is made again.
+  - What is below the bound is measured again, up to O(attempts) times with O(pause) seconds between them, and of each speed the best attempt counts, because a
+    neighbour that works for a moment is no slower service. A measurement within which the service answered others too is none, and is made again.
   - What passes is noted as good. A speed that was higher before stays the measure, so that many small steps downwards do not all pass.
   - A first measurement passes, as there is nothing to compare it with.
 options:
@@ -133,7 +133,7 @@ def main():
     known = dict({name: str(value) for name, value in given["inputs"].items()}, **gate.options(given["arguments"]))
     known.update({key.replace("_", " "): str(value) for key, value in fingerprint.items() if key not in ("cpu", "sockets") and value is not None})
     known.update(inputs.of_host(given["pid"]))
-    entry, best, made, disturbed = None if given["accept"] else gate.entry_of(record, identity), None, 0, 0
+    entry, best, made, disturbed = None if given["accept"] else gate.entry_of(record, identity), {}, 0, 0
     for made in range(1, given["attempts"] + 1):
         try:
             found = served.measure(given["endpoint"], given["seconds"])
@@ -142,15 +142,14 @@ def main():
         if found["disturbed"]:
             disturbed += 1
             continue
-        if best is None or sum(found[what] / best[what] for what in gate.WHAT) > len(gate.WHAT):
-            best = found
+        best = {"samples": best.get("samples", []) + found["samples"], **{what: max(best.get(what, 0), found[what]) for what in gate.WHAT}}
         if gate.judge(best, entry, given["bound"])["holds"]:
             break
         if made < given["attempts"]:
             time.sleep(given["pause"])
-    if best is None and last.get("definition") == given["definition"] and not last["holds"]:
+    if not best and last.get("definition") == given["definition"] and not last["holds"]:
         module.exit_json(changed=False, verdict=last, msg="It answered others in each of %d measurements; before: %s" % (disturbed, gate.sentence(last)))
-    if best is None:
+    if not best:
         module.exit_json(changed=False, msg="It answered others in each of %d measurements, so there is none of it alone" % disturbed)
     speeds = {what: round(best[what], 3) for what in gate.WHAT}
     date = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())

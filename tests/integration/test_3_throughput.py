@@ -116,7 +116,7 @@ def test_ten_planted_slowdowns_are_caught_and_no_unchanged_run_is(site, referenc
         with slowed(site, 0.7) if planted else contextlib.nullcontext():
             redeploy(site)
             found[planted].append(verdict(site))
-        print("%s: %.0f %% after %d attempts" % ("planted" if planted else "unchanged", found[planted][-1]["percent"], found[planted][-1]["attempts"]))
+            print("planted" if planted else "unchanged", found[planted][-1]["percent"], found[planted][-1]["attempts"])
     assert [one["holds"] for one in found[False]] == [True] * 10, [one["percent"] for one in found[False]]
     assert [one["holds"] for one in found[True]] == [False] * 10, [one["percent"] for one in found[True]]
     assert all(any("CPU quota" in words for words in one["changed"]) for one in found[True])
