@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_speed
-short_description: Measure a service and compare it with its last good speed on this host
+short_description: Measure a service and compare it with its last good speeds on this host
 version_added: 0.5.0
 author: Protocol OMNI maintainers (@protocol-omni)
 extends_documentation_fragment:
@@ -17,7 +17,8 @@ description:
     O(identity), and says what of O(inputs) and of the host has changed since.
   - What is below the bound is measured again, up to O(attempts) times with O(pause) seconds between them, and of each speed the best attempt counts, because a
     neighbour that works for a moment is no slower service. A measurement within which the service answered others too is none, and is made again.
-  - What passes is noted as good. A speed that was higher before stays the measure, so that many small steps downwards do not all pass.
+  - What passes is noted as good, and the median of the last five is the measure. Once there were five it does not fall any more, so that many small steps
+    downwards do not all pass.
   - A first measurement passes, as there is nothing to compare it with.
 options:
   endpoint:
@@ -57,7 +58,7 @@ options:
     type: float
     default: 5
   bound:
-    description: Percent of the last good speed that are enough.
+    description: Percent of the median of the last good speeds that are enough.
     type: int
     default: 85
   attempts:

@@ -1,28 +1,32 @@
 # Copyright: Contributors to protocol_omni.bunker
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a service that was deployed is as fast as it was: its speed against the last good one of the same host, model and rung. Pure functions.
+"""Whether a service that was deployed is as fast as it was: its speed against the last good ones of the same host, model and rung. Pure functions.
 
-A record is a dict of ``good`` (list of entries, one an identity) and ``last`` (what the last measurement came to). An entry has ``identity``, ``speeds``
-("generation" and "prompt" to tokens per second), ``inputs`` (name to text: all that a speed may come from) and ``date``.
+A record is a dict of ``good`` (list of entries, one an identity) and ``last`` (what the last measurement came to). An entry has ``identity``, ``recent`` (the
+last good measurements, :data:`WINDOW` at most), ``speeds`` (the measure that they give), ``inputs`` (name to text: all that a speed may come from) and ``date``.
+Speeds are "generation" and "prompt" to tokens per second.
 """
 from __future__ import annotations
 
+import statistics
+
 WHAT = ("generation", "prompt")
 KEPT = 20  # identities: rungs and models come and go
+WINDOW = 5  # measurements: one that was lucky or unlucky is not what all later ones are held against
 
 
 def entry_of(record, identity):
-    """The last good entry of an identity, or None."""
+    """The entry of an identity, or None."""
     return next((entry for entry in record.get("good", []) if entry["identity"] == identity), None)
 
 
 def judge(speeds, entry, bound):
-    """How a measurement stands against the last good one.
+    """How a measurement stands against the last good ones.
 
     :param speeds: "generation" and "prompt" to tokens per second.
-    :param entry: the last good one, None where there is none.
-    :param bound: percent of it that are enough.
+    :param entry: of the same identity, None where there is none.
+    :param bound: percent of its ``speeds`` that are enough.
     :returns: dict of ``holds`` and ``percent`` ("generation" and "prompt", {} where there is nothing to compare with).
     """
     percent = {what: 100.0 * speeds[what] / entry["speeds"][what] for what in WHAT} if entry else {}
@@ -32,7 +36,7 @@ def judge(speeds, entry, bound):
 def changed(then, now):
     """What has changed between two entries' inputs, in words.
 
-    :param then: name to text, of the last good entry.
+    :param then: name to text, of the last good measurement.
     :param now: the same, of what was measured now.
     """
     words = []
@@ -59,9 +63,10 @@ def options(arguments):
 def noted(record, identity, speeds, inputs, date, bound, accept=False):
     """The record after a measurement, and the verdict.
 
-    What passes becomes the last good one, but for a speed that was higher before: otherwise many small steps downwards would all pass.
+    What passes belongs to the last good ones, and their median is the measure of the next. Once it rests on :data:`WINDOW` of them it does not fall any more:
+    otherwise many small steps downwards would all pass.
 
-    :param accept: take it as good, whatever it is against the last one.
+    :param accept: take it as good, whatever it is against the last ones, which are forgotten.
     :returns: (record, verdict): the verdict is the record's ``last``: of :func:`judge`, with ``speeds``, ``against`` (the speeds it was compared with, {} of
         none), ``since`` (their date), ``changed`` (words), ``bound``, ``date`` and ``accepted``.
     """
@@ -70,8 +75,11 @@ def noted(record, identity, speeds, inputs, date, bound, accept=False):
                    changed=changed(entry["inputs"], inputs) if entry else [], bound=bound, date=date, accepted=bool(accept))
     good = [one for one in record.get("good", []) if one["identity"] != identity]
     if verdict["holds"]:
-        best = {what: max([speeds[what]] + ([entry["speeds"][what]] if entry else [])) for what in WHAT}
-        entry = {"identity": identity, "speeds": best, "inputs": inputs, "date": date}
+        recent = ([speeds] + (entry.get("recent") or [entry["speeds"]] if entry else []))[:WINDOW]
+        measure = {what: statistics.median(one[what] for one in recent) for what in WHAT}
+        if len(recent) == WINDOW:
+            measure = {what: max(measure[what], entry["speeds"][what]) for what in WHAT}
+        entry = {"identity": identity, "recent": recent, "speeds": measure, "inputs": inputs, "date": date}
     return {"good": ([entry] if entry else []) + good[:KEPT - 1], "last": verdict}, verdict
 
 

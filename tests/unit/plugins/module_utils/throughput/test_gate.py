@@ -37,18 +37,45 @@ def test_what_is_too_slow_leaves_the_last_good_one():
     assert not gate.noted(record, IDENTITY, speeds(60), INPUTS, "", 85)[1]["holds"]
 
 
+def measure_after(*measured):
+    return gate.entry_of(after(*measured)[0], IDENTITY)["speeds"]
+
+
+@pytest.mark.parametrize("generation, measure", [
+    ([100], 100), ([100, 90], 95), ([100, 90, 120], 100), ([100, 90, 120, 104], 102), ([100, 90, 120, 104, 106], 104), ([100, 90, 120, 104, 106, 110], 106)])
+def test_the_measure_is_the_median_of_the_last_five(generation, measure):
+    assert measure_after(*(speeds(one) for one in generation)) == speeds(measure)
+
+
+def test_of_each_speed_by_itself():
+    assert measure_after(speeds(100, 300), speeds(95, 400), speeds(110, 310)) == speeds(100, 310)
+
+
+def test_once_it_rests_on_five_it_does_not_fall():
+    assert measure_after(*[speeds(100)] * 5, *[speeds(90)] * 5) == speeds(100)
+
+
 def test_many_small_steps_down_do_not_all_pass():
-    steps = [speeds(100 * 0.95 ** step) for step in range(5)]
-    assert [after(*steps[:count])[1]["holds"] for count in range(1, 6)] == [True, True, True, True, False]
+    record, _verdict = after(*[speeds(100)] * 5)
+    held = []
+    for step in range(1, 5):
+        record, verdict = gate.noted(record, IDENTITY, speeds(100 * 0.95 ** step), INPUTS, "", 85)
+        held.append(verdict["holds"])
+    assert held == [True, True, True, False]
 
 
-def test_a_faster_one_is_the_measure_from_then_on():
-    assert not after(speeds(100), speeds(130), speeds(105))[1]["holds"]
+def test_one_lucky_measurement_does_not_fail_the_next_one():
+    assert after(speeds(100), speeds(100), speeds(125), speeds(90))[1]["holds"]
 
 
-def test_each_of_both_speeds_keeps_its_best():
-    record, _verdict = after(speeds(100, 300), speeds(95, 400))
-    assert gate.entry_of(record, IDENTITY)["speeds"] == speeds(100, 400)
+def test_a_faster_one_is_the_measure_once_it_is_the_rule():
+    assert not after(*[speeds(100)] * 5, *[speeds(130)] * 3, speeds(105))[1]["holds"]
+
+
+def test_a_record_without_measurements_goes_on_from_its_measure():
+    record = {"good": [{"identity": IDENTITY, "speeds": speeds(100), "inputs": INPUTS, "date": ""}]}
+    record, verdict = gate.noted(record, IDENTITY, speeds(90), INPUTS, "", 85)
+    assert verdict["holds"] and gate.entry_of(record, IDENTITY)["speeds"] == speeds(95)
 
 
 def test_another_rung_has_a_speed_of_its_own():
@@ -81,6 +108,7 @@ def test_accepted_it_is_the_measure_whatever_it_was():
     record, verdict = gate.noted(record, IDENTITY, speeds(40), INPUTS, "", 85, accept=True)
     assert verdict["holds"] and verdict["accepted"] and "accepted as good" in gate.sentence(verdict)
     assert gate.entry_of(record, IDENTITY)["speeds"] == speeds(40)
+    assert not gate.noted(record, IDENTITY, speeds(30), INPUTS, "", 85)[1]["holds"]
 
 
 def test_old_identities_are_forgotten_the_present_one_never():
