@@ -4,8 +4,8 @@
 """Whether a service that was deployed is as fast as it was: its speed against the last good ones of the same host, model and rung. Pure functions.
 
 A record is a dict of ``good`` (list of entries, one an identity) and ``last`` (what the last measurement came to). An entry has ``identity``, ``recent`` (the
-last good measurements, :data:`WINDOW` at most), ``speeds`` (the measure that they give), ``inputs`` (name to text: all that a speed may come from) and ``date``.
-Speeds are "generation" and "prompt" to tokens per second.
+last good measurements, :data:`WINDOW` at most), ``speeds`` (the measure that they give), ``inputs`` (name to text: all that a speed may come from) and
+``date``. Speeds are "generation" and "prompt" to tokens per second.
 """
 from __future__ import annotations
 
