@@ -19,6 +19,17 @@ def bundled(site, second):
     return site.run("playbooks/bundle.yml", extra_vars={"bundle_path": BUNDLE}).assert_ok()
 
 
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_copied(site, second):
+    assert site.execute("mkdir /srv/small && mount -t tmpfs -o size=16m stand-in-for-a-small-disk /srv/small")[0] == 0
+    try:
+        refused = site.run("playbooks/bundle.yml", extra_vars={"bundle_path": "/srv/small/bundle"})
+        assert refused.rc != 0
+        assert "/srv/small/bundle has room for 16" in refused.failures[-1] and "Set bundle_path to a larger disk" in refused.failures[-1]
+        assert site.execute("find /srv/small -type f")[1] == ""
+    finally:
+        assert site.execute("umount /srv/small && rmdir /srv/small")[0] == 0
+
+
 class Isolated(Site):
     """A host whose network namespace holds the loopback device and nothing else."""
 
