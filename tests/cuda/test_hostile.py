@@ -27,9 +27,9 @@ def entry(payload, header=64):
 
 
 def read(data, name="x.fatbin"):
-    begun = time.perf_counter()
+    begun = time.process_time()
     code = device_code.read_device_code(MemorySource(data), name)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     return code
 
 

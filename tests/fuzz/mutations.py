@@ -67,7 +67,7 @@ class Reader:
         """Everything that is done with a file that somebody else wrote. Fails with an exception, or where it takes too long."""
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, data, 0)
-        begun = time.perf_counter()
+        begun = time.process_time()
         code = read_device_code(ByteSource.of_file(self.descriptor), "mutated.ptx")
         if code is not None:
             for capability in (90, 120):
@@ -85,7 +85,7 @@ class Reader:
         except FormatError:
             pass
         ld_cache.pick(ld_cache.read_cache(data), "libcuda.so.1", ["x86-64-v3"])
-        took = time.perf_counter() - begun
+        took = time.process_time() - begun
         assert took < LONGEST, "%.2f s" % took
 
     def close(self):

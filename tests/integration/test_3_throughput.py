@@ -21,9 +21,9 @@ def slowed(site, share):
 
 
 def redeploy(site, **variables):
-    """Deploys the executor anew, at the gate that the defaults have."""
+    """Deploys the executor anew. Its bound is below the default's: one deployment to compare with, on a shared machine, is not the median of five."""
     site.execute("systemctl stop protocol-omni-executor")
-    return site.run("tests/host/redeploy.yml", extra_vars=dict({"service": "executor", "inference_service_speed_bound": 85,
+    return site.run("tests/host/redeploy.yml", extra_vars=dict({"service": "executor", "inference_service_speed_bound": 65,
                                                                 "inference_service_speed_seconds": 5}, **variables))
 
 
@@ -40,13 +40,13 @@ def reference(site, second):
 
 
 def test_a_slower_service_fails_the_deployment_which_says_what_changed(site, reference):
-    with slowed(site, 0.6):
+    with slowed(site, 0.4):
         slower = redeploy(site)
-        assert slower.rc != 0 and "executor has become slower" in slower.failures[-1] and "CPU quota was not there and is 1.20 CPUs" in slower.failures[-1]
+        assert slower.rc != 0 and "executor has become slower" in slower.failures[-1] and "CPU quota was not there and is 0.80 CPUs" in slower.failures[-1]
         assert site.execute("systemctl is-active protocol-omni-executor")[0] == 0  # it runs on, as the variable says
         assert not verdict(site)["holds"]
     site.execute("docker update --cpus 2 executor")  # the container that runs
-    again = site.run("tests/host/redeploy.yml", extra_vars={"service": "executor", "inference_service_speed_bound": 85})
+    again = site.run("tests/host/redeploy.yml", extra_vars={"service": "executor", "inference_service_speed_bound": 65})
     again.assert_ok()  # nothing was deployed, and still it is looked at again, because it was bad
     assert verdict(site)["holds"]
 
@@ -109,12 +109,12 @@ def test_a_second_bench_lies_within_the_noise_that_they_report(site, second, fac
 
 @pytest.mark.full
 def test_ten_planted_slowdowns_are_caught_and_no_unchanged_run_is(site, reference):
-    """30 % less processor time, in turns with none less."""
+    """30 % less processor time, in turns with none less, at the gate that the defaults have."""
     found = {True: [], False: []}
     for number in range(20):
         planted = number % 2 == 0
         with slowed(site, 0.7) if planted else contextlib.nullcontext():
-            redeploy(site)
+            redeploy(site, inference_service_speed_bound=85)
             found[planted].append(verdict(site))
             print("planted" if planted else "unchanged", found[planted][-1]["percent"], found[planted][-1]["attempts"])
     assert [one["holds"] for one in found[False]] == [True] * 10, [one["percent"] for one in found[False]]

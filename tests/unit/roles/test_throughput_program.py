@@ -219,6 +219,8 @@ def test_two_runs_at_once_are_refused(bench):
 
 
 def test_two_services_are_measured_at_once_each_on_its_cpus(bench):
+    engine = bench.folder / "bin" / "docker"  # runs of an eighth of a second: a moment in which nobody reads what they print is little of one
+    engine.write_text(engine.read_text(encoding="utf-8").replace("400.0", "100.0"), encoding="utf-8")
     oracle = dict(bench.service, name="oracle")
     code, said = bench((oracle, bench.service))
     assert code == 0, said
@@ -227,7 +229,7 @@ def test_two_services_are_measured_at_once_each_on_its_cpus(bench):
     apart = next(found for found in together if found["settings"]["oracle"]["cpuset"] == "0")
     assert apart["settings"]["executor"]["cpuset"] == "1"
     assert "--cpuset-cpus 1" in " ".join(apart["command"]["executor"]) and "--cpuset-cpus 0" in " ".join(apart["command"]["oracle"])
-    assert bench.state()["result"]["services"]["oracle"]["together"]["mean"] == pytest.approx(8000, rel=0.5)
+    assert bench.state()["result"]["services"]["oracle"]["together"]["mean"] == pytest.approx(2000, rel=0.4)
     assert "while executor generates too" in bench.state()["result"]["services"]["oracle"]["evidence"]
 
 
