@@ -1,0 +1,30 @@
+"""The documents say what the tests recorded (`./bunker test --full`)."""
+import json
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+RECORDED = json.loads((ROOT / "tests" / "results" / "contingencies.json").read_text(encoding="utf-8"))["results"]
+FAULTS = sorted(name for name, found in RECORDED.items() if "sent" in found)
+
+
+def test_there_are_faults():
+    assert len(FAULTS) >= 9
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_stands_in_the_table_as_it_was_measured(name):
+    page = (ROOT / "docs" / "contingencies.md").read_text(encoding="utf-8")
+    found = RECORDED[name]
+    row = "| %s | %.1f s | %.0f s | %d of %d | %d |" % (
+        name, found["seconds_to_detect"], found["longest_without_the_oracle_s"], found["failed"], found["sent"], found["answered_by_the_executor"])
+    assert row in page.splitlines()
+
+
+def test_what_watching_costs_is_told_as_it_was_measured():
+    found = RECORDED["cost_of_watching"]
+    row = "%.2f %% of one core, %.0f MB, %.3f times the speed (%.3f to %.3f)" % (
+        found["percent_of_a_core"], found["resident_mb"], found["speed_ratio"], *found["speed_ratio_95"])
+    assert row in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert row in (ROOT / "docs" / "contingencies.md").read_text(encoding="utf-8")
