@@ -55,6 +55,22 @@ def test_a_service_that_fails_says_why_and_the_previous_one_runs_again(site, sec
     assert answers(site)
 
 
+def test_a_service_that_is_stopped_while_it_starts_or_loads_stops_at_once(site, second):
+    """systemd asks nothing of it before it has started, and llama-server heeds no SIGTERM before its model is loaded."""
+    unit, found = "protocol-omni-executor", []
+    stop = ("systemctl stop {0}; systemctl reset-failed {0} 2>/dev/null; systemctl start --no-block {0}; sleep {1}; systemctl show --property SubState --value {0}; "
+            "begun=$(date +%s%N); systemctl stop {0}; echo $((($(date +%s%N) - begun) / 1000000)); docker ps --quiet --filter name=executor")
+    try:
+        for seconds in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.2, 4):
+            found.append(site.execute(stop.format(unit, seconds))[1].split())
+    finally:
+        print(found)
+        site.execute("systemctl reset-failed {0} 2>/dev/null; systemctl start {0}".format(unit))
+    assert {state for state, _milliseconds in found} >= {"start-post", "running"}
+    assert max(int(milliseconds) for _state, milliseconds in found) < 15000
+    assert answers(site)
+
+
 @pytest.mark.full
 def test_a_wrong_answer_is_a_failure_too(site, second):
     failed = site.run("site.yml", extra_vars=services_with(expected_word="Atlantis"))
