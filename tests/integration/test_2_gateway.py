@@ -21,14 +21,14 @@ def test_a_service_that_is_well_always_answers_itself(site, second):
 
 
 def test_a_killed_service_is_answered_for_and_comes_back(site, second):
-    """The started stream ends with an error, the next request is the Executor's, and the Oracle's again once systemd restarted it."""
+    """The started stream ends with an error, the next request is the Executor's within 5 s, and the Oracle's again once systemd restarted it."""
     client = site.door()
     stream = client.chat.completions.create(model="oracle", messages=QUESTION, stream=True, max_tokens=4000, extra_body={"ignore_eos": True})
     next(iter(stream))
     site.engine().containers.get("oracle").kill()
     killed = time.monotonic()
     answer = client.chat.completions.with_raw_response.create(model="oracle", messages=QUESTION, max_tokens=4)
-    assert answer.headers["x-bunker-service"] == "executor" and time.monotonic() - killed < 15  # 2 s to find that nobody is there, then an answer on two cores
+    assert answer.headers["x-bunker-service"] == "executor" and time.monotonic() - killed < 5
     with pytest.raises(openai.APIError, match="oracle stopped in the middle of its answer"):
         for _event in stream:
             pass

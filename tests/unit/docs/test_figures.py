@@ -1,4 +1,4 @@
-"""The documents say what the tests recorded (`./bunker test --full`)."""
+"""What `./bunker test --full` recorded: all of it passed, and the documents say what it measured."""
 import json
 import pathlib
 
@@ -28,3 +28,9 @@ def test_what_watching_costs_is_told_as_it_was_measured():
         found["percent_of_a_core"], found["resident_mb"], found["speed_ratio"], *found["speed_ratio_95"])
     assert row in (ROOT / "README.md").read_text(encoding="utf-8")
     assert row in (ROOT / "docs" / "contingencies.md").read_text(encoding="utf-8")
+
+
+def test_every_longer_test_that_was_recorded_passed():
+    tests = json.loads((ROOT / "tests" / "results" / "full.json").read_text(encoding="utf-8"))["tests"]
+    assert len(tests) > 30
+    assert {name: one["outcome"] for name, one in tests.items() if one["outcome"] != "passed"} == {}

@@ -61,9 +61,3 @@ def test_the_watcher_stepped_down_before_anything_failed_in_nine_of_ten_runs():
     assert len(runs) == 10
     in_time = [run for run in runs if run["stepped"] and run["completed"] and run["server_exits"] == 0 and run["oom_lines"] == 0 and run["refused"] == 0]
     assert len(in_time) >= 9 and all(run["in_time"] for run in in_time)
-
-
-def test_every_longer_test_that_was_recorded_passed():
-    tests = json.loads((ROOT / "tests" / "results" / "full.json").read_text(encoding="utf-8"))["tests"]
-    assert len(tests) > 30
-    assert {name: one["outcome"] for name, one in tests.items() if one["outcome"] != "passed"} == {}
