@@ -122,7 +122,8 @@ ExecStart=/bin/sh -c 'while sleep 0.1; do date +%s.%N >> /srv/fast/docker/heartb
 def heartbeat(host, laid_out):
     """A service that writes to a volume and is bound to its mount. It runs."""
     host.sh("cat > /etc/systemd/system/heartbeat.service; systemctl daemon-reload; systemctl enable --now heartbeat", HEARTBEAT)
-    host.sh("rm -f /srv/fast/docker/heartbeat; for i in $(seq 100); do sleep 0.1; test -s /srv/fast/docker/heartbeat && break; done; test -s /srv/fast/docker/heartbeat")
+    written = "/srv/fast/docker/heartbeat"
+    host.sh("rm -f {0}; for i in $(seq 100); do sleep 0.1; test -s {0} && break; done; test -s {0}".format(written))
     yield
     host.sh("systemctl disable --now heartbeat")
 

@@ -59,7 +59,8 @@ def test_a_service_that_fails_says_why_and_the_previous_one_runs_again(site, sec
 def test_a_service_that_is_stopped_while_it_starts_or_loads_stops_at_once(site, second):
     """systemd asks nothing of it before it has started, and llama-server heeds no SIGTERM before its model is loaded."""
     unit, found = "protocol-omni-executor", []
-    stop = ("systemctl stop {0}; systemctl reset-failed {0} 2>/dev/null; systemctl start --no-block {0}; sleep {1}; systemctl show --property SubState --value {0}; "
+    stop = ("systemctl stop {0}; systemctl reset-failed {0} 2>/dev/null; systemctl start --no-block {0}; sleep {1}; "
+            "systemctl show --property SubState --value {0}; "
             "begun=$(date +%s%N); systemctl stop {0}; echo $((($(date +%s%N) - begun) / 1000000)); docker ps --quiet --filter name=executor")
     try:
         for seconds in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.2, 4):

@@ -1,7 +1,9 @@
 """The linters, with the configuration that lies in the root."""
+import importlib.util
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +14,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def test_lint(command):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
+
+
+def test_python_style_is_what_ansible_test_wants():
+    """Its sanity test says the same, but only at the end of a long run. The rules are read from where it has them."""
+    sanity = pathlib.Path(importlib.util.find_spec("ansible_test").origin).parent / "_util/controller/sanity/pep8"
+    ignored = [line for line in (sanity / "current-ignore.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    assert ignored
+    files = subprocess.run(["git", "ls-files", "-z", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.rstrip("\0").split("\0")
+    command = [sys.executable, "-m", "pycodestyle", "--max-line-length=160", "--config=/dev/null", "--ignore=" + ",".join(ignored), *files]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_lock_files_hold_hashes_and_no_addresses():

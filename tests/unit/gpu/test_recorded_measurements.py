@@ -49,7 +49,8 @@ def test_the_default_on_two_cards_is_within_three_percent_of_the_best_and_of_its
     assert held[default] == max(held.values())  # of every plan that keeps the budget, one after the other
 
 
-@pytest.mark.parametrize("name, servers", [("placement_one_card.json", ["planned", "pinned"]), ("placement_two_cards.json", ["first_card", "experts alone on the others"])])
+@pytest.mark.parametrize("name, servers", [
+    ("placement_one_card.json", ["planned", "pinned"]), ("placement_two_cards.json", ["first_card", "experts alone on the others"])])
 def test_the_document_has_the_ratios_of_the_record(name, servers):
     for server in servers:
         ratio = in_turns(name)[server]["ratios"]["generation"]

@@ -97,11 +97,13 @@ def understood_by_grafana(dashboard):
 def test_grafana_understands_every_field_of_the_dashboard():
     """By the types that Grafana publishes for its oldest release that is supported."""
     # Fields of the Prometheus source's annotations, and the variable's query in words: Grafana's types leave them to the source.
-    left_to_the_source = {"/annotations/list/%d/%s" % (number, field) for number in range(len(ANNOTATIONS)) for field in ("step", "titleFormat", "useValueForTime")}
+    left_to_the_source = {"/annotations/list/%d/%s" % (number, field)
+                          for number in range(len(ANNOTATIONS)) for field in ("step", "titleFormat", "useValueForTime")}
     assert set(not_understood(DASHBOARD, understood_by_grafana(DASHBOARD))) == left_to_the_source | {"/templating/list/1/definition"}
 
 
-@pytest.mark.parametrize("path, wrong", [("fieldConfig/defaults", "units"), ("options", "graphModes"), ("options/reduceOptions", "calc"), ("targets/0", "legend")])
+@pytest.mark.parametrize("path, wrong", [
+    ("fieldConfig/defaults", "units"), ("options", "graphModes"), ("options/reduceOptions", "calc"), ("targets/0", "legend")])
 def test_a_field_that_grafana_does_not_know_is_found(path, wrong):
     dashboard = json.loads(json.dumps(DASHBOARD))
     number = next(number for number, panel in enumerate(dashboard["panels"]) if panel["type"] == "stat")

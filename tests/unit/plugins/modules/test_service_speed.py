@@ -49,6 +49,7 @@ def server():
 def measure(server, tmp_path, capsys, monkeypatch):
     """Runs the module and returns what it printed."""
     monkeypatch.setattr(served, "LONGEST", 1000)  # as many requests on a busy machine as on an idle one
+
     def run(check_mode=False, **given):
         parameters = dict({"endpoint": server.url, "path": str(run.path), "identity": {"model": "a"}, "seconds": 0.05, "pause": 0, "definition": "d1",
                            "_ansible_check_mode": check_mode}, **given)
