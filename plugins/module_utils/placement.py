@@ -197,6 +197,11 @@ def server_words(placement):
     return words + override_words(placement["tensor_overrides"])
 
 
+def layer_shares(placement):
+    """UUID to share of the layers, of a placement that says how they are split; {} where llama.cpp decides."""
+    return dict(zip(placement["gpus"], map(float, placement["tensor_split"].split(",")))) if placement["tensor_split"] else {}
+
+
 def bench_words(placement):
     """The same for llama-bench, which separates otherwise because commas separate what it tries (tools/llama-bench)."""
     words = server_words(placement)

@@ -10,7 +10,7 @@ layers as fit; planned placements get the same budget through llama-fit-params, 
 read from the driver while llama-bench runs, and a placement that took more than the budget is marked so. With --search, all other reasonable placements of
 the same budget are measured too: experts of the first, the last or the middle layers on the card, whole layers or parts of many, in each way. With --pairs,
 servers are asked in turns (in_turns.py): with the doctrine's split, with the plan and with the plan and --load-mode none; after a search, with the plan and
-with the three best that it found; over several cards, with the plan, with that for the first card and with the best of the other ways to use them all.
+with the three best that it found; over several cards, with the plan, with that for the first card and with that which has experts alone on the others.
 The percentage of the roofline is that of the time that reading each token's weights takes, from RAM and from VRAM, at
 bandwidths measured before. Needs no container engine.
 """
@@ -35,9 +35,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput im
 
 MIB = 1 << 20
 CONTEXT, MICRO_BATCH = 8192, 512
-COMPUTED_WITH = 1200  # MiB of a card that holds experts alone
 OVERHEAD = 1.03  # of the budget: allocations are rounded, and the driver's own share differs by placement
-OVER_CARDS = ("layers as each card holds them", "layers on the first card", "experts alone on the others")
 PARTS = ["up", "gate", "down"]
 PART = r"blk\.%d\.ffn_(%s)_exps=CPU"
 
@@ -140,14 +138,18 @@ class Bench:
     def planned(self, place, budgets):
         """A placement by llama-fit-params, with a target that leaves what the budget does not hold."""
         free = [total - before for total, before in zip(self.cards.total, self.cards.before)]
-        kept = [max(int(one - budget), 0) for one, budget in zip(free, budgets)][:len(place["gpus"])]
-        service = {"context": CONTEXT, "micro_batch": MICRO_BATCH}
-        words = placement.fit_words(dict(service, extra_arguments=[]), place, str(self.options.model), kept)
-        # llama-bench has no context but what it fills, so the plan is made for that.
-        words[words.index("--ctx-size") + 1] = "1024"
-        ran = subprocess.run([str(self.options.binaries / "llama-fit-params"), *words], capture_output=True, text=True, check=False,
-                             env=dict(os.environ, CUDA_VISIBLE_DEVICES=",".join(place["gpus"])))
-        return placement.of_fit(place, ran.stdout)
+
+        def fit(place, _kept):
+            kept = [max(int(one - budget), 0) for one, budget in zip(free, budgets)][:len(place["gpus"])]
+            service = {"context": CONTEXT, "micro_batch": MICRO_BATCH}
+            words = placement.fit_words(dict(service, extra_arguments=[]), place, str(self.options.model), kept)
+            # llama-bench has no context but what it fills, so the plan is made for that.
+            words[words.index("--ctx-size") + 1] = "1024"
+            ran = subprocess.run([str(self.options.binaries / "llama-fit-params"), *words], capture_output=True, text=True, check=False,
+                                 env=dict(os.environ, CUDA_VISIBLE_DEVICES=",".join(place["gpus"])))
+            return ran.stdout, ""
+        cards = {uuid: int(budget * MIB) for uuid, budget in zip(self.cards.uuids, budgets)}
+        return placement.planned(place, 0, fit, cards, model_memory.expert_bytes(self.tensors))
 
 
 def whole_layer(bench):
@@ -182,23 +184,12 @@ def search(bench, gpus, budget, base):
                     yield "%s layers, %s, %s" % (where, by, " ".join(parts)), place_of(gpus, tensor_overrides=overrides)
 
 
-def over_cards(bench, gpus, budgets, base):
-    """Ways to use several cards, besides the plan: layers as each card holds them, on the first card alone, and experts alone on the others.
-
-    :param base: as in :func:`search`, of the first card.
-    """
-    sizes = model_memory.expert_bytes(bench.tensors)
-    layer, size = whole_layer(bench), max(sizes.values()) / MIB
+def whole_layers_over(bench, gpus, budgets):
+    """Ways to use several cards without a plan: layers as each card holds them, and on the first card alone."""
+    layer = whole_layer(bench)
     whole = [int(budget // layer) for budget in budgets]
-    yield OVER_CARDS[0], place_of(gpus, gpu_layers=str(sum(whole) + 1), tensor_split=",".join(map(str, whole[:-1] + [whole[-1] + 1])))
-    yield OVER_CARDS[1], place_of(gpus[:1], gpu_layers=str(whole[0]))
-    counts = [max(int((budgets[0] * OVERHEAD - base) // size), 0)] + [max(int((budget * OVERHEAD - COMPUTED_WITH) // size), 0) for budget in budgets[1:]]
-    left, overrides = bench.experts[counts[0]:], []
-    for card, count in enumerate(counts[1:], 1):
-        overrides += [(PART % (number, "|".join(PARTS))).replace("=CPU", "=CUDA%d" % card) for number in left[:count]]
-        left = left[count:]
-    yield OVER_CARDS[2], place_of(
-        gpus, tensor_split=",".join(["1"] + ["0"] * (len(gpus) - 1)), tensor_overrides=overrides + [PART % (number, "|".join(PARTS)) for number in left])
+    yield "layers as each card holds them", place_of(gpus, gpu_layers=str(sum(whole) + 1), tensor_split=",".join(map(str, whole[:-1] + [whole[-1] + 1])))
+    yield "layers on the first card", place_of(gpus[:1], gpu_layers=str(whole[0]))
 
 
 def main():
@@ -237,11 +228,11 @@ def main():
         options.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         return found
 
-    def plan(name, gpus):
+    def plan(name, gpus, **values):
         """A planned placement; where it takes more than the budget, another one with that much less."""
         wanted = list(budgets)
         for turn in range(3):
-            found = measure(name, bench.planned(place_of(gpus, gpu_layers="auto"), wanted))
+            found = measure(name, bench.planned(place_of(gpus, gpu_layers="auto", **values), wanted))
             if not found or found["within_budget"]:
                 break
             wanted = [want - max(used - budget, 0) for want, used, budget in zip(wanted, found["vram_mib"], budgets)]
@@ -259,7 +250,8 @@ def main():
     others = []
     if len(cards.uuids) > 1:
         plan("first_card", cards.uuids[:1])
-        others = over_cards(bench, cards.uuids, budgets, bare["vram_mib"][0])
+        plan("experts_over_cards", cards.uuids, others="experts")
+        others = whole_layers_over(bench, cards.uuids, budgets)
     else:
         measure("pinned", dict(places["planned"], load_mode="none"))
     if options.search and len(cards.uuids) == 1:
@@ -275,7 +267,7 @@ def main():
         if options.search:
             asked = {name: places[name] for name in ["planned", *(one["name"] for one in best(lambda name: " layers, by " in name)[:3])]}
         elif len(cards.uuids) > 1:
-            asked = {name: places[name] for name in ["planned", "first_card", *(one["name"] for one in best(lambda name: name in OVER_CARDS)[:1])]}
+            asked = {name: places[name] for name in ("planned", "first_card", "experts_over_cards")}
         else:
             asked = {name: places[name] for name in (doctrine, "planned", "pinned")}
         result["in_turns"] = {"rounds": options.pairs, "servers": in_turns.ask(bench, asked, options.pairs)}

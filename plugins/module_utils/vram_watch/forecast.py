@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 
-def needs(learned, relief, experts=(), first=""):
+def needs(learned, relief, experts=(), first="", shares=None):
     """What the service takes of each card at each rung.
 
     A rung at which it ran is known by measurement. For the others what the header predicts (model_memory.rung_relief) is taken off the nearest one
-    that is known: experts of the first layers off the card that holds those, the rest on each card in proportion to what the service holds there.
+    that is known: experts of the first layers off the card that holds those, the rest off each card by its share of the layers (placement's tensor_split),
+    or where none are given in proportion to what the service holds there.
 
     :param learned: dict of rung to dict of card to most bytes that the service held there.
     :param relief: for each rung, rung 0 first, the bytes that it frees against rung 0; None where nothing is known.
     :param experts: for each rung, how many of these are experts' (model_memory.moved_experts); () for none.
     :param first: the card with the first layers.
+    :param shares: dict of card to its share of the layers, a number; a card with none of them holds experts alone, which no rung moves.
     :returns: list, for each rung a dict of card to bytes, or None.
     """
     found = []
@@ -28,8 +30,10 @@ def needs(learned, relief, experts=(), first=""):
             other = references[0][1]
             reference = learned[other]
             moved = experts[rung] - experts[other] if experts and first in reference else 0
-            less, total = freed - relief[other] - moved, sum(reference.values())
-            found.append({card: (size - less * size // total if total else size) - (moved if card == first else 0) for card, size in reference.items()})
+            less, weights = freed - relief[other] - moved, shares or reference
+            total = sum(weights.get(card, 0) for card in reference)
+            found.append({card: size - (int(less * weights.get(card, 0) // total) if total else 0) - (moved if card == first else 0)
+                          for card, size in reference.items()})
     return found
 
 

@@ -24,7 +24,7 @@ from cards import Cards
 from exits import Exits
 from exporter import Exporter
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory, placement
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch import decision, forecast
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -140,6 +140,7 @@ class Watcher:
             except (OSError, gguf.GGUFError) as error:
                 self.tell("unreadable_model", "%s: %s" % (path, error), "warning")
         definition, plans = self.resolved.get("definition"), [entry["plan"] for entry in self.resolved["ladder"]]
+        self.shares = placement.layer_shares(self.resolved["placement"]) if "placement" in self.resolved else {}
         self.relief = [model_memory.rung_relief(definition, plan, metadata, tensors) for plan in plans]
         self.experts = [model_memory.moved_experts(definition, plan, metadata, tensors) for plan in plans]
         self.ram = [model_memory.ram_need(definition, plan, metadata, tensors) for plan in plans]
@@ -212,7 +213,8 @@ class Watcher:
         headroom = min(free.values()) if free and self.up else None
         seen = decision.Observation(
             time=now, rung=self.rung, since=self.since, headroom=headroom, event="lost" if self.cards.lost else event,
-            predicted=forecast.headrooms(free, held, forecast.needs(self.learned, self.relief, self.experts, next(iter(self.settings["gpus"]), ""))),
+            predicted=forecast.headrooms(free, held, forecast.needs(
+                self.learned, self.relief, self.experts, next(iter(self.settings["gpus"]), ""), self.shares)),
             barred=forecast.barred(self.resolved["ladder"], self.ram, self.rung, memory, self.settings["ram_reserve"] * decision.GIB))
         if other_hand:
             self.filled = {} if self.filler is not None else self.filled  # what is measured now is measured again

@@ -50,11 +50,18 @@ def test_the_default_on_two_cards_is_within_three_percent_of_the_best_and_of_its
 
 
 @pytest.mark.parametrize("name, servers", [
-    ("placement_one_card.json", ["planned", "pinned"]), ("placement_two_cards.json", ["first_card", "experts alone on the others"])])
+    ("placement_one_card.json", ["planned", "pinned"]), ("placement_two_cards.json", ["first_card", "experts_over_cards"])])
 def test_the_document_has_the_ratios_of_the_record(name, servers):
     for server in servers:
         ratio = in_turns(name)[server]["ratios"]["generation"]
         assert "%.2f** (%.2f to %.2f)" % (ratio["median"], *ratio["interval"]) in PERFORMANCE, server
+
+
+def test_cards_by_uuid_were_what_was_said_of_them():
+    measured = record("cards_by_uuid.json")
+    assert measured["right"] == measured["of"] == len(measured["cases"])
+    refused = [case["case"] for case in measured["cases"] if case["case"].startswith("the unit") and case["found"] != "starts"]
+    assert len([case for case in refused if case.endswith("hidden")]) == 4 and len([case for case in refused if "no host has" in case]) == 2
 
 
 def test_the_watcher_stepped_down_before_anything_failed_in_nine_of_ten_runs():

@@ -222,6 +222,17 @@ def test_after_an_exit_the_rung_is_chosen_by_what_the_service_held_before(world)
     assert world.children[0].drain == "0" and world.children[0].reason == "it exited for lack of memory"
 
 
+def test_a_card_that_holds_experts_alone_is_relieved_by_no_rung(world, tmp_path):
+    """None of the layers are there, so what a rung frees is all on the other card."""
+    other = "GPU-with-experts"
+    resolved = json.loads((tmp_path / "resolved.json").read_text(encoding="utf-8"))
+    resolved["placement"] = {"gpus": [CARD, other], "tensor_split": "1,0"}
+    (tmp_path / "resolved.json").write_text(json.dumps(resolved), encoding="utf-8")
+    world.cards[other] = (32 * GIB, 22 * GIB, 0)
+    status = world.ticks(world.watcher(gpus=[CARD, other]), 3)
+    assert status["predicted"] == [10 * GIB] * 3  # of the other card at every rung; in proportion to what it holds it were 12 at the last
+
+
 def test_an_exit_between_the_looks_at_the_cards_and_at_the_service_is_no_full_card(world, monkeypatch):
     """The cards were read when the process still held its memory."""
     import service

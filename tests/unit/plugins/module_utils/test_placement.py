@@ -24,6 +24,11 @@ def test_named_placements():
     assert named("as_defined", gpu_layers="7", tensor_split="1,2")["gpu_layers"] == "7"
 
 
+def test_shares_of_the_layers_are_by_card():
+    assert placement.layer_shares(named("doctrine")) == {"GPU-a": 75.0, "GPU-b": 25.0}
+    assert placement.layer_shares(named("planned")) == {}
+
+
 @pytest.mark.parametrize("name, words", [
     ("gone", "there is no placement gone .*all, doctrine"), ("all", "placement all wants 3 cards, gpus names 2"),
     ("shares", "placement shares has tensor_split 75,25 for 1 card$")])

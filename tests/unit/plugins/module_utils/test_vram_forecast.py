@@ -20,6 +20,13 @@ def test_experts_of_the_first_layers_are_freed_on_the_card_that_holds_these():
     assert forecast.needs({1: {A: 82 * GIB, B: 29 * GIB}}, [0, 9 * GIB], [0, 5 * GIB], A)[0][A] > 89 * GIB
 
 
+def test_a_card_with_experts_alone_is_relieved_by_no_rung_and_layers_by_their_shares():
+    learned, relief, experts = {0: {A: 90 * GIB, B: 30 * GIB}}, [0, 9 * GIB], [0, 5 * GIB]
+    assert forecast.needs(learned, relief, experts, A, {A: 1.0, B: 0.0})[1] == {A: 81 * GIB, B: 30 * GIB}
+    assert forecast.needs(learned, relief, experts, A, {A: 0.5, B: 1.5})[1] == {A: 84 * GIB, B: 27 * GIB}
+    assert forecast.needs(learned, relief, experts, A, {})[1] == forecast.needs(learned, relief, experts, A)[1]
+
+
 def test_nothing_is_known_before_the_first_measurement():
     assert forecast.needs({}, [0, GIB]) == [None, None]
     assert forecast.headrooms({A: GIB}, {}, [None, None]) == (None, None)
