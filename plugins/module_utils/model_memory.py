@@ -40,17 +40,25 @@ def kv_bytes_per_token(metadata):
 EXPERTS = re.compile(r"^blk\.(\d+)\.ffn_(gate|up|down|gate_up)_exps\.")
 
 
+def expert_matrices(tensors):
+    """Bytes of each matrix of experts: of a layer all up, gate or down projections together.
+
+    :param tensors: dict of tensor name to bytes, of all files of the model.
+    :returns: dict of (layer number, "gate", "up", "down" or "gate_up") to bytes.
+    """
+    found = ((EXPERTS.match(name), size) for name, size in tensors.items())
+    return {(int(match.group(1)), match.group(2)): size for match, size in found if match}
+
+
 def expert_bytes(tensors):
     """Bytes of the experts of each layer that has some.
 
-    :param tensors: dict of tensor name to bytes, of all files of the model.
+    :param tensors: as of :func:`expert_matrices`.
     :returns: dict of layer number to bytes.
     """
     found = {}
-    for name, size in tensors.items():
-        match = EXPERTS.match(name)
-        if match:
-            found[int(match.group(1))] = found.get(int(match.group(1)), 0) + size
+    for (layer, _part), size in expert_matrices(tensors).items():
+        found[layer] = found.get(layer, 0) + size
     return found
 
 

@@ -22,6 +22,7 @@ MIB = 1 << 20
 COMPUTED_WITH = 1200  # MiB of a card that holds experts alone, beside them: 961 on an H200 (tests/gpu/results/placement_two_cards.json)
 # Experts of a layer, for llama.cpp's --override-tensor; the names are those that its own --n-cpu-moe takes.
 EXPERTS = r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps"
+EXPERTS_OF = r"blk\.%d\.ffn_(%s)_(ch|)exps"
 FREE = re.compile(r"- CUDA(\d+) \(.*MiB used, +(-?\d+) MiB free")
 # llama-fit-params takes of a layer that fits in part all matrices of these names from the card (common/fit.cpp), the shared experts and the router too, which
 # every token reads.
@@ -138,10 +139,10 @@ def short_of(text, kept):
     return [max(wanted - free.get(number, wanted), 0) for number, wanted in enumerate(kept)]
 
 
-def planned(placement, free, run, cards=None, sizes=None):
+def planned(placement, free, run, cards=None, matrices=None):
     """A placement as llama-fit-params plans it, with so much kept free on every card.
 
-    With ``others`` "experts" that is the plan for the first card alone; the other cards take whole layers' experts that it leaves in RAM, and nothing else.
+    With ``others`` "experts" that is the plan for the first card alone; the other cards take experts that it leaves in RAM, and nothing else.
     Otherwise it is the plan for all of them. For several, llama-fit-params counts the output layer among those that it leaves in RAM, and the last card ends
     up with a layer's experts more than there is room for (seen on two H200, tests/gpu/results/placement_two_cards.json). Where its own figures say so, it
     is asked again for that much more.
@@ -149,13 +150,13 @@ def planned(placement, free, run, cards=None, sizes=None):
     :param free: GiB to keep free on each card.
     :param run: function of a placement and of the MiB to keep free on each of its cards, a list; returns what llama-fit-params printed and logged.
     :param cards: UUID to bytes of VRAM, where ``others`` says something.
-    :param sizes: bytes of each layer's experts, likewise.
+    :param matrices: bytes of each matrix of experts (model_memory.expert_matrices), likewise.
     :raises ValueError: as of_fit(), or it keeps less free each time.
     """
     if placement.get("others"):
         first = planned(dict(placement, gpus=placement["gpus"][:1], others=""), free, run)
         rooms = [cards.get(uuid, 0) - (float(free) * 1024 + COMPUTED_WITH) * MIB for uuid in placement["gpus"][1:]]
-        return dict(with_experts_elsewhere(first, sizes, rooms), gpus=placement["gpus"], tensor_split=",".join(["1"] + ["0"] * len(rooms)))
+        return dict(with_experts_elsewhere(first, matrices, rooms), gpus=placement["gpus"], tensor_split=",".join(["1"] + ["0"] * len(rooms)))
     placement = {key: placement[key] for key in KEYS}
     wanted = kept = [int(round(float(free) * 1024))] * len(placement["gpus"])
     for _turn in range(len(kept) + 1):
@@ -167,18 +168,29 @@ def planned(placement, free, run, cards=None, sizes=None):
     raise ValueError("llama-fit-params keeps %s MiB less free on the cards than the %d that it was asked for" % (", ".join(map(str, short)), kept[0]))
 
 
-def with_experts_elsewhere(placement, sizes, rooms):
-    """A placement on one card whose layers' experts in RAM are on further cards, from the first layer and card on, as far as there is room.
+def with_experts_elsewhere(placement, matrices, rooms):
+    """A placement on one card whose experts in RAM are on further cards, from the first layer and card on, as far as there is room: whole layers first,
+    because each one is computed in one place then, and what is left is filled with single matrices.
 
-    :param sizes: bytes of each layer's experts.
+    :param matrices: bytes of each matrix of experts, by (layer, part).
     :param rooms: bytes that each further card has for them.
     """
-    left, moved = [number for number in sorted(sizes) if expert_buffers(placement, number) == {"CPU"}], []
-    for card, room in enumerate(rooms, 1):
-        while left and sizes[left[0]] <= room:
-            room -= sizes[left[0]]
-            moved.append("%s=CUDA%d" % (EXPERTS % left.pop(0), card))
-    return dict(placement, tensor_overrides=moved + placement["tensor_overrides"])  # the first that matches counts
+    left, rooms, card_of = [one for one in sorted(matrices) if overridden(placement, "blk.%d.ffn_%s_exps.weight" % one) == "CPU"], list(rooms), {}
+
+    def fill(groups):
+        for card, room in enumerate(rooms):
+            while groups and sum(matrices[one] for one in groups[0]) <= room:
+                room -= sum(matrices[one] for one in groups[0])
+                card_of.update((one, card + 1) for one in groups.pop(0))
+            rooms[card] = room
+    layers = [[one for one in sorted(matrices) if one[0] == layer] for layer in sorted({layer for layer, _part in left})]
+    fill([layer for layer in layers if set(layer) <= set(left)])
+    fill([[one] for one in left if one not in card_of])
+    moved = {}
+    for (layer, part), card in sorted(card_of.items()):
+        moved.setdefault((layer, card), []).append(part)
+    overrides = ["%s=CUDA%d" % (EXPERTS_OF % (layer, "|".join(parts)), card) for (layer, card), parts in moved.items()]
+    return dict(placement, tensor_overrides=overrides + placement["tensor_overrides"])  # the first that matches counts
 
 
 def override_words(overrides):

@@ -132,11 +132,11 @@ def wait_until_free(module):
         time.sleep(1)
 
 
-def expert_sizes(module):
-    """Bytes of the experts of each layer of the model."""
+def expert_matrices(module):
+    """Bytes of each matrix of experts of the model."""
     given = module.params
     paths = ["%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]) for entry in given["model"]["files"]]
-    return model_memory.expert_bytes(gguf.read_model(paths)[1])
+    return model_memory.expert_matrices(gguf.read_model(paths)[1])
 
 
 def plan(module, place, there):
@@ -145,7 +145,7 @@ def plan(module, place, there):
     :returns: (placement, whether the service ran).
     """
     given = module.params
-    sizes = expert_sizes(module) if place.get("others") else {}
+    matrices = expert_matrices(module) if place.get("others") else {}
     # Also one that is about to start: it would take the cards meanwhile.
     ran = module.run_command(["systemctl", "is-active", given["unit"]])[1].strip() in ("active", "activating", "reloading")
     if ran:
@@ -162,7 +162,7 @@ def plan(module, place, there):
         ended[:] = [code, errors]
         return out, errors
     try:
-        return placement.planned(place, given["free"], fit, there, sizes), ran
+        return placement.planned(place, given["free"], fit, there, matrices), ran
     except ValueError as error:
         code, errors = ended
         again = ""

@@ -35,7 +35,8 @@ def listed():
 
 def used():
     """UUID to MiB in use."""
-    text = subprocess.run(["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=True).stdout
+    query = ["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"]
+    text = subprocess.run(query, capture_output=True, text=True, check=True).stdout
     return {gpu: int(size) for gpu, size in (line.split(", ") for line in text.splitlines())}
 
 
@@ -44,8 +45,8 @@ def seen_by_cuda(gpus, *before):
 
     :param before: words of a command that runs it.
     """
-    ran = subprocess.run([*before, sys.executable, __file__, "--see"], env=dict(os.environ, CUDA_VISIBLE_DEVICES=",".join(gpus)), capture_output=True, text=True,
-                         check=True)
+    environment = dict(os.environ, CUDA_VISIBLE_DEVICES=",".join(gpus))
+    ran = subprocess.run([*before, sys.executable, __file__, "--see"], env=environment, capture_output=True, text=True, check=True)
     return json.loads(ran.stdout)
 
 

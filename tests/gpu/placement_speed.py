@@ -149,7 +149,7 @@ class Bench:
                                  env=dict(os.environ, CUDA_VISIBLE_DEVICES=",".join(place["gpus"])))
             return ran.stdout, ""
         cards = {uuid: int(budget * MIB) for uuid, budget in zip(self.cards.uuids, budgets)}
-        return placement.planned(place, 0, fit, cards, model_memory.expert_bytes(self.tensors))
+        return placement.planned(place, 0, fit, cards, model_memory.expert_matrices(self.tensors))
 
 
 def whole_layer(bench):
@@ -201,6 +201,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--search", action="store_true")
     parser.add_argument("--pairs", type=int, default=0, help="rounds in which each server is asked once")
+    parser.add_argument("--only", nargs="+", help="names of those that are measured; all without it")
     parser.add_argument("--longest", type=float, default=120, help="seconds of one placement")
     parser.add_argument("--ends", type=float, default=540, help="seconds after which no further one begins")
     parser.add_argument("result", type=pathlib.Path)
@@ -218,6 +219,8 @@ def main():
               "ram_gb_per_second": round(options.ram_bandwidth / 1e9, 1), "vram_gb_per_second": round(options.vram_bandwidth / 1e9, 1), "measured": []}
 
     def measure(name, place):
+        if options.only and name not in options.only:
+            return None
         if time.monotonic() - begun > options.ends:
             result["measured"].append({"name": name, "failed": "no time"})
             return None
@@ -263,12 +266,12 @@ def main():
 
         def best(names):
             return sorted((found for found in fitting if names(found["name"])), key=lambda found: -found["generation"])
-        doctrine = best(lambda name: name.startswith("doctrine,"))[0]["name"]
         if options.search:
             asked = {name: places[name] for name in ["planned", *(one["name"] for one in best(lambda name: " layers, by " in name)[:3])]}
         elif len(cards.uuids) > 1:
-            asked = {name: places[name] for name in ("planned", "first_card", "experts_over_cards")}
+            asked = {name: places[name] for name in ("planned", "first_card", "experts_over_cards") if name in places}
         else:
+            doctrine = best(lambda name: name.startswith("doctrine,"))[0]["name"]
             asked = {name: places[name] for name in (doctrine, "planned", "pinned")}
         result["in_turns"] = {"rounds": options.pairs, "servers": in_turns.ask(bench, asked, options.pairs)}
         print(json.dumps(result["in_turns"]), flush=True)

@@ -130,11 +130,11 @@ class Container:
         return [], "exit status %d: %s" % (self.process.returncode, " · ".join(self.errors)[-400:] or "it said nothing")
 
 
-def planned(plan, service, places, cards, sizes, deadline):
+def planned(plan, service, places, cards, matrices, deadline):
     """(name to placement, name to why there is none) of placements that llama-fit-params has to plan, on cards that are free.
 
     :param cards: UUID to bytes of VRAM.
-    :param sizes: bytes of the experts of each layer.
+    :param matrices: bytes of each matrix of experts (model_memory.expert_matrices).
     """
     found, failed, ended = {}, {}, {"code": 0, "errors": ""}
 
@@ -146,7 +146,7 @@ def planned(plan, service, places, cards, sizes, deadline):
         return done.stdout, done.stderr
     for name, place in places.items():
         try:
-            found[name] = placement.planned(place, service["free"], fit, cards, sizes)
+            found[name] = placement.planned(place, service["free"], fit, cards, matrices)
         except subprocess.TimeoutExpired:
             failed[name] = "no time for llama-fit-params"
         except ValueError as error:
@@ -375,7 +375,7 @@ class Bench:
             if service["device"] == "gpu" and self._runs(service["name"]):
                 self.state["left_out"][service["name"]] = "it runs, and its cards hold no second one: systemctl stop protocol-omni-%s" % service["name"]
                 continue
-            places, failed = self._places(service, model_memory.expert_bytes(tensors))
+            places, failed = self._places(service, model_memory.expert_matrices(tensors))
             for name, why in failed.items():
                 self.say("%s: placement %s: %s" % (service["name"], name, why))
             if service["device"] == "gpu" and not places:
@@ -390,7 +390,7 @@ class Bench:
                       "generate": self.plan["generate"]}
         small_file.write_record(self.path, self.state)
 
-    def _places(self, service, sizes):
+    def _places(self, service, matrices):
         """(placements of a service that are known, why others are not). What was measured was measured with a plan: it is kept with the results."""
         if service["device"] == "cpu":
             return {}, {}
@@ -402,7 +402,7 @@ class Bench:
             self._forget([service["name"]])
             kept.clear()
         missing = {name: place for name, place in service["placements"].items() if name in made_for and name not in kept}
-        found, failed = planned(self.plan, service, missing, cards, sizes, self.deadline)
+        found, failed = planned(self.plan, service, missing, cards, matrices, self.deadline)
         kept.update({name: {"made_for": made_for[name], "placement": place} for name, place in found.items()})
         known = {name: kept[name]["placement"] if name in kept else place for name, place in service["placements"].items() if name not in failed}
         return known, failed

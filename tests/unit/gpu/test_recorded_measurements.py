@@ -50,11 +50,19 @@ def test_the_default_on_two_cards_is_within_three_percent_of_the_best_and_of_its
 
 
 @pytest.mark.parametrize("name, servers", [
-    ("placement_one_card.json", ["planned", "pinned"]), ("placement_two_cards.json", ["first_card", "experts_over_cards"])])
+    ("placement_one_card.json", ["planned", "pinned"]), ("placement_two_cards.json", ["first_card", "experts_over_cards"]),
+    ("placement_four_cards.json", ["first_card", "experts_over_cards"]), ("placement_four_cards_filled.json", ["experts_over_cards"])])
 def test_the_document_has_the_ratios_of_the_record(name, servers):
     for server in servers:
         ratio = in_turns(name)[server]["ratios"]["generation"]
         assert "%.2f** (%.2f to %.2f)" % (ratio["median"], *ratio["interval"]) in PERFORMANCE, server
+
+
+def test_on_four_cards_the_same_default_is_the_best_and_in_its_budget():
+    servers, measured = in_turns("placement_four_cards_filled.json"), record("placement_four_cards_filled.json")
+    assert len(measured["cards"]) == 4 and servers["experts_over_cards"]["ratios"]["generation"]["interval"][0] > 1
+    assert in_turns("placement_four_cards.json")["first_card"]["ratios"]["generation"]["interval"][1] < 1
+    assert all(one["within_budget"] for one in measured["measured"])
 
 
 def test_cards_by_uuid_were_what_was_said_of_them():

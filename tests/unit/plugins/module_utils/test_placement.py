@@ -110,27 +110,39 @@ def test_where_a_plan_keeps_too_little_free_another_one_is_made_that_keeps_more(
     assert asked == [[7168, 7168], [7168, 7168 + 1752]]
 
 
-# Layers 5 to 8 of 1 GiB; a plan for one card that has 6 and 7 in RAM, and 5 in part.
-SIZES = {number: 1 << 30 for number in range(5, 9)}
+# Layers 5 to 8 of 3 GiB, a GiB a matrix; a plan for one card that has 6 and 7 in RAM, and 5 in part.
+MATRICES = {(number, part): 1 << 30 for number in range(5, 9) for part in ("up", "gate", "down")}
 ONE_CARD = r'-c 8192 -ngl 10 -ot "blk\.5\.ffn_(gate|gate_up|down).*=CPU,' + ",".join(
     r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU" % number for number in (6, 7)) + '"\n'
 
 
-@pytest.mark.parametrize("second, moved", [(10.2, [6, 7]), (9.9, [6]), (9.1, []), (0, [])])
-def test_other_cards_take_the_experts_that_the_first_leaves_in_ram(second, moved):
+@pytest.mark.parametrize("others, where", [
+    ([14.2], [(6, "down gate up"), (7, "down gate up")]), ([14.1], [(5, "down gate"), (6, "down gate up")]), ([9.5], [(5, "down")]), ([0], []),
+    ([16.2], [(5, "down gate"), (6, "down gate up"), (7, "down gate up")]),
+    ([11.2, 11.2], [(6, "down gate up"), (7, "down gate up")]), ([10.2, 11.2], [(5, "down gate"), (6, "down gate up")]),
+    ([12.2, 11.2], [(5, "down"), (6, "down gate up"), (7, "down gate up")])])
+def test_other_cards_take_the_experts_that_the_first_leaves_in_ram(others, where):
     """7 GiB are kept free, and 1.17 are for what it is computed with."""
     asked = []
 
     def fit(one, kept):
         asked.append((one["gpus"], kept))
         return ONE_CARD, ""
-    place = placement.named(SERVICE, {"over": {"others": "experts"}}, "over")
-    found = placement.planned(place, 7, fit, {"GPU-a": 96 << 30, "GPU-b": int(second * (1 << 30))}, SIZES)
+    cards = dict(zip(["GPU-a", "GPU-b", "GPU-c"], [96 << 30] + [int(size * (1 << 30)) for size in others]))
+    place = placement.named(dict(SERVICE, gpus=list(cards)), {"over": {"others": "experts"}}, "over")
+    found = placement.planned(place, 7, fit, cards, MATRICES)
     assert asked == [(["GPU-a"], [7168])]
-    assert found["gpus"] == ["GPU-a", "GPU-b"] and placement.server_words(found)[:4] == ["--n-gpu-layers", "10", "--tensor-split", "1,0"]
-    where = {number: {placement.overridden(found, "blk.%d.ffn_%s_exps.weight" % (number, part)) for part in ("gate", "down")} for number in SIZES}
-    assert where == {5: {"CPU"}, 6: {"CUDA1" if 6 in moved else "CPU"}, 7: {"CUDA1" if 7 in moved else "CPU"}, 8: {""}}
-    assert placement.overridden(found, "blk.5.ffn_up_exps.weight") == "" and set(found) == set(placement.KEYS)
+    split = ",".join(["1"] + ["0"] * len(others))
+    assert found["gpus"] == list(cards) and placement.server_words(found)[:4] == ["--n-gpu-layers", "10", "--tensor-split", split]
+    buffers = {one: placement.overridden(found, "blk.%d.ffn_%s_exps.weight" % one) for one in sorted(MATRICES)}
+    elsewhere = {}
+    for (layer, part), buffer in buffers.items():
+        if buffer.startswith("CUDA"):
+            elsewhere.setdefault(layer, []).append(part)
+    assert [(layer, " ".join(parts)) for layer, parts in elsewhere.items()] == where
+    assert {buffers[5, "up"], *(buffers[8, part] for part in ("up", "gate", "down"))} == {""} and set(found) == set(placement.KEYS)
+    for number, size in enumerate(others, 1):  # what each holds, and room for what it is computed with
+        assert sum(MATRICES[one] for one, buffer in buffers.items() if buffer == "CUDA%d" % number) <= max(size - 8.17, 0) * (1 << 30)
 
 
 def test_that_wants_a_second_card_and_is_a_plan_of_its_own():

@@ -61,7 +61,7 @@ def test_other_cards_take_experts_by_the_models_own_sizes(place):
     (place.folder / "plan").write_text(PLAN.replace(r"blk\.5\.ffn_down.*=CPU", r"blk\.8\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"), encoding="ascii")
     found = place(name="over", placements={"over": {"others": "experts"}}, store=str(place.folder / "store"))
     assert found["origin"] == "planned" and found["placement"]["tensor_split"] == "1,0" and found["placement"]["gpus"] == ["GPU-a", "GPU-b"]
-    assert found["placement"]["tensor_overrides"][0] == r"blk\.8\.ffn_(up|down|gate_up|gate)_(ch|)exps=CUDA1"
+    assert found["placement"]["tensor_overrides"][0] == r"blk\.8\.ffn_(down|gate|up)_(ch|)exps=CUDA1"
     assert "CUDA_VISIBLE_DEVICES=GPU-a --device" in place.calls()
     assert place(name="over", placements={"over": {"others": "experts"}}, store="/gone")["origin"] == "kept"
 
