@@ -201,12 +201,14 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--search", action="store_true")
     parser.add_argument("--pairs", type=int, default=0, help="rounds in which each server is asked once")
-    parser.add_argument("--only", nargs="+", help="names of those that are measured; all without it")
+    parser.add_argument("--only", nargs="+", help="over several cards: names of those that are measured, such as planned; all without it")
     parser.add_argument("--longest", type=float, default=120, help="seconds of one placement")
     parser.add_argument("--ends", type=float, default=540, help="seconds after which no further one begins")
     parser.add_argument("result", type=pathlib.Path)
     options = parser.parse_args()
     begun, cards = time.monotonic(), Cards()
+    if options.only and len(cards.uuids) < 2:
+        parser.error("--only %s: it is for several cards, and CUDA shows %d" % (" ".join(options.only), len(cards.uuids)))
     options.ram_bandwidth, options.vram_bandwidth = memory_bandwidth.measure(options.threads, 2.0), vram_bandwidth()
     bench = Bench(options, cards)
     whole = sum(bench.tensors.values()) / MIB * options.share
