@@ -20,9 +20,9 @@ AS_DEFINED = "as_defined"
 TAKES_MEMORY = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv", "--parallel", "-np", "--flash-attn", "-fa", "--kv-unified", "-kvu", "--swa-full")
 MIB = 1 << 20
 COMPUTED_WITH = 1200  # MiB of a card that holds experts alone, beside them: 961 on an H200 (tests/gpu/results/placement_two_cards.json)
-# Experts of a layer, for llama.cpp's --override-tensor; the names are those that its own --n-cpu-moe takes.
-EXPERTS = r"blk\.%d\.ffn_(up|down|gate_up|gate)_(ch|)exps"
-EXPERTS_OF = r"blk\.%d\.ffn_(%s)_(ch|)exps"
+# Matrices of a layer's experts, for llama.cpp's --override-tensor, and all of them; the names are those that its own --n-cpu-moe takes.
+MATRICES = r"blk\.%s\.ffn_(%s)_(ch|)exps"
+EXPERTS = MATRICES % ("%d", "up|down|gate_up|gate")
 FREE = re.compile(r"- CUDA(\d+) \(.*MiB used, +(-?\d+) MiB free")
 # llama-fit-params takes of a layer that fits in part all matrices of these names from the card (common/fit.cpp), the shared experts and the router too, which
 # every token reads.
@@ -175,21 +175,24 @@ def with_experts_elsewhere(placement, matrices, rooms):
     :param matrices: bytes of each matrix of experts, by (layer, part).
     :param rooms: bytes that each further card has for them.
     """
-    left, rooms, card_of = [one for one in sorted(matrices) if overridden(placement, "blk.%d.ffn_%s_exps.weight" % one) == "CPU"], list(rooms), {}
+    left = [one for one in sorted(matrices) if overridden(placement, "blk.%d.ffn_%s_exps.weight" % one) == "CPU"]
+    layers, card_of, rooms = {}, {}, list(rooms)
+    for one in sorted(matrices):
+        layers.setdefault(one[0], []).append(one)
 
     def fill(groups):
+        """Each group on one card, in their order."""
         for card, room in enumerate(rooms):
             while groups and sum(matrices[one] for one in groups[0]) <= room:
                 room -= sum(matrices[one] for one in groups[0])
                 card_of.update((one, card + 1) for one in groups.pop(0))
             rooms[card] = room
-    layers = [[one for one in sorted(matrices) if one[0] == layer] for layer in sorted({layer for layer, _part in left})]
-    fill([layer for layer in layers if set(layer) <= set(left)])
+    fill([layer for layer in layers.values() if set(layer) <= set(left)])
     fill([[one] for one in left if one not in card_of])
     moved = {}
     for (layer, part), card in sorted(card_of.items()):
         moved.setdefault((layer, card), []).append(part)
-    overrides = ["%s=CUDA%d" % (EXPERTS_OF % (layer, "|".join(parts)), card) for (layer, card), parts in moved.items()]
+    overrides = ["%s=CUDA%d" % (MATRICES % (layer, "|".join(parts)), card) for (layer, card), parts in moved.items()]
     return dict(placement, tensor_overrides=overrides + placement["tensor_overrides"])  # the first that matches counts
 
 

@@ -11,20 +11,20 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 import uuid
 
-import jinja2
-
 import filler
 from common import ROOT, write
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.host import read_host
 
-UNIT = ROOT / "roles" / "inference_service" / "templates" / "unit.service.j2"
+sys.path.insert(0, str(ROOT / "tests" / "unit" / "roles"))
+from unit_of_service import TEMPLATE, gpu_checks  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import placement  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.host import read_host  # noqa: E402
+
 NOBODYS = "GPU-00000000-0000-0000-0000-000000000000"
-HOLD = 1024  # MiB that a process takes of the first card that it sees
+HOLD = 1 << 30  # bytes that a process takes of the first card that it sees
 
 
 def listed():
@@ -34,10 +34,9 @@ def listed():
 
 
 def used():
-    """UUID to MiB in use."""
+    """UUID to bytes in use."""
     query = ["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"]
-    text = subprocess.run(query, capture_output=True, text=True, check=True).stdout
-    return {gpu: int(size) for gpu, size in (line.split(", ") for line in text.splitlines())}
+    return placement.cards_of(subprocess.run(query, capture_output=True, text=True, check=True).stdout)
 
 
 def seen_by_cuda(gpus, *before):
@@ -66,7 +65,7 @@ def see():
 def taken_from(gpus):
     """UUIDs of the cards that have lost memory to a process that takes some of the first one that it sees."""
     before = used()
-    program = "import filler, sys; card = filler.Card(); print(card.take(%d << 20), flush=True); sys.stdin.readline()" % HOLD
+    program = "import filler, sys; card = filler.Card(); print(card.take(%d), flush=True); sys.stdin.readline()" % HOLD
     with subprocess.Popen([sys.executable, "-c", program], env=dict(os.environ, CUDA_VISIBLE_DEVICES=",".join(gpus)), cwd=pathlib.Path(filler.__file__).parent,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "True\n"
@@ -77,12 +76,8 @@ def taken_from(gpus):
 
 def unit_starts(gpus, *before):
     """What the unit's own commands say: "starts", or the UUID that it names."""
-    block = re.search(r"\{% for gpu in .*?\{% endfor %\}\n", UNIT.read_text(encoding="utf-8"), re.DOTALL).group()
-    text = jinja2.Template(block, trim_blocks=True).render(_inference_service_name="oracle", _inference_service_spec={"gpus": gpus})
-    commands = [line.partition("=")[2] for line in text.replace("\\\n", " ").splitlines() if line.startswith("ExecStartPre=")]
-    assert len(commands) == len(gpus)
-    for command in commands:
-        ran = subprocess.run([*before, *shlex.split(command)], capture_output=True, text=True, check=False)
+    for command in gpu_checks(gpus):
+        ran = subprocess.run([*before, *command], capture_output=True, text=True, check=False)
         if ran.returncode:
             return re.search(r"oracle does not start: the driver shows no (GPU-[0-9a-f-]+)\.", ran.stdout).group(1)
     return "starts"
@@ -119,7 +114,7 @@ def main():
         return names.get(value, value) if isinstance(value, str) else [names.get(gpu, gpu) for gpu in value]
     found = [{"case": what % " and ".join(known(gpus)), "found": known(one), "expected": known(other), "agree": one == other}
              for what, gpus, one, other in cases(cards)]
-    write(sys.argv[1], host, found, [UNIT])
+    write(sys.argv[1], host, found, [TEMPLATE])
 
 
 if __name__ == "__main__":

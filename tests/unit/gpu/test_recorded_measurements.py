@@ -58,7 +58,7 @@ def test_the_document_has_the_ratios_of_the_record(name, servers):
         assert "%.2f** (%.2f to %.2f)" % (ratio["median"], *ratio["interval"]) in PERFORMANCE, server
 
 
-def test_on_four_cards_the_same_default_is_the_best_and_in_its_budget():
+def test_on_four_cards_experts_over_cards_is_the_best_and_in_its_budget():
     servers, measured = in_turns("placement_four_cards_filled.json"), record("placement_four_cards_filled.json")
     assert len(measured["cards"]) == 4 and servers["experts_over_cards"]["ratios"]["generation"]["interval"][0] > 1
     assert in_turns("placement_four_cards.json")["first_card"]["ratios"]["generation"]["interval"][1] < 1

@@ -1,13 +1,9 @@
 """What a service's unit asks before it starts on GPUs, by its own commands and a stand-in for nvidia-smi: there is no card here."""
-import pathlib
-import re
-import shlex
 import subprocess
 
-import jinja2
 import pytest
+from unit_of_service import gpu_checks
 
-TEMPLATE = pathlib.Path(__file__).resolve().parents[3] / "roles/inference_service/templates/unit.service.j2"
 FIRST, SECOND = "GPU-9d8a4f54-0000-0000-0000-000000000096", "GPU-1b3c5d7e-0000-0000-0000-000000000032"
 # In the form of nvidia-smi -L, with a part of a card.
 LISTED = {FIRST: "GPU %%d: NVIDIA RTX PRO 6000 Blackwell (UUID: %s)" % FIRST, SECOND: "GPU %%d: NVIDIA GeForce RTX 5090 (UUID: %s)" % SECOND,
@@ -17,18 +13,14 @@ LISTED = {FIRST: "GPU %%d: NVIDIA RTX PRO 6000 Blackwell (UUID: %s)" % FIRST, SE
 @pytest.fixture
 def starts(tmp_path, monkeypatch):
     """Asks as the unit of a service on these GPUs would, of a driver that shows others; returns (whether it starts, what it says)."""
-    block = re.search(r"\{% for gpu in .*?\{% endfor %\}\n", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL).group()
     (tmp_path / "nvidia-smi").write_text('#!/bin/sh\n[ "$*" = -L ] && cat %s/listed\n' % tmp_path, encoding="ascii")
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
 
     def ask(gpus, shown):
         (tmp_path / "listed").write_text("".join(LISTED[uuid] % place + "\n" for place, uuid in enumerate(shown)), encoding="ascii")
-        text = jinja2.Template(block, trim_blocks=True).render(_inference_service_name="oracle", _inference_service_spec={"gpus": gpus})
-        commands = [line.partition("=")[2] for line in text.replace("\\\n", " ").splitlines() if line.startswith("ExecStartPre=")]
-        assert len(commands) == len(gpus)
-        for command in commands:
-            done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+        for command in gpu_checks(gpus):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 return False, done.stdout
         return True, ""
