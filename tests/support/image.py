@@ -1,0 +1,76 @@
+"""The image that the site of the tests runs: the real one where ./bunker demo left it in the cache, else one that compiles in a third of the time.
+
+The quick one has no flash attention for CUDA, and nvcc optimises its kernels little (-Ofc=max): it holds fewer kernels, and slow ones. There is
+no card here to run them. Everything else of it is the real one's. tests/integration/isolated/test_root_disk.py (--full) builds the real one.
+"""
+import functools
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+
+from support import ROOT, plays
+from support.hosts import CACHE, Host, bare, one_at_a_time
+
+QUICK = {
+    "golden_image_name": "omni/llama-server-quick-build",
+    "golden_image_cmake_options": {"GGML_CUDA_FA": "OFF", "CMAKE_CUDA_FLAGS": "-Ofc=max"},
+}
+# A reduced image, as its name says, for tests whose point is not CUDA, built in a cache of the host's own: the other hosts share theirs with this machine.
+REDUCED = {
+    "bunker_cache_path": "/srv/cache", "golden_image_base_archive": "/var/cache/protocol_omni/base/trixie.tar",
+    "golden_image_name": "omni/llama-server-reduced", "golden_image_alias": "reduced", "golden_image_cuda": False, "golden_image_keep_archive": False,
+}
+HOST = "bunker-test-image"
+
+
+def archive(inputs):
+    """Where the image of these variables is kept, whether it is there or not."""
+    done = subprocess.run(
+        ["ansible-playbook", *("--inventory=%s" % path for path in plays.INVENTORIES), "--limit", HOST, ROOT / "tests" / "host" / "image_archive.yml",
+         "-e", json.dumps(inputs)],
+        cwd=ROOT, capture_output=True, text=True, check=False, env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1"))
+    found = re.search(r"archive: ([0-9a-f]{16}\.tar)", done.stdout)
+    assert found, done.stdout + done.stderr
+    return CACHE / "images" / found.group(1)
+
+
+@functools.cache
+def variables():
+    """What the site's inventory says of the image besides the demo's words. BUNKER_TEST_IMAGE=quick takes that one even where the real one is kept."""
+    return QUICK if os.environ.get("BUNKER_TEST_IMAGE") == "quick" or not archive({}).exists() else {}
+
+
+def alias():
+    """The name by which the site's host knows it."""
+    return variables().get("golden_image_name", "omni/llama-server") + ":sm120-cuda13"
+
+
+def provide():
+    """Builds it on a host of its own and keeps its archive, where it is not kept. Whoever comes second waits."""
+    with one_at_a_time("image"):
+        if archive(variables()).exists():
+            return
+        folder = tempfile.mkdtemp(prefix="bunker-image-")
+        with bare(HOST):
+            Host(HOST, pathlib.Path(folder), variables()).run("tests/host/image.yml").assert_ok()
+        shutil.rmtree(folder)
+
+
+_making = []
+
+
+def begin():
+    """Provides it beside the tests that do not need it."""
+    _making.append(threading.Thread(target=provide, name="image"))
+    _making[0].start()
+
+
+def end():
+    """Waits for what was begun."""
+    for thread in _making:
+        thread.join()

@@ -1,0 +1,93 @@
+"""In which order the tests run, and which of them run on one worker. This is the only place that says so.
+
+What answers in seconds comes first, so that a fault shows early. Then two streams run beside each other, a worker each: the tests of the one deployed site, in
+the order of SITE, and the hosts that a test module has for itself. Without workers (``-p no:xdist``, ``-n 0``) the order is the same, one after the other.
+"""
+import pathlib
+
+from support import ROOT
+
+SITE = [
+    "site/test_first_runs.py",  # the bare host: it must see the first run
+    "site/test_refusals.py",
+    "site/test_installed_collection.py",
+    "site/test_sbom.py",
+    "site/test_changes.py",
+    "site/test_isolation.py",
+    "site/test_air_gap.py",
+    "site/test_gateway_in_front.py",  # from here on times are measured: by now the other worker has little left
+    "site/test_throughput.py",
+    "destructive/test_watch_the_gap.py",  # leaves another configuration
+    "destructive/test_teardown.py",  # leaves nothing
+]
+# Longest first, so that the last one is short.
+ISOLATED = [
+    "test_engine_data_moves.py", "test_gateway.py", "test_gateway_drain.py", "test_molecule_scenarios.py", "test_disk_faults.py", "test_build.py",
+    "test_targets.py",
+]
+FIRST = ["tests/lint", "tests/unit", "tests/integration/isolated/test_package.py", "tests/cuda"]
+INTEGRATION = "tests/integration/"
+ONE_HOST = {"test_gateway.py": "gateway", "test_gateway_drain.py": "gateway"}  # module to the host that it shares
+
+
+def stage(path, isolated_first=False):
+    """What a test module is sorted by.
+
+    :param path: str, relative to the checkout.
+    :param isolated_first: bool, whether the site has to wait for its image anyway.
+    :returns: tuple.
+    """
+    for number, prefix in enumerate(FIRST):
+        if path == prefix or path.startswith(prefix + "/"):
+            return (0, number)
+    name = path.removeprefix(INTEGRATION)
+    if name in SITE:
+        return (2 if isolated_first else 1, SITE.index(name))
+    if not name.startswith("isolated/"):
+        raise ValueError("%s has no place in the order of the tests: say it in %s" % (path, pathlib.Path(__file__).relative_to(ROOT)))
+    name = name.removeprefix("isolated/")
+    return (1 if isolated_first else 2, ISOLATED.index(name) if name in ISOLATED else len(ISOLATED))
+
+
+def group(nodeid):
+    """What tests must share a worker for: one site, one host, one module's fixtures.
+
+    :param nodeid: str of pytest.
+    :returns: str; nodeids with the same one run on one worker, one after the other.
+    """
+    path = nodeid.split("::")[0]
+    if path.startswith((INTEGRATION + "site/", INTEGRATION + "destructive/")):
+        return "site"
+    name = pathlib.PurePath(path).name
+    if path.startswith(("tests/lint/", "tests/unit/")) or name == "test_molecule_scenarios.py":
+        return nodeid
+    return ONE_HOST.get(name, path)
+
+
+def pytest_collection_modifyitems(config, items):
+    from support import image  # pylint: disable=import-outside-toplevel; it asks where the cache is
+
+    sites = any(group(item.nodeid) == "site" for item in items)
+    waits = sites and not image.archive(image.variables()).exists()
+    items.sort(key=lambda item: stage(item.nodeid.split("::")[0], waits))  # a stable sort: within a module as it is written
+    if waits and not config.option.collectonly and getattr(config, "workerinput", {"workerid": "gw0"})["workerid"] == "gw0":
+        image.begin()
+
+
+def pytest_sessionfinish():
+    from support import image  # pylint: disable=import-outside-toplevel
+
+    image.end()
+
+
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling  # pylint: disable=import-outside-toplevel; only where it is installed
+
+    class ByGroup(LoadScopeScheduling):
+        """Hands out groups in the order of the tests."""
+
+        def _split_scope(self, nodeid):
+            return group(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)

@@ -1,0 +1,117 @@
+"""What a run of the tests says at its end: where the time went, each failure with its log and the command that runs it alone, and each skip.
+
+``--times FILE`` writes the table of times to FILE, in Markdown; ``--record FILE`` the outcome of the tests marked full, as JSON.
+"""
+import collections
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+
+import pytest
+from support import ROOT, plays
+
+LOGS = ROOT / "reports" / "tests"
+BEGUN = time.time()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", metavar="FILE", help="write the outcome of each test marked full, with date and the tree's hash, to FILE as JSON")
+    parser.addoption("--times", metavar="FILE", help="write a table of where the time went to FILE, in Markdown")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What a worker knows and the report does not: the plays of this phase, and a log of a failure."""
+    report = yield
+    for playbook, host, seconds, _output in plays.finished:
+        report.user_properties.append(("play", [report.when, playbook, host, round(seconds, 1)]))
+    if report.failed:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        path = LOGS / (re.sub(r"[^A-Za-z0-9_.-]+", "_", item.nodeid.removeprefix("tests/"))[:150] + "-%s.log" % report.when)
+        outputs = ["%s on %s, %.0f s\n%s" % play for play in plays.finished]
+        path.write_text("\n\n".join([report.longreprtext, *("%s\n%s" % section for section in report.sections), *outputs]), encoding="utf-8")
+        report.user_properties.append(("log", str(path.relative_to(ROOT))))
+    plays.finished.clear()
+    return report
+
+
+def _reports(reporter):
+    return [report for reports in reporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)]
+
+
+def _seconds(value):
+    return "%d:%02d" % divmod(round(value), 60)
+
+
+def times(reports, total):
+    """The table of where the time went, as lines of Markdown.
+
+    :param reports: list of pytest.TestReport.
+    :param total: float, seconds of the whole run.
+    """
+    modules, phases, played, single = collections.Counter(), collections.defaultdict(collections.Counter), collections.Counter(), []
+    count = collections.Counter()
+    for report in reports:
+        module = report.nodeid.split("::")[0]
+        module = "tests/unit" if module.startswith("tests/unit/") else module
+        modules[module] += report.duration
+        phases[module][report.when] += report.duration
+        count[module] += report.when == "call"
+        single.append((report.duration, report.when, report.nodeid))
+        for when, playbook, host, seconds in (value for name, value in report.user_properties if name == "play"):
+            if when == report.when:
+                phases[module]["plays"] += seconds
+                played[playbook, host] += seconds
+    lines = ["| module | tests | total | set-up | call | teardown | of it in plays |", "|---|---|---|---|---|---|---|"]
+    for module, seconds in modules.most_common():
+        lines.append("| `%s` | %d | %s | %s |" % (module, count[module], _seconds(seconds), " | ".join(
+            _seconds(phases[module][name]) for name in ("setup", "call", "teardown", "plays"))))
+    lines.append("| all, on their workers | %d | %s | | | | %s |" % (
+        sum(count.values()), _seconds(sum(modules.values())), _seconds(sum(played.values()))))
+    lines += ["", "The whole run took %s." % _seconds(total), "", "| phase of a test | |", "|---|---|"]
+    lines += ["| %s of `%s` | %s |" % (when, nodeid, _seconds(seconds)) for seconds, when, nodeid in sorted(single, reverse=True)[:40]]
+    lines += ["", "| playbook | host | |", "|---|---|---|"]
+    lines += ["| `%s` | %s | %s |" % (playbook, host, _seconds(seconds)) for (playbook, host), seconds in played.most_common(25)]
+    return lines
+
+
+def _write_times(path, lines):
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    path.write_text("\n".join([
+        "# Where the tests' time goes", "",
+        "Made by `./bunker test --times %s` on %s, commit %s, %d cores (%s). Minutes and seconds." % (
+            path.relative_to(ROOT), datetime.date.today().isoformat(), commit, os.cpu_count(), platform.machine()),
+        "What a test host does counts for the test that waits for it.", "", *lines, ""]), encoding="utf-8")
+
+
+def _record(path, reports):
+    tree = subprocess.run(["git", "rev-parse", "HEAD^{tree}"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tests = json.loads(path.read_text(encoding="utf-8"))["tests"] if path.exists() else {}  # a part of the tests leaves what is known of the others
+    date = datetime.date.today().isoformat()
+    tests.update((report.nodeid, {"outcome": report.outcome, "seconds": round(report.duration), "date": date, "tree": tree}) for report in reports)
+    path.write_text(json.dumps({"command": "./bunker test --full", "tests": tests}, indent=1) + "\n", encoding="utf-8")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    reports = _reports(terminalreporter)
+    lines = times(reports, time.time() - BEGUN)
+    if config.getoption("--times"):
+        _write_times(ROOT / config.getoption("--times"), lines)
+    if config.getoption("--record"):
+        _record(ROOT / config.getoption("--record"), [
+            report for outcome in ("passed", "failed", "error") for report in terminalreporter.stats.get(outcome, []) if "full" in report.keywords])
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if isinstance(report, pytest.TestReport)]
+    terminalreporter.section("skipped: %d" % len(skipped))
+    for report in skipped:
+        terminalreporter.line("%s: %s" % (report.nodeid, report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr))
+    failed = [report for outcome in ("failed", "error") for report in terminalreporter.stats.get(outcome, [])]
+    if failed:
+        terminalreporter.section("each failure, its log and how to run it alone")
+    for report in failed:
+        log = dict(value for value in getattr(report, "user_properties", ()) if value[0] == "log").get("log", "none")
+        terminalreporter.line("%s\n    log: %s\n    alone: ./bunker test '%s'" % (report.nodeid, log, report.nodeid))
