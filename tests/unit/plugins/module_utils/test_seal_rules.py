@@ -52,6 +52,15 @@ def test_a_chain_of_a_service_ends_with_a_drop():
     assert inside[inside.index("}") - 1] == "counter drop"
 
 
+@pytest.mark.parametrize("number, address", [(1, "172.30.0.10"), (2, "172.31.0.10")])
+def test_to_the_host_a_service_sends_its_own_arp_and_ipv4_and_no_other_frames(number, address):
+    for name in ("owned.nft", "standing.nft"):
+        lines = [line.strip() for line in files()[name].partition("table bridge")[2].splitlines()]
+        begun = lines.index("chain endpoint_%d_to_host {" % number)
+        assert lines[begun + 1:lines.index("}", begun)] == [
+            "ether type arp arp saddr ip %s accept" % address, "ether type != ip goto refuse", "ip saddr != %s goto refuse" % address]
+
+
 def test_an_allowance_opens_its_destination_in_every_layer():
     texts = files(allowances=[ALLOWANCE])
     for name in ("owned.nft", "standing.nft", "inside-oracle.nft"):

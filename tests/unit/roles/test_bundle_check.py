@@ -1,0 +1,50 @@
+"""The commands by which preflight compares a bundle with its manifest, on a bundle in a folder."""
+import hashlib
+import subprocess
+
+import pytest
+import rendering
+
+FILES = {"packages/apt.conf": b"apt", "images/image.tar": b"image", "models/large/large.gguf": b"model"}
+
+
+@pytest.fixture
+def compare(tmp_path):
+    """(whether the bundle can be used, what was said)."""
+    for name, content in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    lines = ["%s  ./%s\n" % (hashlib.sha256(content).hexdigest(), name) for name, content in FILES.items()]
+    (tmp_path / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
+
+    def run():
+        task = rendering.task("preflight", "tasks/bundle.yml", "Compare the bundle with its manifest")
+        shell = task["ansible.builtin.shell"]
+        text = rendering.render("preflight", shell["cmd"], {
+            "bunker_bundle": str(tmp_path), "bunker_services": [{"name": "oracle", "model": "large"}], "model_store_path": str(tmp_path / "store"),
+            "model_store_catalogue": [{"name": "large", "files": [{"name": "large.gguf"}]}]}, task["vars"])
+        done = subprocess.run([shell["executable"], "-c", text], capture_output=True, text=True, check=False)
+        return done.returncode == 0, done.stdout
+    run.folder = tmp_path
+    return run
+
+
+def test_a_whole_bundle_is_taken(compare):
+    assert compare() == (True, "")
+
+
+@pytest.mark.parametrize("content", [b"imagE", None], ids=["damaged", "missing"])
+def test_a_bundle_that_does_not_match_its_manifest_is_refused_and_the_file_named(compare, content):
+    (compare.folder / "images" / "image.tar").unlink()
+    if content:
+        (compare.folder / "images" / "image.tar").write_bytes(content)
+    good, said = compare()
+    assert not good and "./images/image.tar: FAILED" in said
+
+
+def test_a_model_that_is_neither_in_it_nor_on_the_host_is_named(compare):
+    (compare.folder / "models/large/large.gguf").unlink()
+    assert compare() == (False, "models/large/large.gguf: missing\n")
+    (compare.folder / "store/large").mkdir(parents=True)
+    (compare.folder / "store/large/large.gguf").write_bytes(b"model")
+    assert compare() == (True, "")

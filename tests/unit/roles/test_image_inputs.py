@@ -1,0 +1,55 @@
+"""Whatever decides what is in the image changes the hash in its tag, and nothing else does."""
+import pytest
+import rendering
+
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
+
+HERE = {"golden_image_base": "debian@sha256:" + "1" * 64, "bunker_cache_path": "/var/cache/protocol_omni", "bunker_bundle": ""}
+# Another value of each option that decides what is in the image, by itself or with others.
+CONTENT = {
+    "golden_image_base": {"golden_image_base": "debian@sha256:" + "2" * 64},
+    "golden_image_base_archive": {"golden_image_base": "", "golden_image_base_archive": "/other.tar"},
+    "golden_image_base_archive_sha256": {"golden_image_base": "", "golden_image_base_archive_sha256": "3" * 64},
+    "golden_image_source": {"golden_image_source": {"file": "/srv/llama.cpp.tar.gz"}},
+    "golden_image_source_sha256": {"golden_image_source_sha256": "4" * 64},
+    "golden_image_source_folder": {"golden_image_source_folder": "."},
+    "golden_image_source_version": {"golden_image_source_version": "another"},
+    "golden_image_cuda": {"golden_image_cuda": False},
+    "golden_image_cuda_architectures": {"golden_image_cuda_architectures": ["90"]},
+    "golden_image_cmake_options": {"golden_image_cmake_options": {"GGML_CUDA_FA": "OFF"}},
+    "golden_image_labels": {"golden_image_labels": {"a": "b"}},
+}
+# The same of those that decide how it is called, what must be proven of it, how long its build may take, and what is kept.
+OTHERS = {
+    "golden_image_name": "another/name", "golden_image_alias": "another", "golden_image_capabilities": ["9.0"], "golden_image_jobs": "3",
+    "golden_image_build_timeout": 60, "golden_image_compiler_cache": True, "golden_image_keep_archive": True, "golden_image_keep_earlier": 4,
+}
+
+
+def input_hash(**variables):
+    return rendering.render("golden_image", rendering.read("golden_image", "vars/main.yml")["_golden_image_input_hash"], {**HERE, **variables})
+
+
+@pytest.fixture(scope="module")
+def present():
+    return input_hash()
+
+
+def test_every_option_is_of_one_kind():
+    assert sorted([*CONTENT, "golden_image_lock", *OTHERS]) == sorted(collection_roles.argument_options("golden_image"))
+
+
+@pytest.mark.parametrize("option", CONTENT)
+def test_what_decides_on_the_content_changes_the_hash(option):
+    without = {name: value for name, value in CONTENT[option].items() if name != option}
+    assert input_hash(**CONTENT[option]) != input_hash(**without)
+
+
+def test_the_packages_of_the_lock_change_the_hash(present, tmp_path):
+    (tmp_path / "inputs.lock").write_text("%s  toolchain/cmake.deb\n" % ("5" * 64), encoding="ascii")
+    assert input_hash(golden_image_lock=str(tmp_path / "inputs.lock")) != present
+
+
+@pytest.mark.parametrize("option", OTHERS)
+def test_what_does_not_decide_on_it_leaves_the_hash(present, option):
+    assert input_hash(**{option: OTHERS[option]}) == present

@@ -1,0 +1,56 @@
+"""What single expressions of the roles decide, rendered as a play would."""
+import json
+
+import pytest
+import rendering
+
+ORACLE = {"name": "oracle", "model": "large", "draft_model": "small"}
+EXECUTOR = {"name": "executor", "model": "middle"}
+
+
+@pytest.mark.parametrize("services, names", [([ORACLE, EXECUTOR], ["large", "middle", "small"]), ([EXECUTOR], ["middle"]), ([], [])],
+                         ids=["one drafts", "none drafts", "no service"])
+def test_models_that_serve_or_draft_are_fetched_and_no_others(services, names):
+    catalogue = [{"name": name, "files": [{"name": name + ".gguf"}]} for name in ("large", "middle", "other", "small")]
+    found = rendering.render("model_store", rendering.read("model_store", "vars/main.yml")["_model_store_files"], {
+        "bunker_services": services, "model_store_catalogue": catalogue[:2], "model_store_extra_models": catalogue[2:]})
+    assert [(model["name"], file["name"]) for model, file in found] == [(name, name + ".gguf") for name in names]
+
+
+@pytest.mark.parametrize("before, kept", [
+    ({"host": {"cpu": "EPYC"}, "image": "sha256:new"}, {"oracle": 1}), ({"host": {"cpu": "EPYC"}, "image": "sha256:old"}, {}),
+    ({"host": {"cpu": "other"}, "image": "sha256:new"}, {}), (None, {})],
+    ids=["of this host and image", "of another image", "of another host", "nothing was measured"])
+def test_an_earlier_measurement_stays_where_host_and_image_are_the_same(before, kept):
+    write = rendering.task("throughput", "tasks/publish.yml", "Write the local fact")
+    result = {"host": {"cpu": "EPYC"}, "image": "sha256:new", "services": {"executor": 2}}
+    text = rendering.render("throughput", write["ansible.builtin.copy"]["content"], {
+        "bunker_services": [ORACLE, EXECUTOR], "_throughput_results": {"result": result},
+        "__throughput_before": {"measured": dict(before, services={"oracle": 1, "executor": 1, "gone": 1}) if before else {}}}, write["vars"])
+    assert json.loads(text) == dict(result, services=dict(kept, executor=2))
+
+
+@pytest.mark.parametrize("unit_is_new, status, made_by, state", [
+    (False, 0, "same", "started"), (True, 0, "same", "restarted"), (False, 0, "before", "restarted"), (False, 0, "", "restarted"), (False, 1, "", "started")],
+    ids=["it runs as it should", "a new unit", "a new unit of an earlier play", "made before there was a label", "it does not run"])
+def test_a_container_that_another_definition_made_is_replaced(unit_is_new, status, made_by, state):
+    block = rendering.task("inference_service", "tasks/start.yml", "Start the service and prove that it answers")
+    start = rendering.task("inference_service", "tasks/start.yml", "Start the service", "ansible.builtin.systemd_service")
+    assert rendering.render("inference_service", start["ansible.builtin.systemd_service"]["state"], {
+        "__inference_service_unit": {"changed": unit_is_new}, "_inference_service_digest": "same",
+        "__inference_service_made_by": {"rc": status, "stdout": made_by}}, block["vars"]) == state
+
+
+@pytest.mark.parametrize("options", [[], ["noatime"], ["noatime", "nofail"]], ids=["none", "others", "it is there already"])
+def test_a_volume_of_a_lost_disk_does_not_keep_the_host_from_booting(options):
+    text = rendering.render_template("disk_layout", "volume.mount.j2", {
+        "item": {"mount": "/nvme", "device": "/dev/disk/by-id/nvme-1", "filesystem": "xfs"},
+        "_disk_layout_volumes": [{"mount": "/other", "options": []}, {"mount": "/nvme", "options": options}]})
+    (line,) = [line for line in text.splitlines() if line.startswith("Options=")]
+    assert sorted(line.partition("=")[2].split(",")) == sorted({*options, "nofail"})
+
+
+@pytest.mark.parametrize("changed, check_mode, runs", [(True, False, True), (False, False, False), (True, True, False), (False, True, False)])
+def test_the_initramfs_is_built_when_nouveau_was_switched_off_and_only_then(changed, check_mode, runs):
+    build = rendering.task("host_driver", "tasks/driver.yml", "Build the initramfs without nouveau", "ansible.builtin.command")
+    assert rendering.holds("host_driver", build, {"__host_driver_nouveau": {"changed": changed}, "ansible_check_mode": check_mode}) is runs
