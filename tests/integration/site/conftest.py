@@ -3,8 +3,7 @@ import pytest
 
 # What the inventory decided, as lines: units, what the roles wrote, containers and their image, networks, names of images.
 STATE = r"""
-sha256sum /etc/systemd/system/protocol-omni-* /etc/systemd/system/docker.service.d/* /etc/docker/daemon.json 2>/dev/null
-find /etc/protocol_omni -type f | sort | xargs sha256sum
+find /etc/protocol_omni /etc/docker /etc/systemd/system -type f | grep -E '^/etc/(protocol_omni|docker)/|protocol-omni' | sort | xargs sha256sum
 docker ps --all --format 'container {{.Names}} {{.Image}}' | sort
 docker network ls --format 'network {{.Name}} {{.Driver}}' | sort
 docker image ls --format 'image {{.Repository}}:{{.Tag}} {{.ID}}' | sort
