@@ -1,12 +1,13 @@
 """These tests share the one deployed site, and each module leaves it as it was."""
 import pytest
 
-# What the inventory decided, as lines: units, what the roles wrote, containers and their image, networks, names of images.
+# What the inventory decided, as lines: units, what the roles wrote, containers and their image, networks, names of images
+# (not what a build leaves in the engine besides).
 STATE = r"""
 find /etc/protocol_omni /etc/docker /etc/systemd/system -type f | grep -E '^/etc/(protocol_omni|docker)/|protocol-omni' | sort | xargs sha256sum
 docker ps --all --format 'container {{.Names}} {{.Image}}' | sort
 docker network ls --format 'network {{.Name}} {{.Driver}}' | sort
-docker image ls --format 'image {{.Repository}}:{{.Tag}} {{.ID}}' | sort
+docker image ls --filter 'reference=omni/*' --format 'image {{.Repository}}:{{.Tag}} {{.ID}}' | sort
 systemctl list-units --all --plain --no-legend 'protocol-omni-*.service' docker.service | awk '{print "unit", $1, $3}'
 """
 
