@@ -245,7 +245,7 @@ class Server:
     """A llama-server of a measurement's own, on a socket in a folder of its own."""
 
     def __init__(self, plan, service, settings, deadline):
-        self.folder = tempfile.mkdtemp(prefix="bunker-bench-", dir="/run")
+        self.folder = tempfile.mkdtemp(prefix="bunker-bench-", dir=os.environ.get("RUNTIME_DIRECTORY", "/run"))
         os.chmod(self.folder, 0o777)  # noqa: S103 # the server is nobody; for the minutes of a measurement, on a socket that answers prompts
         self.path, self.answers = self.folder + "/llama.sock", []
         name = "%s-%s" % (service["name"], settings["speculation"])

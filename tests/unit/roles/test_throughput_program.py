@@ -111,7 +111,8 @@ def bench(tmp_path):
                      "programs": "/opt/llama", "cdi_kind": "nvidia.com/gpu", "services": list(services)}, **changes)
         (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         return subprocess.Popen([sys.executable, str(PROGRAMS / "bench.py"), str(tmp_path / "plan.json"), str(tmp_path / "state" / "state.json")],
-                                env={"PATH": "%s:/usr/bin:/bin" % engine.parent, "PYTHONPATH": str(ROOT / "collections"), "PYTHONDONTWRITEBYTECODE": "1"},
+                                env={"PATH": "%s:/usr/bin:/bin" % engine.parent, "PYTHONPATH": str(ROOT / "collections"), "PYTHONDONTWRITEBYTECODE": "1",
+                                     "RUNTIME_DIRECTORY": "/tmp"},  # /run is root's, and pytest's folders are too deep for a socket
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(*arguments, **changes):
