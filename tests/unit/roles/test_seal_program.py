@@ -51,6 +51,25 @@ def test_a_standing_table_of_either_family_is_put_back(rules, capsys, family, pu
     assert "<4>somebody removed or changed the table bunker_seal_standing; it is in force again." in capsys.readouterr().out
 
 
+def test_a_table_that_is_removed_while_another_is_put_back_is_put_back_too(rules):
+    """Its event comes after the first mending, and must find it missing."""
+    whole, kernel, missing = dict(rules.kernel.tables), rules.kernel, ("bridge", "bunker_seal_standing")
+    del kernel.tables["inet", "bunker_seal_standing"]
+    load = kernel.cmd
+
+    def loaded_and_removed(text):
+        answer = load(text)
+        if not text.startswith("list"):
+            kernel.tables.pop(missing)
+            kernel.cmd = load
+        return answer
+    kernel.cmd = loaded_and_removed
+    rules.mend()
+    assert missing not in kernel.tables
+    rules.mend()
+    assert kernel.tables == whole
+
+
 def test_tables_that_are_whole_are_left_alone(rules):
     rules.mend()
     assert rules.kernel.loaded == []
