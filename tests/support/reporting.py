@@ -79,12 +79,12 @@ def times(reports, total):
     return lines
 
 
-def _write_times(path, lines):
+def _write_times(path, words, lines):
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     path.write_text("\n".join([
         "# Where the tests' time goes", "",
-        "Made by `./bunker test --times %s` on %s, commit %s, %d cores (%s). Minutes and seconds." % (
-            path.relative_to(ROOT), datetime.date.today().isoformat(), commit, os.cpu_count(), platform.machine()),
+        "Made by `./bunker test %s` on %s, commit %s, %d cores (%s). Minutes and seconds." % (
+            words, datetime.date.today().isoformat(), commit, os.cpu_count(), platform.machine()),
         "What a test host does counts for the test that waits for it.", "", *lines, ""]), encoding="utf-8")
 
 
@@ -101,7 +101,7 @@ def pytest_terminal_summary(terminalreporter, config):
     reports = _reports(terminalreporter)
     lines = times(reports, time.time() - BEGUN)
     if config.getoption("--times"):
-        _write_times(ROOT / config.getoption("--times"), lines)
+        _write_times(ROOT / config.getoption("--times"), " ".join(map(str, config.invocation_params.args)), lines)
     if config.getoption("--record"):
         _record(ROOT / config.getoption("--record"), [
             report for outcome in ("passed", "failed", "error") for report in terminalreporter.stats.get(outcome, []) if "full" in report.keywords])
