@@ -184,8 +184,9 @@ def test_the_meter_hears_a_container_that_is_not_sealed(site, trial):
     "nft flush ruleset",
     "for t in filter nat mangle raw; do iptables -t $t -F; ip6tables -t $t -F; done; iptables -P FORWARD ACCEPT",
     "nft delete table inet bunker_seal_standing; nft delete table bridge bunker_seal_standing",
-    # again while it is being mended
-    "for i in $(seq 20); do nft delete table inet bunker_seal_standing; nft delete table bridge bunker_seal_standing; sleep 0.05; done 2> /dev/null; true",
+    # one while the other is being put back
+    "for i in $(seq 100); do nft delete table inet bunker_seal_standing; done 2> /dev/null & "
+    "for i in $(seq 100); do nft delete table bridge bunker_seal_standing; done 2> /dev/null; wait",
     "kill -9 $(systemctl show --property MainPID --value protocol-omni-seal)",
     "systemctl reload protocol-omni-seal",
     "nft flush ruleset; kill -9 $(systemctl show --property MainPID --value protocol-omni-seal)",
