@@ -24,24 +24,26 @@ def one_at_a_time(name):
         yield
 
 
-def _play(playbook, host):
-    command = ["ansible-playbook", *("--inventory=%s" % path for path in plays.INVENTORIES), "--limit", host, ROOT / "tests" / "host" / playbook]
+def play(playbook, host, *options):
+    """What a playbook of tests/host prints, which must succeed: for what is done around the hosts, not on them."""
+    command = ["ansible-playbook", *("--inventory=%s" % path for path in plays.INVENTORIES), "--limit", host, ROOT / "tests" / "host" / playbook, *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
                           env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1"))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    return done.stdout
 
 
 def create(host):
     """A bare host of the inventories, anew."""
     if not KEEP:
         destroy(host)
-    _play("create.yml", host)
+    play("create.yml", host)
 
 
 def destroy(host):
     """Removes the host and everything on it; it may be gone already."""
     if not KEEP:
-        _play("destroy.yml", host)
+        play("destroy.yml", host)
 
 
 def pytest_configure():

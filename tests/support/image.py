@@ -9,11 +9,10 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 import threading
 
-from support import ROOT, plays
+from support import hosts
 from support.hosts import CACHE, Host, bare, one_at_a_time
 
 QUICK = {
@@ -30,12 +29,9 @@ HOST = "bunker-test-image"
 
 def archive(inputs):
     """Where the image of these variables is kept, whether it is there or not."""
-    done = subprocess.run(
-        ["ansible-playbook", *("--inventory=%s" % path for path in plays.INVENTORIES), "--limit", HOST, ROOT / "tests" / "host" / "image_archive.yml",
-         "-e", json.dumps(inputs)],
-        cwd=ROOT, capture_output=True, text=True, check=False, env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1"))
-    found = re.search(r"archive: ([0-9a-f]{16}\.tar)", done.stdout)
-    assert found, done.stdout + done.stderr
+    said = hosts.play("image_archive.yml", HOST, "-e", json.dumps(inputs))
+    found = re.search(r"archive: ([0-9a-f]{16}\.tar)", said)
+    assert found, said
     return CACHE / "images" / found.group(1)
 
 
