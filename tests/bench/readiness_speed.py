@@ -6,7 +6,6 @@ Warm: medians of 5, files in memory. Cold: each file dropped from the page cache
 RssAnon is that of a fresh process after the largest file.
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
@@ -16,10 +15,11 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "cuda")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "cuda"), str(ROOT / "tests")]
 
 import cuobjdump as reference  # noqa: E402
 import toolkit  # noqa: E402
+from support import provenance  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.byte_source import ByteSource  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.device_code import read_device_code  # noqa: E402
 
@@ -82,7 +82,7 @@ def main():
         rows.append({name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()})
         print(rows[-1], flush=True)
     total = {name: sum(row[name] for row in rows) for name in ("ours_warm", "cuobjdump_warm", "ours_cold", "read_cold")}
-    result = {"command": "python tests/bench/readiness_speed.py FILE...", "date": datetime.date.today().isoformat(), "repeats": REPEATS,
+    result = {"provenance": provenance.made("tests/bench/results/readiness_speed.json"), "repeats": REPEATS,
               "times_faster_warm": round(total["cuobjdump_warm"] / total["ours_warm"], 1),
               "cold_to_one_read": round(total["ours_cold"] / total["read_cold"], 2),
               "rss_anon_kb": anonymous_memory(max(options.files, key=lambda path: path.stat().st_size)), "files": rows}

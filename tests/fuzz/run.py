@@ -1,6 +1,5 @@
 """Reads mutated files, many of them: python tests/fuzz/run.py --mutations 1000000 [--seed 1] [--result FILE]"""
 import argparse
-import datetime
 import json
 import multiprocessing
 import os
@@ -9,9 +8,10 @@ import random
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1])]
 import mutations  # noqa: E402
 import samples  # noqa: E402
+from support import provenance  # noqa: E402
 
 
 def work(job):
@@ -45,7 +45,8 @@ def main():
     with multiprocessing.Pool(processes) as pool:
         outcomes = pool.map(work, jobs, chunksize=1)
     failures = [failure for _count, failure in outcomes if failure]
-    result = {"command": "python tests/fuzz/run.py --mutations %d --seed %s" % (options.mutations, options.seed), "date": datetime.date.today().isoformat(),
+    command = "python tests/fuzz/run.py --mutations %d --seed %s" % (options.mutations, options.seed)
+    result = {"provenance": provenance.made("tests/fuzz/results/million.json", command=command),
               "mutations": sum(count for count, _failure in outcomes), "failures": failures, "seeds": len(files), "seconds": round(time.monotonic() - begun)}
     print(json.dumps(result, indent=1))
     if options.result:

@@ -19,7 +19,7 @@ import filler
 from common import ROOT, write
 
 sys.path.insert(0, str(ROOT / "tests" / "unit" / "roles"))
-from unit_of_service import TEMPLATE, gpu_checks  # noqa: E402
+from unit_of_service import gpu_checks  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import placement  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.host import read_host  # noqa: E402
 
@@ -114,7 +114,7 @@ def main():
         return names.get(value, value) if isinstance(value, str) else [names.get(gpu, gpu) for gpu in value]
     found = [{"case": what % " and ".join(known(gpus)), "found": known(one), "expected": known(other), "agree": one == other}
              for what, gpus, one, other in cases(cards)]
-    write(sys.argv[1], host, found, [TEMPLATE])
+    write(sys.argv[1], host, found)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ The percentage of the roofline is that of the time that reading each token's wei
 bandwidths measured before. Needs no container engine.
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
@@ -26,10 +25,11 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "bench")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "bench"), str(ROOT / "tests")]
 
 import filler  # noqa: E402
 import in_turns  # noqa: E402
+from support import provenance  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, memory_bandwidth, model_memory, placement  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import roofline  # noqa: E402
 
@@ -215,7 +215,7 @@ def main():
     shares = [float(one) for one in options.ratio.split(":")] if options.ratio else [1.0] * len(cards.uuids)
     budgets = [whole * one / sum(shares) for one in shares]
     places = {}
-    result = {"command": "placement_speed.py " + " ".join(sys.argv[1:]), "date": datetime.date.today().isoformat(), "cards": cards.names,
+    result = {"provenance": provenance.made("tests/gpu/results/%s" % options.result.name, command="python3 tests/gpu/placement_speed.py " + " ".join(sys.argv[1:])), "cards": cards.names,
               "cpus": os.cpu_count(), "threads": options.threads, "model": {"file": options.model.name, "mb": round(sum(bench.tensors.values()) / 1e6),
               "layers": bench.layers, "layers_with_experts": len(bench.experts)}, "budget_mib": [round(one) for one in budgets],
               "ram_gb_per_second": round(options.ram_bandwidth / 1e9, 1), "vram_gb_per_second": round(options.vram_bandwidth / 1e9, 1), "measured": []}

@@ -16,8 +16,6 @@ from hosts import BOTH, changed  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import host_survey  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.judge import judge  # noqa: E402
 
-PLUGINS = ROOT / "plugins"
-CODE = [PLUGINS / "module_utils" / "host_survey.py", PLUGINS / "modules" / "host_info.py", *(PLUGINS / "module_utils" / "host_rules").glob("*.py")]
 
 
 def run(*command, **environment):
@@ -82,7 +80,7 @@ def main():
             case[key] = re.sub(r"GPU-[0-9a-f-]+", "GPU-…", str(case[key]))
     cards = [dict(gpu, uuid=None) for gpu in host["gpus"]]
     print("host: %s" % json.dumps(dict(host, gpus=cards, mounts=len(host["mounts"]), routes=len(host["routes"]))))
-    write(sys.argv[1], {"gpus": host["gpus"], "kernel_module": host["kernel"]["nvidia"], "driver_cuda": (13, 0)}, cases, CODE)
+    write(sys.argv[1], {"gpus": host["gpus"], "kernel_module": host["kernel"]["nvidia"], "driver_cuda": (13, 0)}, cases)
 
 
 if __name__ == "__main__":

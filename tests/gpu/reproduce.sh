@@ -5,7 +5,7 @@
 #     tests/gpu/reproduce.sh SOURCE.tar RESULT.json 16; tests/gpu/reproduce.sh SOURCE.tar RESULT.json 23
 set -euo pipefail
 source_archive=$(realpath "$1") result=$(realpath "$2") jobs=${3:-$(nproc)}
-recipe=$(realpath "$(dirname "$0")/../../roles/golden_image/files")
+tests=$(realpath "$(dirname "$0")/..") recipe=$(realpath "$(dirname "$0")/../../roles/golden_image/files")
 work=/tmp/reproduce # the same in each build, as in a container; the path is mapped away, but not from nvcc's own names
 mkdir "$work"
 trap 'rm -rf "$work"' EXIT
@@ -30,13 +30,14 @@ cmake --build "$work/build" --parallel "$jobs" --target llama-server llama-bench
 (cd "$work/build" && find . -name '*.o' | sort | xargs sha256sum) > "$work/objects"
 (cd "$work/build/bin" && strip --strip-unneeded llama-* lib*.so && sha256sum llama-server llama-bench llama-fit-params lib*.so) > "$work/files"
 grep -l -a -e "$work" "$work"/build/bin/* > "$work/paths" || true
-python3 - "$work" "$result" "$jobs" "$(( $(date +%s) - started ))" <<'END'
-import datetime
+PYTHONPATH=$tests python3 - "$work" "$result" "$jobs" "$(( $(date +%s) - started ))" <<'END'
 import hashlib
 import json
 import pathlib
 import subprocess
 import sys
+
+from support import provenance
 
 work, result, jobs, seconds = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 
@@ -51,9 +52,9 @@ def version(*command):
 
 objects = read("objects")
 found = json.loads(result.read_text() or "{}") if result.exists() else {}
-found.setdefault("command", "tests/gpu/reproduce.sh SOURCE.tar RESULT.json JOBS")
+found["provenance"] = provenance.made("tests/gpu/results/reproduce.json")
 found.setdefault("builds", []).append({
-    "date": datetime.date.today().isoformat(), "jobs": jobs, "seconds": seconds, "nvcc": version("nvcc", "--version"), "gcc": version("gcc", "-dumpfullversion"),
+    "date": found["provenance"]["date"], "jobs": jobs, "seconds": seconds, "nvcc": version("nvcc", "--version"), "gcc": version("gcc", "-dumpfullversion"),
     "files": read("files"), "holding_the_build_path": (work / "paths").read_text().split(),
     "objects": len(objects), "objects_sha256": hashlib.sha256(json.dumps(objects, sort_keys=True).encode()).hexdigest()})
 first, last = found["builds"][0], found["builds"][-1]

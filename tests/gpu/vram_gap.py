@@ -16,7 +16,6 @@ burst    the same, and the filler takes all at once, faster than anybody samples
 Writes tests/gpu/results/vram_gap.json: parts that are not run stay as they were. Exits 1 where the watcher was too late in more than one of ten runs.
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
@@ -30,7 +29,7 @@ import threading
 import time
 
 import native_service
-from common import package_hash
+from common import provenance
 from native_service import ROOT
 
 import gpus  # of the role vram_watch, as service and watch
@@ -43,7 +42,6 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch im
 
 HERE = pathlib.Path(__file__).resolve().parent
 UTILS = ROOT / "plugins" / "module_utils"
-CODE = [*(UTILS / "vram_watch").glob("*.py"), UTILS / "model_memory.py", UTILS / "service_plan.py", *(ROOT / "roles" / "vram_watch" / "files").glob("*.py")]
 GIB, MIB = 2 ** 30, 2 ** 20
 PORT = 18000
 TUNING = {"threads": os.cpu_count(), "batch": 2048, "arguments": []}
@@ -389,9 +387,8 @@ def host():
 def keep(path, part, rows, model, arguments):
     """Writes a part of the result beside those that are there."""
     result = native_service.read(path) if path.exists() else {}
-    result["command"] = "python3 tests/gpu/vram_gap.py --server SERVER --model MODEL ladder control gap burst"
     said = subprocess.run([arguments.server, "--version"], capture_output=True, text=True, check=False)
-    result[part] = dict(host(), date=datetime.date.today().isoformat(), code_sha256=package_hash(CODE), llama_cpp=(said.stdout + said.stderr).strip()[:200],
+    result[part] = dict(host(), provenance=provenance.made("tests/gpu/results/vram_gap.json", part), llama_cpp=(said.stdout + said.stderr).strip()[:200],
                         model={"bytes": os.path.getsize(model.path), "layers": model.metadata["deepseek2.block_count"],
                                "dense": model.metadata["deepseek2.leading_dense_block_count"], "experts": model.metadata["deepseek2.expert_count"],
                                "expert_bytes": max(model_memory.expert_bytes(model.tensors).values())},

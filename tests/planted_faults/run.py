@@ -11,7 +11,6 @@ nothing, and is an error here; --known-good leaves that out. FILE holds what cam
 run keep what is known of them. Exit status 0: every fault that was planted was caught.
 """
 import argparse
-import datetime
 import importlib.util
 import json
 import os
@@ -27,6 +26,10 @@ import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support import provenance  # noqa: E402
+
 TIERS = {"lint": "tests/lint", "unit": "tests/unit", **{name: "tests/integration/" + name for name in ("isolated", "site", "destructive")}}
 
 
@@ -92,8 +95,9 @@ def try_out(fault, tree, paths, further):
 def record(path, tree, tests):
     known = json.loads(path.read_text(encoding="utf-8"))["tests"] if path.exists() else {}
     commit = git(tree, "rev-parse", "HEAD").strip() + (" and changes" if git(tree, "status", "--porcelain") else "")
-    path.write_text(json.dumps({"command": "python tests/planted_faults/run.py " + shlex.join(sys.argv[1:]), "date": datetime.date.today().isoformat(),
-                                "commit": commit, "tests": {**known, **tests}}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    origin = dict(provenance.made("tests/planted_faults/results.json", command="python tests/planted_faults/run.py " + shlex.join(sys.argv[1:])), commit=commit)
+    found = {name: dict(result, provenance=origin) for name, result in tests.items()}
+    path.write_text(json.dumps({"tests": {**known, **found}}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main():

@@ -67,10 +67,10 @@ def group(nodeid):
 def pytest_collection_modifyitems(config, items):
     from support import image  # pylint: disable=import-outside-toplevel; it asks where the cache is
 
-    sites = any(group(item.nodeid) == "site" for item in items)
+    sites = any(group(item.nodeid) == "site" for item in items) and not config.option.collectonly
     waits = sites and not image.archive(image.variables()).exists()
     items.sort(key=lambda item: stage(item.nodeid.split("::")[0], waits))  # a stable sort: within a module as it is written
-    if waits and not config.option.collectonly and getattr(config, "workerinput", {"workerid": "gw0"})["workerid"] == "gw0":
+    if waits and getattr(config, "workerinput", {"workerid": "gw0"})["workerid"] == "gw0":
         image.begin()
 
 

@@ -12,14 +12,14 @@ import subprocess
 import time
 
 import pytest
-from support import ROOT, plays
+from support import ROOT, plays, provenance
 
 LOGS = ROOT / "reports" / "tests"
 BEGUN = time.time()
 
 
 def pytest_addoption(parser):
-    parser.addoption("--record", metavar="FILE", help="write the outcome of each test marked full, with date and the tree's hash, to FILE as JSON")
+    parser.addoption("--record", metavar="FILE", help="write the outcome of each test marked full, with where it comes from, to FILE as JSON")
     parser.addoption("--times", metavar="FILE", help="write a table of where the time went to FILE, in Markdown")
 
 
@@ -81,20 +81,20 @@ def times(reports, total):
 
 def _write_times(path, words, lines):
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([
-        "# Where the tests' time goes", "",
+        "# Where the tests' time goes", "", "<!-- provenance: %s -->" % json.dumps(provenance.made("tests/results/times.md", command="./bunker test " + words)), "",
         "Made by `./bunker test %s` on %s, commit %s, %d cores (%s). Minutes and seconds." % (
             words, datetime.date.today().isoformat(), commit, os.cpu_count(), platform.machine()),
         "What a test host does counts for the test that waits for it.", "", *lines, ""]), encoding="utf-8")
 
 
 def _record(path, reports):
-    tree = subprocess.run(["git", "rev-parse", "HEAD^{tree}"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     path.parent.mkdir(parents=True, exist_ok=True)
     tests = json.loads(path.read_text(encoding="utf-8"))["tests"] if path.exists() else {}  # a part of the tests leaves what is known of the others
-    date = datetime.date.today().isoformat()
-    tests.update((report.nodeid, {"outcome": report.outcome, "seconds": round(report.duration), "date": date, "tree": tree}) for report in reports)
-    path.write_text(json.dumps({"command": "./bunker test --full", "tests": tests}, indent=1) + "\n", encoding="utf-8")
+    tests.update((report.nodeid, {"outcome": report.outcome, "seconds": round(report.duration),
+                                  "provenance": provenance.made("tests/results/full.json", report.nodeid)}) for report in reports)
+    path.write_text(json.dumps({"tests": tests}, indent=1) + "\n", encoding="utf-8")
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -6,6 +6,7 @@ Downloads what is missing in FOLDER (6 GB) with pip, unpacks one wheel after the
 """
 import argparse
 import collections
+import json
 import pathlib
 import statistics
 import subprocess
@@ -15,10 +16,11 @@ import time
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "cuda")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "cuda"), str(ROOT / "tests")]
 
 import cuobjdump as reference  # noqa: E402
 import toolkit  # noqa: E402
+from support import provenance  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.byte_source import ByteSource  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.device_code import read_device_code  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.verdict import judge_file  # noqa: E402
@@ -87,7 +89,7 @@ def look(package, root, path, program):
 
 def render(rows, version):
     lines = [
-        "# Public wheels", "",
+        "# Public wheels", "", "<!-- provenance: %s -->" % json.dumps(provenance.made("docs/cuda-wheels.md")), "",
         "Made by `python tests/wheels/compare.py --wheels FOLDER docs/cuda-wheels.md`; the wheels and their hashes: `tests/wheels/packages.txt`. The",
         "reference is %s, `-all -lelf` and `-all -lptx`, compared entry by entry in the file's order. Times are of one run on a shared machine," % version,
         "files in memory: ours the median of 3 in one process, cuobjdump's both lists once.", "",

@@ -175,8 +175,8 @@ def watched(site, second, tmp_path_factory):
 def record(request, name, figures):
     """Keeps figures in tests/results/contingencies.json where --record asks for results."""
     if request.config.getoption("--record"):
-        found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"command": "./bunker test --full -k watch_the_gap", "results": {}}
-        found["results"][name] = figures
+        found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"results": {}}
+        found["results"][name] = dict(figures, provenance=provenance.made("tests/results/contingencies.json", name))
         RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
@@ -306,7 +306,7 @@ def test_a_fault_is_found_and_the_oracle_serves_again(watched, request, fault, m
         "steps": [text for event, _when, text in watched.events(began) if event in ("step", "done", "failed", "latch")],
     }
     print(json.dumps(figures, indent=1))
-    record(request, request.node.callspec.id, dict(figures, date=datetime.date.today().isoformat()))
+    record(request, request.node.callspec.id, figures)
     assert watched.status()["rung"] == rung
     if may_fail is not None:
         assert len(failed) <= may_fail, failed
@@ -338,6 +338,6 @@ def test_watching_costs_next_to_nothing(watched, site, request):
     watched.reset()
     site.run("site.yml", extra_vars=dict(VARIABLES, vram_watch_interval=5)).assert_ok()
     found = site.bench("watching_cost.py", "--service", "http://172.30.0.10:8000/v1", "--model", "oracle")
-    record(request, "cost_of_watching", dict(found, date=datetime.date.today().isoformat()))
+    record(request, "cost_of_watching", found)
     assert found["percent_of_a_core"] < 0.5 and found["resident_mb"] < 60
     assert found["speed_ratio_95"][0] <= 1 <= found["speed_ratio_95"][1] or found["speed_ratio"] > 0.99, found
