@@ -34,7 +34,8 @@ class Entry:
     def changed(self):
         """How many of its files have changed since its commit, as words; "" where git does not know the commit."""
         row = provenance.row_of(self.path)
-        words = ["git", "-C", str(ROOT), "diff", "--name-only", self.made["commit"].split()[0], "--", *(":(glob)" + one for one in provenance.patterns(row, self.name))]
+        paths = [":(glob)" + one for one in provenance.patterns(row, self.name)]
+        words = ["git", "-C", str(ROOT), "diff", "--name-only", self.made["commit"].split()[0], "--", *paths]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         return "%d files changed since" % len(done.stdout.split()) if done.returncode == 0 else "commit " + self.made["commit"]
 
@@ -111,7 +112,8 @@ def main(words=None):
             print("marked: %s" % page)
     if not options.mark:
         for (date, found, path, since), group in grouped(entries).items():
-            print("%s  %-11s %s%s%s" % (date, found, path, " · " + (group[0].name if len(group) == 1 else "%d entries" % len(group)) if group[0].name else "", since))
+            name = group[0].name if len(group) == 1 else "%d entries" % len(group)
+            print("%s  %-11s %s%s%s" % (date, found, path, " · " + name if group[0].name else "", since))
         print("\nTo make the stale ones anew:")
         for path in sorted({entry.path for entry in entries if entry.state in (STALE, NO_HASH)}):
             row = provenance.row_of(path)

@@ -215,7 +215,8 @@ def main():
     shares = [float(one) for one in options.ratio.split(":")] if options.ratio else [1.0] * len(cards.uuids)
     budgets = [whole * one / sum(shares) for one in shares]
     places = {}
-    result = {"provenance": provenance.made("tests/gpu/results/%s" % options.result.name, command="python3 tests/gpu/placement_speed.py " + " ".join(sys.argv[1:])), "cards": cards.names,
+    command = "python3 tests/gpu/placement_speed.py " + " ".join(sys.argv[1:])
+    result = {"provenance": provenance.made("tests/gpu/results/%s" % options.result.name, command=command), "cards": cards.names,
               "cpus": os.cpu_count(), "threads": options.threads, "model": {"file": options.model.name, "mb": round(sum(bench.tensors.values()) / 1e6),
               "layers": bench.layers, "layers_with_experts": len(bench.experts)}, "budget_mib": [round(one) for one in budgets],
               "ram_gb_per_second": round(options.ram_bandwidth / 1e9, 1), "vram_gb_per_second": round(options.vram_bandwidth / 1e9, 1), "measured": []}

@@ -17,7 +17,6 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import host_s
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.judge import judge  # noqa: E402
 
 
-
 def run(*command, **environment):
     return subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ, **environment)).stdout
 

@@ -54,7 +54,10 @@ def test_each_figure_of_the_page_of_measurements_has_a_record_or_says_that_none_
         assert linked & paths or row[-1].startswith(NO_RECORD), row
 
 
-@pytest.mark.parametrize("page", [page for page in records.documents() if re.search(r"^#+ .*Measured", (ROOT / page).read_text(encoding="utf-8"), re.M)], ids=str)
+MEASURED = [page for page in records.documents() if re.search(r"(?m)^#+ .*Measured", (ROOT / page).read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("page", MEASURED, ids=str)
 def test_a_section_of_measurements_links_a_record_or_says_that_none_was_kept(page):
     for section in re.split(r"(?m)^(?=## )", (ROOT / page).read_text(encoding="utf-8")):
         if re.match(r"## .*Measured", section) and page.name != "README.md":

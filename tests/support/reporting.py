@@ -83,7 +83,8 @@ def _write_times(path, words, lines):
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([
-        "# Where the tests' time goes", "", "<!-- provenance: %s -->" % json.dumps(provenance.made("tests/results/times.md", command="./bunker test " + words)), "",
+        "# Where the tests' time goes", "",
+        "<!-- provenance: %s -->" % json.dumps(provenance.made("tests/results/times.md", command="./bunker test " + words)), "",
         "Made by `./bunker test %s` on %s, commit %s, %d cores (%s). Minutes and seconds." % (
             words, datetime.date.today().isoformat(), commit, os.cpu_count(), platform.machine()),
         "What a test host does counts for the test that waits for it.", "", *lines, ""]), encoding="utf-8")

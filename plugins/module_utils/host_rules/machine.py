@@ -23,6 +23,11 @@ def numa(_inventory, host):
 def threads(inventory, host):
     """Threads and CPUs of a service against the host's cores."""
     for service in inventory["bunker_services"]:
+        asked = [key for key, free in (("threads", ("auto",)), ("cpuset", ("auto", ""))) if service[key] not in free]
+        if asked and not (host["cpu"]["cores"] and host["cpu"]["threads"]):
+            yield Finding("threads", WARNING, "service %s: %s" % (service["name"], " and ".join(asked)), ", ".join(str(service[key]) for key in asked),
+                          "a number of cores to compare with, which this processor does not tell", "See that the host has them: lscpu.")
+            continue
         if service["threads"] != "auto" and host["cpu"]["cores"] and int(service["threads"]) > host["cpu"]["cores"]:
             number = int(service["threads"])
             over = number > host["cpu"]["threads"]

@@ -4,7 +4,7 @@
 """Rules of models and memory. Arguments as in judge.py."""
 from __future__ import annotations
 
-from .finding import ERROR, GIB, Finding
+from .finding import ERROR, GIB, WARNING, Finding
 
 
 def model_sizes(inventory, host):
@@ -29,6 +29,10 @@ def model_fits(inventory, host):
     sizes, ram = model_sizes(inventory, host), host["memory"]["total"]
     memory = {gpu["uuid"]: gpu["memory"] or 0 for gpu in host["gpus"]}
     together = 0
+    for name in sorted({service[key] for service in inventory["bunker_services"] for key in ("model", "draft_model")} - {""}):
+        if not sizes.get(name):
+            yield Finding("model_fits", WARNING, "model %s" % name, "no size: its files are not there, and its entry gives none",
+                          "one, or nobody knows whether memory and file system hold it", "Give each of its files its size in bytes.")
     for service in inventory["bunker_services"]:
         weights = sizes.get(service["model"], 0) + sizes.get(service["draft_model"], 0)
         kv = ((host["models"].get(service["model"]) or {}).get("kv_bytes_per_token") or 0) * service["context"]

@@ -94,7 +94,10 @@ PAIRS = {
     "a CPU that the host has not": (OMNI_PRIME, changed(BOTH, executor__cpuset="0-47,192"), [
         ("error", "threads", "cpuset: found 0-47,192; needed CPUs 0 to 191")]),
     "CPUs that the host has": (OMNI_PRIME, changed(BOTH, executor__cpuset="96-191"), []),
-    "a processor that tells nothing": (changed(OMNI_PRIME, cpu=dict.fromkeys(OMNI_PRIME["cpu"])), changed(BOTH, executor__threads="192"), []),
+    "a processor that tells nothing": (
+        changed(OMNI_PRIME, cpu=dict.fromkeys(OMNI_PRIME["cpu"])), changed(BOTH, executor__threads="192", executor__cpuset="0-3"), [
+            ("warning", "threads", "service executor: threads and cpuset: found 192, 0-3; needed a number of cores to compare with")]),
+    "a processor that tells nothing, of which nobody asks anything": (changed(OMNI_PRIME, cpu=dict.fromkeys(OMNI_PRIME["cpu"])), BOTH, []),
     # networks
     "a route in the way": (changed(OMNI_PRIME, routes=[{"destination": "172.31.16.0/20", "device": "eth0"}]), BOTH, [
         ("error", "overlap", "network internal_brain 172.31.0.0/16: found route 172.31.16.0/20 dev eth0")]),
@@ -126,8 +129,16 @@ PAIRS = {
         ("error", "model_fits", "all services together: found 305.0 GiB")]),
     "more context than the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163841), [
         ("error", "model_context", "found 163841; needed at most 163840, what big was trained for")]),
-    "a model of unknown size is not judged": (changed(OMNI_PRIME, memory={"total": 8 * GIB}), changed(CPU_ONLY, bunker_services=[dict(EXECUTOR, model="big")],
-                                              model_store_extra_models=[{"name": "big", "files": [{"name": "big.gguf", "size": 0}]}]), []),
+    "a model of unknown size is said to be one": (
+        changed(OMNI_PRIME, memory={"total": 8 * GIB}), changed(CPU_ONLY, bunker_services=[dict(EXECUTOR, model="big")],
+                                                                model_store_extra_models=[{"name": "big", "files": [{"name": "big.gguf", "size": 0}]}]),
+        [("warning", "model_fits", "model big: found no size: its files are not there, and its entry gives none; needed one")]),
+    "a draft model of unknown size as well": (
+        OMNI_PRIME, changed(BOTH, oracle__draft_model="tiny", model_store_extra_models=[
+            *BOTH["model_store_extra_models"], {"name": "tiny", "files": [{"name": "t", "size": 0}]}]),
+        [("warning", "model_fits", "model tiny: found no size")]),
+    "a volume whose device nobody can see": (changed(UNMOUNTED, devices=dict.fromkeys(UNMOUNTED["devices"])), BOTH, [
+        ("warning", "room", "file system /nvme: found no size that could be read; needed"), ("warning", "room", "file system /nvme/models: found no size")]),
     # on the very edge
     "exactly the context that the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163840), []),
     "exactly the memory that is needed": (changed(OMNI_PRIME, memory={"total": 177 * GIB}), BOTH, []),
