@@ -106,9 +106,9 @@ def render(rows, version):
     lines += ["", "## On compute capability 12.0 with a driver of CUDA 13.0", "",
               "A file is as good as its worst module. Some libraries carry modules for one architecture alone and choose among them at run time",
               "(cuBLASLt, FlashAttention): there \"none\" means that some of it cannot be used, not that all of it dies.", "",
-              "The engines that the doctrine gave up: SGLang's (sgl-kernel, sglang-kernel) and KTransformers' (kt-kernel) die where their attention",
-              "kernels are called, which were compiled for other cards alone. vLLM's refusal of the model was no kernel fault: it came before any launch.",
-              "What its files hold is below; of those that say \"none\" for all modules, every call would die.", "",
+              "The engines that the doctrine gave up, in these public wheels, not the images of January 2026: the attention kernels of SGLang (sgl-kernel,",
+              "sglang-kernel) and KTransformers (kt-kernel) were compiled for other cards alone, so a call of them would die. By the doctrine vLLM refused the",
+              "model itself, before any launch. Of the files below that say \"none\" for all modules, every call would die. No Blackwell card has seen any of it.", "",
               "| package | file | verdict | why |", "|---|---|---|---|"]
     for row in rows:
         if row.verdict["verdict"] is not None:
