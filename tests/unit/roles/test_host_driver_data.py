@@ -2,12 +2,14 @@
 import jinja2
 import pytest
 import yaml
+from support import ROOT
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import gpu as host_rules
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 ROLES = collection_roles.ROLES
 DATA = yaml.safe_load((ROLES / "host_driver" / "vars" / "main.yml").read_text(encoding="utf-8"))
+CAPTURED = yaml.safe_load((ROOT / "tests" / "captures" / "driver_packages.yml").read_text(encoding="utf-8"))
 SYSTEMS = yaml.safe_load((ROLES / "preflight" / "vars" / "main.yml").read_text(encoding="utf-8"))["_preflight_supported"]
 
 
@@ -31,34 +33,50 @@ def test_a_systems_repository_is_named_completely(system):
     assert entry["key"].endswith(".pub") and entry["headers"].startswith("linux-headers-")
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("origin", ["nvidia", "distribution"])
-def test_packages_hold_open_modules_cuda_nvml_smi_and_the_daemon(origin, system):
-    names = packages(origin, system, 580)
-    assert len(names) == len(set(names)) >= 4
-    assert any("open" in name for name in names)
-    assert not any(name.startswith("nvidia-dkms-580") and not name.endswith("-open") for name in names)
-    wanted = [{"libcuda1", "libnvidia-compute-580"}, {"libnvidia-ml1", "libnvidia-compute-580"}, {"nvidia-smi", "nvidia-utils-580"},
-              {"nvidia-persistenced", "nvidia-compute-utils-580"}]
-    assert all(set(names) & alternatives for alternatives in wanted)
+@pytest.mark.parametrize("system", sorted(CAPTURED["index"]))
+def test_debians_own_packages_are_in_its_index_and_hold_what_computing_needs(system):
+    """tests/captures/driver_packages.yml has what the release's index held; that the module is the open one, Debian's name says."""
+    index, names = CAPTURED["index"][system], packages("distribution", system, 580)
+    assert [name for name in names if name not in index] == []
+    assert {"nvidia-open-kernel-dkms", "libcuda1", "libnvidia-ml1", "nvidia-smi", "nvidia-persistenced"} <= set(names)
+    branch = index["libcuda1"].split(".")[0]
+    assert all(index[name].startswith(branch + ".") for name in names)
+    assert "linux-headers-amd64" in index and DATA["_host_driver_systems"][system]["headers"] == "linux-headers-amd64"
 
 
-@pytest.mark.parametrize("origin", ["nvidia", "distribution"])
-def test_packages_of_ubuntu_carry_the_branch(origin):
-    assert all("-570" in name for name in packages(origin, "Ubuntu 24", 570))
-    assert not any("580" in name for name in packages(origin, "Ubuntu 24", 570))
+def test_what_the_role_says_of_debians_branches_is_what_its_index_has():
+    found = [CAPTURED["index"][system]["libcuda1"].split(".")[0] for system in ("Debian 12", "Debian 13")]
+    text = (ROLES / "host_driver" / "vars" / "main.yml").read_text(encoding="utf-8")
+    assert "# %s and %s, from the components contrib and non-free" % tuple(found) in text
 
 
-def test_nvidias_packages_for_ubuntu_carry_no_branch_from_590_on():
-    assert packages("nvidia", "Ubuntu 24", 595) == ["nvidia-dkms-open", "libnvidia-compute", "nvidia-utils", "nvidia-compute-utils"]
+@pytest.mark.parametrize("old, new", CAPTURED["documented"]["NVIDIA for Ubuntu"]["renamed"].items())
+def test_nvidias_packages_for_ubuntu_are_named_as_its_guide_says(old, new):
+    assert old in packages("nvidia", "Ubuntu 24", 580) and new not in packages("nvidia", "Ubuntu 24", 580)
+    assert new in packages("nvidia", "Ubuntu 24", 590) and old not in packages("nvidia", "Ubuntu 24", 590)
+    assert old.replace("580", "570") in packages("nvidia", "Ubuntu 24", 570)
+
+
+def test_the_names_that_no_source_confirms_are_listed_as_such():
+    """No index of NVIDIA or Ubuntu was read: what is neither in an index nor in the guide stands under "unread", and nothing else does."""
+    unread = {key: names for key, names in CAPTURED["documented"]["unread"].items() if key != "why"}
+    confirmed = set(CAPTURED["documented"]["NVIDIA for Ubuntu"]["renamed"])
+    found = {}
+    for origin in ("nvidia", "distribution"):
+        for system in SYSTEMS:
+            known = set(CAPTURED["index"].get(system, ())) if origin == "distribution" else confirmed
+            left = [name for name in packages(origin, system, 580) if name not in known]
+            if left:
+                found["%s %s" % (origin, system)] = left
+    assert found == unread
 
 
 def test_where_the_name_carries_no_branch_the_pin_does():
     assert DATA["_host_driver_repositories"][0]["pin"] == "version {{ host_driver_branch }}.*"
 
 
-# Debian 13's own nvidia-driver; that this is what apt offers is seen by molecule/host_driver.
-DEBIANS = "550.163.01"
+# Debian 13's own nvidia-driver, the newest that it has; that this is what apt offers is seen by molecule/host_driver.
+DEBIANS = CAPTURED["index"]["Debian 13"]["libcuda1"].rpartition("-")[0]
 
 
 @pytest.mark.parametrize("capability, cuda, needed", [
