@@ -28,7 +28,9 @@ def test_python_style_is_what_ansible_test_wants():
 
 
 def test_lock_files_hold_hashes_and_no_addresses():
-    for lock in (ROOT / "requirements").glob("*.txt"):
+    locks = list((ROOT / "requirements").glob("*.txt"))
+    assert {lock.name for lock in locks} >= {"run.txt", "test.txt", "bench.txt"}
+    for lock in locks:
         text = lock.read_text(encoding="utf-8")
         assert not re.search(r"https?://|file:", text), lock
         pins = re.findall(r"^[a-zA-Z0-9][^ \n]*==\S+", text, re.MULTILINE)

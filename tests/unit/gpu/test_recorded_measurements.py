@@ -68,9 +68,8 @@ def test_the_default_on_two_cards_is_within_three_percent_of_the_best_and_of_its
     ("placement_one_card.json", ["planned", "pinned"]), ("placement_two_cards.json", ["first_card", "experts_over_cards"]),
     ("placement_four_cards.json", ["first_card", "experts_over_cards"]), ("placement_four_cards_filled.json", ["experts_over_cards"])])
 def test_the_document_has_the_ratios_of_the_record(name, servers):
-    for server in servers:
-        ratio = in_turns(name)[server]["ratios"]["generation"]
-        assert "%.2f** (%.2f to %.2f)" % (ratio["median"], *ratio["interval"]) in PERFORMANCE, server
+    ratios = [in_turns(name)[server]["ratios"]["generation"] for server in servers]
+    assert [ratio for ratio in ratios if "%.2f** (%.2f to %.2f)" % (ratio["median"], *ratio["interval"]) not in PERFORMANCE] == []
 
 
 def test_on_four_cards_experts_over_cards_is_the_best_and_in_its_budget():

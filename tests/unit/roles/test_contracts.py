@@ -57,12 +57,12 @@ def test_public_variables_carry_the_roles_name(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_registered_and_internal_variables_carry_the_roles_name(role):
-    for path in (collection_roles.ROLES / role / "tasks").glob("*.yml"):
-        for name in re.findall(r"^\s*register: (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            assert name.startswith("__%s_" % role), (path, name)
+    tasks = [path.read_text(encoding="utf-8") for path in (collection_roles.ROLES / role / "tasks").glob("*.yml")]
+    assert tasks
+    assert [name for text in tasks for name in re.findall(r"(?m)^\s*register: (\S+)", text) if not name.startswith("__%s_" % role)] == []
     variables = collection_roles.ROLES / role / "vars" / "main.yml"
-    if variables.exists():
-        assert all((name + "_").startswith("_%s_" % role) for name in yaml.safe_load(variables.read_text(encoding="utf-8")))
+    names = list(yaml.safe_load(variables.read_text(encoding="utf-8"))) if variables.exists() else []
+    assert [name for name in names if not (name + "_").startswith("_%s_" % role)] == []
 
 
 @pytest.mark.parametrize("role", ROLES)

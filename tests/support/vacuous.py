@@ -1,0 +1,126 @@
+"""Finds tests that cannot fail, by reading them.
+
+A test function is named when it holds no assertion, one that is always true, or only assertions that need not be reached: behind an ``if`` without an
+``else`` that asserts too, or in a loop over what may be empty. Helpers count by what they hold.
+"""
+import ast
+
+ASSERTING = {"raises", "fail", "assert_ok", "assert_failed"}
+
+
+def _name(call):
+    return call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def asserts(node, helpers):
+    """Whether a statement asserts by itself, whatever its conditions."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Assert):
+            return True
+        if isinstance(part, ast.Call) and (_name(part) in ASSERTING or _name(part) in helpers):
+            return True
+    return False
+
+
+def always_true(test):
+    """Whether an assertion's expression cannot be false."""
+    if isinstance(test, ast.Constant):
+        return bool(test.value)
+    if isinstance(test, ast.Tuple):
+        return bool(test.elts)
+    if isinstance(test, ast.JoinedStr):
+        return True
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        return any(always_true(value) for value in test.values)
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Eq, ast.Is, ast.LtE, ast.GtE)):
+        return ast.dump(test.left) == ast.dump(test.comparators[0]) and not any(isinstance(part, ast.Call) for part in ast.walk(test))
+    return False
+
+
+def never_empty(value, known):
+    """Whether an expression that is iterated gives at least one element.
+
+    :param known: names of variables that do.
+    """
+    if isinstance(value, (ast.List, ast.Tuple, ast.Set)):
+        return bool(value.elts)
+    if isinstance(value, ast.Dict):
+        return bool(value.keys)
+    if isinstance(value, ast.Constant):
+        return bool(value.value)
+    if isinstance(value, ast.Name):
+        return value.id in known or value.id.isupper()
+    if isinstance(value, ast.BinOp):
+        return never_empty(value.left, known) and (isinstance(value.op, ast.Mult) or never_empty(value.right, known)) or (
+            isinstance(value.op, ast.Add) and never_empty(value.right, known))
+    if isinstance(value, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        return all(never_empty(part.iter, known) and not part.ifs for part in value.generators)
+    if isinstance(value, ast.Call):
+        if isinstance(value.func, ast.Attribute) and _name(value) in {"items", "values", "keys"}:
+            return never_empty(value.func.value, known)
+        if _name(value) == "range":
+            return isinstance(value.args[-1], ast.Constant)
+        return _name(value) in {"enumerate", "zip", "product", "sorted", "reversed", "list", "set"} and bool(value.args) and all(
+            never_empty(argument, known) for argument in value.args)
+    return False
+
+
+def reached(statements, helpers, known=frozenset()):
+    """Whether some assertion is met however the conditions fall and however little loops find.
+
+    :param known: names of variables that are not empty; what is assigned so here, or asserted, joins them.
+    """
+    known = set(known)
+    for one in statements:
+        if isinstance(one, ast.Assign) and never_empty(one.value, known):
+            known |= {target.id for target in one.targets if isinstance(target, ast.Name)}
+        if isinstance(one, ast.If):
+            if asserts(one.test, helpers) or reached(one.body, helpers, known) and reached(one.orelse, helpers, known):
+                return True
+        elif isinstance(one, ast.For):
+            if asserts(one.iter, helpers) or never_empty(one.iter, known) and reached(one.body, helpers, known):
+                return True
+        elif isinstance(one, ast.While):
+            if isinstance(one.test, ast.Constant) and reached(one.body, helpers, known):
+                return True
+        elif isinstance(one, ast.With):
+            if any(asserts(item.context_expr, helpers) for item in one.items) or reached(one.body, helpers, known):
+                return True
+        elif isinstance(one, ast.Try):
+            if reached(one.body, helpers, known) or reached(one.finalbody, helpers, known):
+                return True
+            if one.handlers and all(reached(handler.body, helpers, known) for handler in one.handlers) and reached(one.orelse, helpers, known):
+                return True
+        elif not isinstance(one, (ast.FunctionDef, ast.ClassDef)) and asserts(one, helpers):
+            return True
+    return False
+
+
+def helpers_of(tree, direct=False):
+    """Names of the functions of a module that are no tests and assert something.
+
+    :param direct: bool, only those that do it themselves, not by another function: for modules whose functions are called from elsewhere.
+    """
+    functions = [part for part in ast.walk(tree) if isinstance(part, ast.FunctionDef) and not part.name.startswith(("test", "_"))]
+    found = set()
+    while True:
+        more = {one.name for one in functions if asserts(one, found)} - found
+        if not more or direct:
+            return found | more
+        found |= more
+
+
+def vacuous(tree, helpers):
+    """What is wrong with the tests of a module: list of (function, line, why)."""
+    found = []
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef) or not function.name.startswith("test"):
+            continue
+        fixtures = {argument.arg for argument in function.args.args}
+        found += [(function.name, part.lineno, "this assertion is always true") for part in ast.walk(function)
+                  if isinstance(part, ast.Assert) and always_true(part.test)]
+        if not any(asserts(one, helpers) for one in function.body) and not fixtures & helpers:
+            found.append((function.name, function.lineno, "it asserts nothing"))
+        elif not reached(function.body, helpers) and not fixtures & helpers:
+            found.append((function.name, function.lineno, "no assertion has to be reached: a condition or an empty loop passes it"))
+    return found
