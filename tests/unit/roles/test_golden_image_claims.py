@@ -3,9 +3,10 @@ import pytest
 import rendering
 
 RECORD = rendering.task("golden_image", "tasks/verify.yml", "Record the claims of the image")
-CARRIED = ["configured: BUILD_SHARED_LIBS=ON", "configured: CMAKE_BUILD_TYPE=Release", "configured: CMAKE_CUDA_ARCHITECTURES=90;120", "configured: GGML_CUDA=ON",
-           "configured: flags of ggml-cuda/ggml-cuda.cu: --generate-code=arch=compute_120a,code=[sm_120a] --generate-code=arch=compute_90,code=[sm_90] -DNDEBUG -O3",
-           "configured: flags of llama.cpp: -DNDEBUG -O3"]
+CARRIED = ["configured: " + line for line in (
+    "BUILD_SHARED_LIBS=ON", "CMAKE_BUILD_TYPE=Release", "CMAKE_CUDA_ARCHITECTURES=90;120", "GGML_CUDA=ON",
+    "flags of ggml-cuda/ggml-cuda.cu: --generate-code=arch=compute_120a,code=[sm_120a] --generate-code=arch=compute_90,code=[sm_90] -DNDEBUG -O3",
+    "flags of llama.cpp: -DNDEBUG -O3")]
 
 
 def claim(lines, architectures=("90", "120")):
