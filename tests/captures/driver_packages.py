@@ -19,6 +19,16 @@ WANTED = re.compile(r"^(nvidia-|libnvidia-|firmware-nvidia|libcuda1$|linux-heade
 HEAD = "# Made by tests/captures/driver_packages.py; the section \"documented\" is written by hand. Name to version.\n"
 
 
+class Indented(yaml.SafeDumper):
+    """Lists as yamllint wants them."""
+
+    def increase_indent(self, flow=False, indentless=False):
+        return super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data):
+        return True
+
+
 def mirror():
     """The first mirror of the machine's own apt configuration."""
     said = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"], capture_output=True, text=True, check=True)
@@ -46,7 +56,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             index[system] = read(release, pathlib.Path(folder))
     found = {"date": datetime.date.today().isoformat(), "index": index, "documented": known.get("documented", {})}
-    PATH.write_text(HEAD + "---\n" + yaml.safe_dump(found, sort_keys=False), encoding="utf-8")
+    PATH.write_text(HEAD + "---\n" + yaml.dump(found, Dumper=Indented, sort_keys=False, width=150), encoding="utf-8")
     print({system: len(names) for system, names in index.items()})
 
 

@@ -101,6 +101,25 @@ def test_the_next_run_ends_well(faulty):
     faulty.sh("docker image rm %s" % " ".join(faulty.images()))
 
 
+def test_a_bundle_that_can_build_makes_another_image_without_index_mirror_and_source(faulty):
+    """What the build would fetch comes from the bundle: package index and source lead nowhere, and the stage that asks the mirror does not run."""
+    faulty.build().assert_ok()
+    faulty.run("tests/host/bundle_inputs.yml", extra_vars=VARIABLES).assert_ok()
+    assert faulty.sh("cd /srv/cache/bundle/inputs && ls").split() == ["base.tar", "packages", "source.tar.gz", "wheels"]
+    faulty.sh("docker image rm %s; docker builder prune --all --force; mkdir -p /srv/cache/bundle/images; rm -rf /srv/cache/sources; mv %s %s.before"
+              % (" ".join(faulty.images()), LOG, LOG))
+    nowhere = {"bunker_bundle": "/srv/cache/bundle", "golden_image_source": {"url": "https://nowhere.invalid/llama.cpp.tar.gz"},
+               "bunker_package_index": "https://nowhere.invalid/simple", "golden_image_base_archive": "/srv/cache/base.tar",
+               "golden_image_labels": {"made-of": "a bundle"}}
+    built = faulty.run("tests/host/image_alone.yml", extra_vars={**VARIABLES, **nowhere}).assert_ok()
+    assert "Build the image" in built.changed
+    faulty.assert_sound()
+    log = faulty.sh("cat %s" % LOG)
+    assert "install toolchain" in log and "[packages " not in log and "nowhere.invalid" not in log
+    assert faulty.sh("docker image inspect --format '{{index .Config.Labels \"made-of\"}}' %s:reduced" % NAME) == "a bundle"
+    faulty.sh("docker image rm %s; rm -rf /srv/cache/bundle" % " ".join(faulty.images()))
+
+
 def kill(pattern):
     """Kills the newest process of the host whose command line matches, by its number."""
     def disturb(host):

@@ -53,3 +53,32 @@ def test_the_packages_of_the_lock_change_the_hash(present, tmp_path):
 @pytest.mark.parametrize("option", OTHERS)
 def test_what_does_not_decide_on_it_leaves_the_hash(present, option):
     assert input_hash(**{option: OTHERS[option]}) == present
+
+
+def build(**variables):
+    """The build's command line, the name of its base, and what pip is told, where a bundle with or without inputs is there."""
+    own = rendering.read("golden_image", "vars/main.yml")
+    given = {**HERE, "bunker_config_path": "/etc/protocol_omni", "bunker_ca_bundle": "", "bunker_package_index": "https://index.invalid/simple",
+             "ansible_facts": {"processor_nproc": 2, "memtotal_mb": 16000}, **variables}
+    pip = rendering.task("golden_image", "tasks/prepare.yml", "Bring the package index")["ansible.builtin.copy"]["content"]
+    return [rendering.render("golden_image", value, given) for value in (own["_golden_image_build_command"], own["_golden_image_base_tag"], pip)]
+
+
+def test_a_build_from_a_bundle_asks_neither_mirror_nor_index_nor_registry():
+    there = {"bunker_bundle": "/srv/bundle", "__golden_image_inputs_there": {"stat": {"exists": True}}}
+    command, base, pip = build(**there)
+    assert "--build-context packages=/srv/bundle/inputs/packages" in command and "--build-context wheels=/srv/bundle/inputs/wheels" in command
+    assert base == "protocol-omni/base:" + "1" * 16
+    assert "no-index = true" in pip and "find-links = /wheels" in pip and "index.invalid" not in pip
+
+
+@pytest.mark.parametrize("given", [{}, {"bunker_bundle": "/srv/bundle", "__golden_image_inputs_there": {"stat": {"exists": False}}}],
+                         ids=["no bundle", "a bundle with images alone"])
+def test_any_other_build_asks_them(given):
+    command, base, pip = build(**given)
+    assert "--build-context" not in command and base == HERE["golden_image_base"]
+    assert "index-url = https://index.invalid/simple" in pip and "no-index" not in pip
+
+
+def test_a_bundle_does_not_change_the_hash(present):
+    assert input_hash(bunker_bundle="/srv/bundle", __golden_image_inputs_there={"stat": {"exists": True}}) == present
