@@ -1,13 +1,15 @@
 # Copyright: Contributors to protocol_omni.bunker
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the metadata of a GGUF file, standard library only.
+"""Reads the header of a GGUF file, standard library only, because it runs on the hosts that hold the models.
 
-Format: docs/gguf.md of the ggml project, versions 2 and 3, little-endian. The "gguf" package of llama.cpp
-reads the same, but needs NumPy on the host that holds the models.
+Format: docs/gguf.md of the ggml project, versions 2 and 3, little-endian; what is refused is what llama.cpp refuses (gguf.cpp), and whatever is counted has
+a limit. Everything that is wrong with a file, that it cannot be read too, is one exception: :class:`GGUFError`, with the file and the offset.
 """
 from __future__ import annotations
 
+import collections
+import os
 import struct
 
 MAGIC = b"GGUF"
@@ -20,122 +22,217 @@ _BLOCKS = {
     39: (32, 17), 40: (64, 36), 41: (128, 18), 42: (64, 18),
 }
 # Type ids 0 to 12 of the format; 8 is a string, 9 an array.
-_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
-_STRING, _ARRAY = 8, 9
-_LONGEST_STRING = 64 * 1024 * 1024
+_SCALARS = {number: struct.Struct(form) for number, form in {
+    0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}.items()}
+_UINT32, _STRING, _ARRAY = 4, 8, 9
+_U32, _U64 = _SCALARS[_UINT32], _SCALARS[10]
+_WHOLE_NUMBERS = {0, 1, 2, 3, 4, 5, 7, 10, 11}
+
+# What real headers have: some 2,000 tensors, a vocabulary of 260,000 with half a million merges, a chat template of 60 kB.
+MOST_VALUES = 1_500_000  # keys, strings and tensors together
+LONGEST_KEY = 65535  # the format's own
+LONGEST_NAME = 63  # of a tensor: GGML_MAX_NAME, with the zero behind it
+LONGEST_STRING = 16 * 1024 * 1024
+MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
+KEPT_ELEMENTS = 4096  # an array of whole numbers that is longer is no list of layers
+LARGEST = (1 << 63) - 1  # of sizes and offsets, which llama.cpp counts with 64 bits and a sign
+_PIECE = 1 << 20
+
+Header = collections.namedtuple("Header", ["metadata", "tensors", "length"])
+"""metadata: dict of key to value (whole numbers, bool, float, str, and lists of up to KEPT_ELEMENTS whole numbers; other arrays are left out), with
+``tensor_count`` and ``version`` added. tensors: dict of name to bytes, 0 for a type that is not known. length: bytes that a whole file has, up to the end
+of its last tensor; of a type that is not known, up to its beginning."""
 
 
 class GGUFError(ValueError):
-    """The file is no readable GGUF; the message says why."""
+    """The file is no readable GGUF; the message says which file, where in it, and why."""
 
 
 class _Reader:
-    def __init__(self, stream):
-        self.stream = stream
+    """Numbers and strings, one after the other, of a file of known size."""
 
-    def bytes(self, count):
-        data = self.stream.read(count)
-        if len(data) != count:
-            raise GGUFError("the file ends inside its header")
-        return data
+    def __init__(self, stream, name):
+        self.stream, self.name = stream, name
+        self.size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        self.data, self.at, self.base, self.values = b"", 0, 0, 0
+
+    def tell(self):
+        return self.base + self.at
+
+    def left(self):
+        return self.size - self.tell()
+
+    def refuse(self, why, at=None):
+        raise GGUFError("%sat byte %d: %s" % (self.name + ", " if self.name else "", self.tell() if at is None else at, why))
+
+    def need(self, count):
+        """Has so many bytes in memory."""
+        if count > self.left():
+            self.refuse("the file ends inside its header")
+        if len(self.data) - self.at < count:
+            rest = self.data[self.at:]
+            self.base, self.at = self.tell(), 0
+            self.data = rest + self.stream.read(max(_PIECE, count - len(rest)))
+            if len(self.data) < count:
+                self.refuse("the file became shorter while it was read")
 
     def scalar(self, form):
-        return struct.unpack(form, self.bytes(struct.calcsize(form)))[0]
+        self.need(form.size)
+        value = form.unpack_from(self.data, self.at)[0]
+        self.at += form.size
+        return value
 
-    def string(self):
-        length = self.scalar("<Q")
-        if length > _LONGEST_STRING:
-            raise GGUFError("a string of %d bytes stands in its header" % length)
-        return self.bytes(length).decode("utf-8", "replace")
+    def counted(self, count=1):
+        """One more of what the header holds."""
+        self.values += count
+        if self.values > MOST_VALUES:
+            self.refuse("more than %d keys, strings and tensors stand in its header" % MOST_VALUES)
 
-    def value(self, kind):
+    def string(self, longest=LONGEST_STRING):
+        length = self.scalar(_U64)
+        if length > longest:
+            self.refuse("a string of %d bytes stands in its header, where at most %d are possible" % (length, longest), self.tell() - 8)
+        self.need(length)
+        self.at += length
+        return self.data[self.at - length:self.at].decode("utf-8", "replace")
+
+    def skip(self, count):
+        if count > self.left():
+            self.refuse("the file ends inside its header")
+        if self.at + count > len(self.data):
+            self.base, self.at, self.data = self.tell() + count, 0, b""
+            self.stream.seek(self.base)
+        else:
+            self.at += count
+
+    def array(self):
+        """A list of whole numbers; None for any other array, which is passed over."""
+        kind, begun = self.scalar(_U32), self.tell()
+        count = self.scalar(_U64)
         if kind == _STRING:
-            return self.string()
-        if kind == _ARRAY:
-            element, count = self.scalar("<I"), self.scalar("<Q")
-            if element in _SCALARS:  # skipped: token scores and types run to hundreds of thousands
-                self.stream.seek(struct.calcsize(_SCALARS[element]) * count, 1)
-            else:
-                for _index in range(count):
-                    self.value(element)
+            if count > self.left() // 8:
+                self.refuse("an array of %d strings stands in its header, more than the file has room for" % count, begun)
+            self.counted(count)
+            for _index in range(count):
+                length = self.scalar(_U64)
+                self.skip(length)
             return None
-        if kind not in _SCALARS:
-            raise GGUFError("it holds a value of unknown type %d" % kind)
-        return self.scalar(_SCALARS[kind])
+        if kind not in _SCALARS:  # arrays of arrays too: llama.cpp knows none
+            self.refuse("an array has elements of type %d, which llama.cpp does not know" % kind, begun - 4)
+        if count > self.left() // _SCALARS[kind].size:
+            self.refuse("an array of %d elements stands in its header, more than the file has room for" % count, begun)
+        if kind in _WHOLE_NUMBERS and count <= KEPT_ELEMENTS:
+            return [self.scalar(_SCALARS[kind]) for _index in range(count)]
+        self.skip(count * _SCALARS[kind].size)
+        return None
 
 
 def _metadata(reader):
-    if reader.stream.read(4) != MAGIC:
-        raise GGUFError("it does not begin with GGUF")
-    version = reader.scalar("<I")
+    if reader.size < 4 or reader.stream.read(4) != MAGIC:
+        reader.refuse("it does not begin with GGUF", 0)
+    reader.stream.seek(0)
+    reader.skip(4)
+    version = reader.scalar(_U32)
     if version not in (2, 3):
-        raise GGUFError("its format version is %d, known are 2 and 3" % version)
-    metadata = {"version": version, "tensor_count": reader.scalar("<Q")}
-    for _index in range(reader.scalar("<Q")):
-        key = reader.string()
-        value = reader.value(reader.scalar("<I"))
+        reader.refuse("its format version is %d, known are 2 and 3" % version, 4)
+    metadata, alignment = {}, DEFAULT_ALIGNMENT
+    tensors, pairs = reader.scalar(_U64), reader.scalar(_U64)
+    for what, count, least in (("tensors", tensors, 24), ("keys", pairs, 13)):
+        if count > min(MOST_VALUES, reader.left() // least):
+            reader.refuse("the file ends inside its header, which promises %d %s" % (count, what))
+    seen = set()
+    for _index in range(pairs):
+        reader.counted()
+        begun = reader.tell()
+        key, kind = reader.string(LONGEST_KEY), reader.scalar(_U32)
+        if key in seen:
+            reader.refuse("the key %s stands there twice" % key, begun)
+        seen.add(key)
+        if kind == _STRING:
+            value = reader.string()
+        elif kind == _ARRAY:
+            value = reader.array()
+        elif kind in _SCALARS:
+            value = reader.scalar(_SCALARS[kind])
+        else:
+            reader.refuse("%s is a value of unknown type %d" % (key, kind), begun)
+        if key == "general.alignment":
+            if kind != _UINT32 or value == 0 or value & (value - 1):
+                reader.refuse("general.alignment is %r, and has to be a power of two, as a 32-bit number without a sign" % (value,), begun)
+            alignment = value
         if value is not None:
             metadata[key] = value
-    return metadata
-
-
-def read_metadata(stream):
-    """The scalar and string metadata of a GGUF file.
-
-    :param stream: binary file object at its start; must be seekable.
-    :returns: dict of key to value, with ``tensor_count`` and ``version`` added. Arrays are left out.
-    :raises GGUFError: no GGUF, an unknown version, or cut off inside the header.
-    """
-    return _metadata(_Reader(stream))
+    metadata.update(version=version, tensor_count=tensors)
+    return metadata, alignment
 
 
 def _tensors(reader, count):
-    """(name, offset, bytes) of each tensor; 0 bytes of a type that is not known."""
+    """Name to (offset, bytes) of each tensor; 0 bytes of a type that is not known."""
+    found = {}
     for _index in range(count):
-        name, elements = reader.string(), 1
-        for _dimension in range(reader.scalar("<I")):
-            elements *= reader.scalar("<Q")
-        block, size = _BLOCKS.get(reader.scalar("<I"), (1, 0))
-        yield name, reader.scalar("<Q"), elements // block * size
+        reader.counted()
+        begun = reader.tell()
+        name, dimensions = reader.string(LONGEST_NAME), reader.scalar(_U32)
+        if name in found:
+            reader.refuse("the tensor %s stands there twice" % name, begun)
+        if dimensions > MOST_DIMENSIONS:
+            reader.refuse("the tensor %s has %d dimensions, possible are %d" % (name, dimensions, MOST_DIMENSIONS), begun)
+        elements = 1
+        for _dimension in range(dimensions):
+            elements *= reader.scalar(_U64)
+        block, size = _BLOCKS.get(reader.scalar(_U32), (1, 0))
+        offset, size = reader.scalar(_U64), elements // block * size
+        if elements > LARGEST or offset + size > LARGEST:
+            reader.refuse("the tensor %s would have %d elements at byte %d, which no file can hold" % (name, elements, offset), begun)
+        found[name] = (offset, size)
+    return found
 
 
-def read_tensors(stream):
-    """The tensors of a GGUF file.
+def read_header(stream, name=""):
+    """The header of a GGUF file.
 
-    :param stream: binary file object at its start; must be seekable.
-    :returns: dict of name to bytes; 0 for a type that is not known.
-    :raises GGUFError: as :func:`read_metadata`.
+    :param stream: binary file object; must be seekable.
+    :param name: str, what an error calls the file.
+    :returns: :data:`Header`.
+    :raises GGUFError: no GGUF, of an unknown version, cut off inside the header, with a header that llama.cpp does not take either, or not to be read.
     """
-    reader = _Reader(stream)
-    return {name: size for name, _offset, size in _tensors(reader, _metadata(reader)["tensor_count"])}
+    try:
+        reader = _Reader(stream, name)
+        metadata, alignment = _metadata(reader)
+        tensors = _tensors(reader, metadata["tensor_count"])
+    except OSError as error:
+        raise GGUFError("%sit cannot be read: %s" % (name + ", " if name else "", error.strerror or error)) from error
+    end = max((offset + size for offset, size in tensors.values()), default=0)
+    return Header(metadata, {tensor: size for tensor, (_offset, size) in tensors.items()}, -(-reader.tell() // alignment) * alignment + end)
+
+
+def read_file(path):
+    """The header of a file: :func:`read_header`, with the path in its errors. One that cannot be opened is a :class:`GGUFError` as well."""
+    try:
+        with open(path, "rb") as stream:
+            return read_header(stream, path)
+    except OSError as error:
+        raise GGUFError("%s, it cannot be read: %s" % (path, error.strerror or error)) from error
 
 
 def read_model(paths):
     """What the headers of a model's files say.
 
     :param paths: its files, the first one first.
-    :returns: (metadata of the first file as of :func:`read_metadata`, bytes of each tensor of all files as of :func:`read_tensors`).
-    :raises GGUFError: as :func:`read_metadata`.
-    :raises OSError: a file cannot be read.
+    :returns: (metadata of the first file, bytes of each tensor of all files), as of :data:`Header`.
+    :raises GGUFError: as :func:`read_file`.
     """
-    metadata, tensors = {}, {}
-    for path in paths:
-        with open(path, "rb") as stream:
-            metadata = metadata or read_metadata(stream)
-            stream.seek(0)
-            tensors.update(read_tensors(stream))
-    return metadata, tensors
+    headers = [read_file(path) for path in paths]
+    return headers[0].metadata if headers else {}, {name: size for header in headers for name, size in header.tensors.items()}
 
 
-def read_header(stream):
-    """The metadata of a GGUF file, and how long a whole one is.
+def whole(metadata, key, most=LARGEST):
+    """A whole number of the metadata that can be counted with; None where the key is not there, or holds anything else.
 
-    :param stream: binary file object at its start; must be seekable.
-    :returns: (metadata as of :func:`read_metadata`, bytes up to the end of the last tensor; of a type that is not known, up to its beginning).
-    :raises GGUFError: as :func:`read_metadata`.
+    :param metadata: dict of :data:`Header`.
+    :param key: str; one that begins with a dot belongs to the model's architecture: ".block_count".
+    :param most: int, what is larger counts as anything else.
     """
-    reader = _Reader(stream)
-    metadata = _metadata(reader)
-    end = max((offset + size for _name, offset, size in _tensors(reader, metadata["tensor_count"])), default=0)
-    alignment = metadata.get("general.alignment") or DEFAULT_ALIGNMENT
-    return metadata, -(-stream.tell() // alignment) * alignment + end
+    value = metadata.get("%s%s" % (metadata.get("general.architecture"), key) if key.startswith(".") else key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most else None

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import re
 
+from . import gguf
 from .service_plan import expert_layers, first_gpu_layer
 
 # Bytes of one value of the KV cache, llama.cpp's default type (f16).
 KV_VALUE = 2
+# Layers, heads and widths beyond this are no model's: llama.cpp has at most 512 layers, and no width reaches a million.
+MOST = 1 << 20
 
 
 def kv_bytes_per_token(metadata):
@@ -18,11 +21,10 @@ def kv_bytes_per_token(metadata):
     Keys are those of the GGUF specification (docs/gguf.md of ggml). With multi-head latent attention llama.cpp keeps
     one compressed vector and the rotary part for each layer (llama-kv-cache.cpp), otherwise keys and values of each head.
 
-    :param metadata: dict of module_utils/gguf.py's read_metadata().
+    :param metadata: dict of module_utils/gguf.py's Header.
     """
     def value(key):
-        found = metadata.get("%s.%s" % (metadata.get("general.architecture"), key))
-        return found if isinstance(found, int) else None
+        return gguf.whole(metadata, "." + key, MOST)
 
     layers = value("block_count")
     if layers is None:
@@ -75,7 +77,7 @@ def rung_relief(service, plan, metadata, tensors):
     :returns: bytes; None where the header does not say.
     """
     per_token = kv_bytes_per_token(metadata)
-    layers = metadata.get("%s.block_count" % metadata.get("general.architecture"))
+    layers = gguf.whole(metadata, ".block_count", MOST)
     if per_token is None or not layers:
         return None
     on_gpu = per_token * (layers - first_gpu_layer(service, layers)) // layers
@@ -111,4 +113,4 @@ def room_for_prompts(service, plan, metadata, tensors):
 
 def vocabulary(metadata):
     """Entries of the vocabulary; 0 where the header says nothing of them."""
-    return metadata.get("%s.vocab_size" % metadata.get("general.architecture")) or 0
+    return gguf.whole(metadata, ".vocab_size", 1 << 31) or 0

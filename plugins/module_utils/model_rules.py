@@ -22,7 +22,7 @@ def _read(store, path, sha256):
         return None, "it is not there. Fetch it: run site.yml"
     try:
         with open(path, "rb") as stream:
-            metadata, end = gguf.read_header(stream)
+            metadata, _tensors, end = gguf.read_header(stream)
     except (OSError, gguf.GGUFError) as error:
         return None, "%s; a model is a whole GGUF file. Fetch it again" % error
     if os.path.getsize(path) < end:
@@ -35,12 +35,13 @@ def _read(store, path, sha256):
 
 def _judge_shard(metadata, position, count, architecture):
     """What a readable file is not, position counted from 0."""
-    found = metadata.get("split.count") or 1
+    found = gguf.whole(metadata, "split.count") or 1
+    number = gguf.whole(metadata, "split.no") or 0
     if found != count:
         yield "it is one of %d shards, the catalogue names %d files. Name all shards, in order" % (found, count)
-    elif metadata.get("split.no", 0) != position:
+    elif number != position:
         yield "it is shard %d, the catalogue has it as number %d of %d. Put the shards in order: were two swapped?" % (
-            metadata.get("split.no", 0) + 1, position + 1, count)
+            number + 1, position + 1, count)
     # Further shards need not say it.
     named = metadata.get("general.architecture", "" if position == 0 else architecture)
     if named != architecture:
@@ -68,7 +69,8 @@ def judge(store, model):
             total += os.path.getsize(path)
             reasons += _judge_shard(metadata, position, len(model["files"]), model["architecture"])
         problems += ["Model %s, %s: %s." % (model["name"], path, reason) for reason in reasons]
-    promised = first.get("split.tensors.count", tensors)
+    promised = gguf.whole(first, "split.tensors.count")
+    promised = tensors if promised is None else promised
     if not problems and promised != tensors:
         problems.append("Model %s: its shards hold %d tensors, the first one promises %d. They are not of one model: fetch them from one place."
                         % (model["name"], tensors, promised))

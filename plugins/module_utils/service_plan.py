@@ -4,12 +4,13 @@
 """Turns a service's definition into everything that its unit needs. Pure functions."""
 from __future__ import annotations
 
-from . import placement
+from . import gguf, placement
 from .seal_rules import LABEL, hardware_address
 
 
 # Keys of a rung's plan (inference_service_plans of the role inference_service).
 PLAN_KEYS = ("kv_cache", "context", "micro_batch", "expert_layers_in_ram")
+MOST_LAYERS = 1 << 16  # and experts; far beyond any model's
 # The rung that changes nothing.
 INVENTORY = {"name": "inventory", "plan": {}}
 
@@ -53,7 +54,7 @@ def rung_arguments(service, plan, metadata):
 def expert_layers(service, metadata):
     """Numbers of the layers whose experts are on a GPU as the definition has it; [] for a dense model."""
     def value(key):
-        return metadata.get("%s.%s" % (metadata.get("general.architecture"), key)) or 0
+        return gguf.whole(metadata, "." + key, MOST_LAYERS) or 0
 
     if not value("expert_count"):
         return []

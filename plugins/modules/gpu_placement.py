@@ -136,7 +136,11 @@ def expert_matrices(module):
     """Bytes of each matrix of experts of the model."""
     given = module.params
     paths = ["%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]) for entry in given["model"]["files"]]
-    return model_memory.expert_matrices(gguf.read_model(paths)[1])
+    try:
+        return model_memory.expert_matrices(gguf.read_model(paths)[1])
+    except gguf.GGUFError as error:
+        module.fail_json(msg="service %s: its experts cannot be placed, because the model cannot be read: %s. Fetch it again: run site.yml with the model's "
+                             "file removed. Nothing was stopped." % (given["service"]["name"], error))
 
 
 def plan(module, place, there):

@@ -187,10 +187,8 @@ def models_of(wanted):
         if paths and all(os.path.isfile(path) for path in paths):
             found[name] = {"bytes": sum(os.path.getsize(path) for path in paths), "kv_bytes_per_token": None, "context_length": None}
             try:
-                with open(paths[0], "rb") as stream:
-                    metadata = gguf.read_metadata(stream)
-                found[name].update(kv_bytes_per_token=model_memory.kv_bytes_per_token(metadata),
-                                   context_length=metadata.get("%s.context_length" % metadata.get("general.architecture")))
+                metadata = gguf.read_file(paths[0]).metadata
+                found[name].update(kv_bytes_per_token=model_memory.kv_bytes_per_token(metadata), context_length=gguf.whole(metadata, ".context_length"))
             except gguf.GGUFError:
                 pass  # model_store refuses it by name
     return found

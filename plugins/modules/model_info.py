@@ -75,13 +75,14 @@ bytes:
   returned: success
   type: int
 metadata:
-  description: All scalar and string metadata of its first file.
+  description: Numbers and strings of the metadata of its first file, and its short lists of whole numbers.
   returned: success
   type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.model_rules import judge
 
 
@@ -96,7 +97,7 @@ def main():
     )
     found = judge(module.params["store"], module.params)
     architecture = found["metadata"].get("general.architecture", "")
-    module.exit_json(changed=False, architecture=architecture, context_length=found["metadata"].get("%s.context_length" % architecture, 0), **found)
+    module.exit_json(changed=False, architecture=architecture, context_length=gguf.whole(found["metadata"], ".context_length") or 0, **found)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 
-from ..model_memory import EXPERTS, kv_bytes_per_token
+from .. import gguf
+from ..model_memory import EXPERTS, MOST, kv_bytes_per_token
 
 # A model that is smaller than so many times the last-level cache is partly read from there, and the memory's bandwidth is not its limit.
 TIMES_CACHE = 4
@@ -25,7 +26,7 @@ def bytes_per_token(metadata, tensors, depth=0):
     :returns: bytes; None where a tensor's type is not known, or the header does not say how many experts are used.
     """
     def value(key):
-        return metadata.get("%s.%s" % (metadata.get("general.architecture"), key)) or 0
+        return gguf.whole(metadata, "." + key, MOST) or 0
 
     if not tensors or not all(tensors.values()):
         return None

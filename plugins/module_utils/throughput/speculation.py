@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import statistics
 
+from .. import gguf
+
 OFF = "none"
 LEAST_TOKENS = 8  # of an answer that is compared
 LEAST_PAIRS = 6  # with fewer, the interval of the median is the whole range and no more than that
@@ -23,7 +25,7 @@ def possible(speculations, metadata, draft_model):
     :param metadata: scalar metadata of the model's first file.
     :param draft_model: name of the service's draft model, "" for none.
     """
-    head = metadata.get("%s.nextn_predict_layers" % metadata.get("general.architecture")) or 0
+    head = gguf.whole(metadata, ".nextn_predict_layers") or 0
     has = {"mtp": head > 0, "draft_model": bool(draft_model), "": True}
     return [OFF] + [name for name, one in speculations.items() if has[one.get("needs", "")]]
 

@@ -371,7 +371,11 @@ class Bench:
             self.say("memory bandwidth, copying with %d threads: %.1f GB/s" % (len(cores), self.state["bandwidth"] / 1e9))
         services, self.state["left_out"] = [], {}
         for service in self.plan["services"]:
-            metadata, tensors = gguf.read_model([os.path.join(service["folder"], name) for name in service["files"]])
+            try:
+                metadata, tensors = gguf.read_model([os.path.join(service["folder"], name) for name in service["files"]])
+            except gguf.GGUFError as error:
+                self.state["left_out"][service["name"]] = "its model cannot be read: %s" % error
+                continue
             if service["device"] == "gpu" and self._runs(service["name"]):
                 self.state["left_out"][service["name"]] = "it runs, and its cards hold no second one: systemctl stop protocol-omni-%s" % service["name"]
                 continue

@@ -133,12 +133,12 @@ class Watcher:
         metadata, tensors = {}, {}
         for number, path in enumerate(self.settings["model_files"]):
             try:
-                with open(path, "rb") as stream:
-                    metadata = gguf.read_metadata(stream) if number == 0 else metadata
-                    stream.seek(0)
-                    tensors.update(gguf.read_tensors(stream))
-            except (OSError, gguf.GGUFError) as error:
-                self.tell("unreadable_model", "%s: %s" % (path, error), "warning")
+                header = gguf.read_file(path)
+            except gguf.GGUFError as error:
+                self.tell("unreadable_model", str(error), "warning")
+                continue
+            metadata = header.metadata if number == 0 else metadata
+            tensors.update(header.tensors)
         definition, plans = self.resolved.get("definition"), [entry["plan"] for entry in self.resolved["ladder"]]
         self.shares = placement.layer_shares(self.resolved["placement"]) if "placement" in self.resolved else {}
         self.relief = [model_memory.rung_relief(definition, plan, metadata, tensors) for plan in plans]

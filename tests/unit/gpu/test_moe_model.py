@@ -1,5 +1,4 @@
 """The stand-in for DeepSeek-V3 that the experiments on a card use: what it writes is what the collection's own reader and rules make of such a model."""
-import io
 import pathlib
 import sys
 
@@ -22,10 +21,7 @@ def writer(monkeypatch):
 def test_a_tiny_model_is_read_with_its_layers_and_the_bytes_of_its_experts(writer, tmp_path):
     path = tmp_path / "tiny.gguf"
     size = writer.write(path, writer.Shape(**writer.TINY, layers=4, dense=1), jobs=2)
-    with path.open("rb") as stream:
-        metadata, end = gguf.read_header(stream)
-        stream.seek(0)
-        tensors = gguf.read_tensors(stream)
+    metadata, tensors, end = gguf.read_file(str(path))
     assert size == path.stat().st_size and end <= size < end + 32
     assert service_plan.expert_layers(SERVICE, metadata) == [1, 2, 3]
     assert model_memory.expert_bytes(tensors) == {layer: 3 * 8 * 256 * 64 // 32 * 18 for layer in (1, 2, 3)}
@@ -36,8 +32,7 @@ def test_its_geometry_is_that_of_deepseek_v3(writer, tmp_path):
     """All but the data, which would be 14 GB."""
     shape = writer.Shape(layers=3, dense=1)
     writer.header(tmp_path / "header.gguf", shape)
-    data = (tmp_path / "header.gguf").read_bytes()
-    metadata, tensors = gguf.read_metadata(io.BytesIO(data)), gguf.read_tensors(io.BytesIO(data))
+    metadata, tensors = gguf.read_model([str(tmp_path / "header.gguf")])
     assert model_memory.expert_bytes(tensors) == {layer: 256 * 3 * 7168 * 2048 // 32 * 18 for layer in (1, 2)}
     # 61 layers of it are "about 70 kB a token".
     assert model_memory.kv_bytes_per_token(metadata) * 61 // 3 == 70272

@@ -336,6 +336,13 @@ def test_a_service_on_gpus_that_runs_is_left_out(bench):
     assert code == 0 and "systemctl stop protocol-omni-executor" in said and bench.state()["result"]["services"] == {}
 
 
+def test_a_service_whose_model_cannot_be_read_is_left_out_with_the_reason(bench):
+    (bench.folder / "broken.gguf").write_bytes(b"GGUF" + bytes(20))
+    code, said = bench((dict(bench.service, name="broken", files=["broken.gguf"]), bench.service))
+    assert code == 0 and set(bench.state()["result"]["services"]) == {"executor"}
+    assert "broken.gguf, at byte 4: its format version is 0" in said
+
+
 def test_the_plot_is_not_drawn_without_matplotlib(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert runpy.run_path(str(PROGRAMS / "plot.py"))["main"]("none.json", str(tmp_path / "p.png")) == 4

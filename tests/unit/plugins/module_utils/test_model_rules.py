@@ -3,7 +3,7 @@ import hashlib
 import struct
 
 import pytest
-from test_gguf import ARCHITECTURE, header, tensor, text
+from test_gguf import ARCHITECTURE, REFUSED, header, tensor, text
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import model_rules, verified_file
 
@@ -121,3 +121,21 @@ def test_a_file_that_was_replaced_after_its_verification_is_named(store):
     (store.folder / "new").write_bytes(content)
     (store.folder / "new").replace(store.folder / NAMES[0])
     refused(store.problems(), NAMES[0], "it is not the file that was verified")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_header_that_is_none_is_a_problem_of_that_file_and_no_end_of_the_program(store, name):
+    store.put(NAMES[1], REFUSED[name][0])
+    refused(store.problems(), NAMES[1], "a model is a whole GGUF file. Fetch it again")
+
+
+@pytest.mark.parametrize("key", ["split.no", "split.count", "split.tensors.count"])
+@pytest.mark.parametrize("value", [struct.pack("<IQ3s", 8, 3, b"two"), struct.pack("<If", 6, float("nan")), struct.pack("<Ii", 5, -1)],
+                         ids=["a string", "no number", "below zero"])
+def test_a_split_that_is_counted_in_anything_but_whole_numbers_does_not_end_the_program(store, key, value):
+    pairs = [text(name) + (value if name == key else struct.pack("<IH", 2, number)) for name, number in (
+        ("split.no", 0), ("split.count", 3), ("split.tensors.count", 3))]
+    data = header(ARCHITECTURE, *pairs, tensors=1) + tensor("t0", 0, 0, 8)
+    store.put(NAMES[0], data + b"\0" * (-len(data) % 32 + 32))
+    problems = store.problems()
+    assert len(problems) == (1 if key == "split.count" else 0), problems

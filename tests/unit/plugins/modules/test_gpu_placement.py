@@ -192,3 +192,13 @@ def test_in_check_mode_a_driver_that_is_yet_to_come_is_no_fault(place, monkeypat
 def test_a_driver_that_says_nothing_is_told(place):
     (place.folder / "no-driver").touch()
     assert "nvidia-smi does not say which GPUs there are: no driver" in place()["msg"]
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF" + struct.pack("<IQQ", 3, 2**63, 0), b"PK\x03\x04"], ids=["empty", "2**63 tensors", "a zip"])
+def test_a_model_that_cannot_be_read_is_said_and_nothing_is_stopped(place, content):
+    (place.folder / "store" / "m").mkdir(parents=True)
+    (place.folder / "store" / "m" / "m.gguf").write_bytes(content)
+    (place.folder / "running").touch()
+    found = place(name="over", placements={"over": {"others": "experts"}}, store=str(place.folder / "store"))
+    assert found["failed"] and "m.gguf, at byte " in found["msg"] and "Nothing was stopped." in found["msg"]
+    assert "systemctl stop" not in place.calls() and (place.folder / "running").exists()
