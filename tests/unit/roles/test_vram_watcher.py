@@ -463,8 +463,9 @@ def test_a_clock_that_was_ahead_does_not_hold_the_watcher_for_years(world):
     assert len(world.children) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"GGUF" + struct.pack("<IQQ", 3, 2**63, 0), b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**60) + b"\0" * 40],
-                         ids=["empty", "a zip", "2**63 tensors", "a key of 2**60 bytes"])
+@pytest.mark.parametrize("content", [
+    b"", b"PK\x03\x04", b"GGUF" + struct.pack("<IQQ", 3, 2**63, 0), b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**60) + b"\0" * 40],
+    ids=["empty", "a zip", "2**63 tensors", "a key of 2**60 bytes"])
 def test_a_model_with_a_broken_header_is_told_and_the_cards_are_watched_all_the_same(world, tmp_path, content):
     (tmp_path / "x.gguf").write_bytes(content)
     watcher = world.watcher(model_files=[str(tmp_path / "x.gguf"), str(tmp_path / "gone.gguf")])
