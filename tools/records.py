@@ -114,12 +114,15 @@ def main(words=None):
         for (date, found, path, since), group in grouped(entries).items():
             name = group[0].name if len(group) == 1 else "%d entries" % len(group)
             print("%s  %-11s %s%s%s" % (date, found, path, " · " + name if group[0].name else "", since))
+        never = [(row["path"], name) for row in provenance.table() for name in row.get("never", ())]
+        for path, name in never:
+            print("never       no record   %s · %s" % (path, name))
         print("\nTo make the stale ones anew:")
         for path in sorted({entry.path for entry in entries if entry.state in (STALE, NO_HASH)}):
             row = provenance.row_of(path)
             print("  %s: %s\n      %s" % (path, row["takes"], row["command"]))
         print("\n%d entries of %d records: %s" % (len(entries), len({entry.path for entry in entries}), ", ".join(
-            "%d %s" % (sum(entry.state == one for entry in entries), one) for one in (FRESH, STALE, PAST, NO_HASH))))
+            "%d %s" % (sum(entry.state == one for entry in entries), one) for one in (FRESH, STALE, PAST, NO_HASH)) + "; %d never recorded" % len(never)))
     for line in broken:
         print("BROKEN LINK: " + line)
     return 1 if broken or any(entry.state == NO_HASH for entry in entries) else 0

@@ -108,7 +108,8 @@ def render(rows, version):
               "(cuBLASLt, FlashAttention): there \"none\" means that some of it cannot be used, not that all of it dies.", "",
               "The engines that the doctrine gave up, in these public wheels, not the images of January 2026: the attention kernels of SGLang (sgl-kernel,",
               "sglang-kernel) and KTransformers (kt-kernel) were compiled for other cards alone, so a call of them would die. By the doctrine vLLM refused the",
-              "model itself, before any launch. Of the files below that say \"none\" for all modules, every call would die. No Blackwell card has seen any of it.", "",
+              "model itself, before any launch. Of the files below that say \"none\" for all modules, every call would die. "
+              "No Blackwell card has seen any of it.", "",
               "| package | file | verdict | why |", "|---|---|---|---|"]
     for row in rows:
         if row.verdict["verdict"] is not None:

@@ -19,7 +19,7 @@ from support.skips import lacks
 # Release to its Python; the last has the newest that Debian has, the second but last is the one that every test host is made of.
 SUITES = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13", "sid": None}
 ALWAYS_THERE = "trixie"
-CONTROLLERS = {"3.11": "2.19", "3.12": "2.2", "3.13": "2.2"}
+CONTROLLERS = {"3.11": "2.19.", "3.12": "2.21.", "3.13": "2.21."}
 # The oldest controller with the oldest and the newest of them, the newest controller with the oldest; --full tries every pair.
 PAIRS = [("3.11", ["bullseye", "sid"]), ("3.13", ["bullseye"]),
          pytest.param("3.11", ["bookworm", "trixie"], marks=pytest.mark.full),

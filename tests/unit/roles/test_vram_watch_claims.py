@@ -40,5 +40,10 @@ def test_each_claim_fails_by_itself(changed, failing):
     assert [name for name, state in claims(dict(SEEN, **changed)).items() if state == "fails"] == [failing]
 
 
+def test_a_watcher_that_has_written_nothing_proves_nothing():
+    found = claims({})
+    assert {name for name, state in found.items() if state == "holds"} == {"metrics", "engine_socket"}
+
+
 def test_a_watcher_that_does_not_run_fails():
     assert claims(SEEN, unit="failed enabled")["samples"] == "fails"

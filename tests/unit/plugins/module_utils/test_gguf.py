@@ -89,7 +89,8 @@ REFUSED = {
     "an alignment below zero": (header(key("general.alignment", 5, "i", -32), tensors=1) + PLAIN, "general.alignment is -32"),
     "an alignment of truth": (header(key("general.alignment", 7, "?", True), tensors=1) + PLAIN, "general.alignment is True"),
     "an alignment that is an array": (
-        header(array("general.alignment", 4, 1, struct.pack("<I", 32)), tensors=1) + PLAIN, "general.alignment is \\[32\\]"),
+        header(array("general.alignment", 4, 1, struct.pack("<I", 32)), tensors=1) + PLAIN,
+        "general.alignment is \\[32\\]"),
     "a key twice": (header(ARCHITECTURE, ARCHITECTURE, tensors=0), "the key general.architecture stands there twice"),
     "a tensor twice": (header(ARCHITECTURE, tensors=2) + PLAIN + PLAIN, "the tensor a stands there twice"),
     "100,000 dimensions": (header(ARCHITECTURE, tensors=1) + text("a") + struct.pack("<I", 100000) + b"\1" * 64, "a has 100000 dimensions, possible are 4"),
