@@ -138,7 +138,8 @@ def test_a_file_that_is_cut_anywhere_is_refused(size):
 
 
 @pytest.mark.parametrize("make, reason", [
-    (lambda path: path.mkdir(), "Is a directory"), (lambda path: None, "No such file"), (lambda path: path.symlink_to(path), "Too many levels of symbolic links")],
+    (lambda path: path.mkdir(), "Is a directory"), (lambda path: None, "No such file"),
+    (lambda path: path.symlink_to(path), "Too many levels of symbolic links")],
     ids=["a folder", "nothing", "a link to itself"])
 def test_a_file_that_cannot_be_opened_is_the_same_kind_of_error(tmp_path, make, reason):
     make(tmp_path / "x.gguf")
