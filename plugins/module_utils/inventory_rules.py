@@ -193,6 +193,9 @@ def _check_placement(service):
     if service["device"] == "gpu" and not gpus:
         yield Problem("service %s: device gpu without gpus" % name, "GPUs are named by UUID, their indices are not stable",
                       "Add gpus with the UUIDs of: nvidia-smi -L")
+    for uuid in sorted({uuid for uuid in gpus if gpus.count(uuid) > 1}):
+        yield Problem("service %s: gpus names %s %d times" % (name, uuid, gpus.count(uuid)), "a card is one card",
+                      "Name it once.")
     for uuid in gpus:
         if not GPU_UUID.match(uuid):
             yield Problem("service %s: gpu %s" % (name, uuid), "a GPU is named by its UUID (GPU-… or MIG-…)", "See: nvidia-smi -L")

@@ -10,9 +10,11 @@ watcher that is killed goes on where it was.
 The rules, in the order in which they are looked at:
 
 1. Another hand changed the rung (a person, or site.yml): everything but the times of past steps is forgotten, a latch too.
-2. Latched: nothing, until another hand sets a rung.
+2. Latched: nothing, until another hand sets a rung. Where it was a lost card that answers again, the latch lifts by itself.
 3. A step is on its way: nothing.
 4. A card is lost (Xid 79, or NVML no longer knows it): latch. No rung brings a card back.
+   A look at which one of the cards did not answer (``complete`` is False) is never good news: what the others have less than a limit counts, what they have
+   more does not; counts of samples in a row go on behind it, and the calm before a step back begins anew.
 5. An exit for lack of memory, headroom under ``act`` for ``samples`` samples in a row, or headroom under ``warn`` for as many samples while it falls so
    that nothing is left within ``lead`` seconds: a rung is needed. Two such samples are enough where the rest of them, and as long again for the step,
    would come after the end (:func:`_hurries`).
@@ -24,8 +26,10 @@ The rules, in the order in which they are looked at:
 8. ``failures`` failed steps and exits for lack of memory, with no calm of ``cooldown`` seconds in between: latch.
 9. Back to a lower number of the ladder only where ``quiet`` is not 0, after so many seconds above ``warn``, to the nearest rung predicted to leave
    ``warn + margin``; and never to one that proved too small before, unless at least ``margin`` more is predicted for it than was then.
+   Each time a rung is needed again within an hour after a step back, or within twice the ``quiet`` that was asked for, twice as much is asked for next time, a
+   day at most; where the step back held for longer, it is ``quiet`` again.
 
-Units: bytes and seconds. Times are those of any one clock that does not run backwards.
+Units: bytes and seconds. Times are those of one clock that neither jumps nor runs backwards: the host's time since its start, never its time of day.
 """
 from __future__ import annotations
 
@@ -34,7 +38,8 @@ import json
 import math
 
 GIB = 2 ** 30
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86400.0
+LOST = "a card is lost; no rung brings it back"
 # What a fall must come to within the window, as a share of warn, to be called one: less is noise of allocations that come and go.
 LEAST_FALL = 0.05
 
@@ -66,6 +71,7 @@ class Observation:
     :param event: "oom" (it exited for lack of memory since the last look), "lost" (a card is gone) or "".
     :param since: a mark that changes whenever somebody sets a rung.
     :param barred: (rung, why) of those that cannot be taken, whatever they free.
+    :param complete: whether all of the service's cards answered. Where not, headroom is that of those that did, so at most what there is.
     """
 
     time: float
@@ -75,6 +81,7 @@ class Observation:
     event: str = ""
     since: str = ""
     barred: tuple = ()
+    complete: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,13 +106,15 @@ class State:
     refuted: tuple = ()           # (rung, headroom predicted for it when it proved too small; None until the first look from another rung)
     failed: tuple = ()            # rungs at which it did not start since the last one at which it did
     latched: str = ""             # why
+    went_back: float | None = None    # when the last step back ended
+    relapses: int = 0             # steps back in a row after which a rung was needed again too soon
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
     """What to do now.
 
-    :param kind: "hold", "warn" (first look under warn), "step", "back" or "latch".
+    :param kind: "hold", "warn" (first look under warn), "step", "back", "latch", or "lift" (the card whose loss had latched it answers again).
     :param rung: for step and back: to which.
     :param reason: a sentence for people.
     :param skipped: for step and latch: (rung, why) of those passed over.
@@ -194,7 +203,10 @@ def _look(state, seen, limits):
     history = tuple(entry for entry in state.history if seen.time - entry[0] <= limits.window)
     low, closing, warned = state.low, state.closing, state.warned
     calm, wide, failures = state.calm_since, state.wide_since, state.failures
-    if seen.headroom is not None:
+    if seen.headroom is not None and not seen.complete:
+        low += seen.headroom < limits.act
+        wide = None
+    elif seen.headroom is not None:
         history += ((seen.time, seen.headroom),)
         low = low + 1 if seen.headroom < limits.act else 0
         under = seen.headroom < limits.warn
@@ -204,7 +216,7 @@ def _look(state, seen, limits):
     oom = state.oom or seen.event == "oom"
     if oom or low:
         calm = None
-    elif seen.headroom is not None and calm is None:
+    elif seen.headroom is not None and seen.complete and calm is None:
         calm = seen.time
     if seen.event == "oom" and not state.oom:  # systemd starts it again until a rung may be taken; that is one failure, not many
         failures += 1
@@ -213,6 +225,8 @@ def _look(state, seen, limits):
     # A rung that proved too small: what is predicted for it at the first look from elsewhere is what will not do a second time.
     refuted = tuple((rung, seen.predicted[rung] if left is None and rung != seen.rung and rung < len(seen.predicted) else left)
                     for rung, left in state.refuted) if state.stepping is None else state.refuted
+    held = state.went_back is not None and seen.time - state.went_back > max(HOUR, 2 * quiet(state, limits))
+    state = dataclasses.replace(state, went_back=None, relapses=0) if held and state.stepping is None else state
     return dataclasses.replace(state, history=history, low=low, closing=closing, oom=oom, warned=warned, calm_since=calm, wide_since=wide,
                                failures=failures, refuted=refuted, steps=tuple(time for time in state.steps if seen.time - time < HOUR))
 
@@ -230,20 +244,28 @@ def _needed(state, seen, limits):
     if state.oom:
         return "it exited for lack of memory"
     if state.low >= limits.samples:
-        return "headroom %s is under %s" % (gib(state.history[-1][1]), gib(limits.act))
+        left = seen.headroom if seen.headroom is not None else state.history[-1][1] if state.history else None
+        return "headroom %s is under %s" % ("that was seen last" if left is None else gib(left), gib(limits.act))
     if state.closing >= limits.samples or _hurries(state, limits):
         return "headroom %s is under %s and gone in %.0f s" % (gib(state.history[-1][1]), gib(limits.warn), time_to_zero(state.history, limits))
     return ""
 
 
+def quiet(state, limits):
+    """Seconds above warn after which a step back may begin: limits.quiet, doubled by each relapse, a day at most."""
+    return max(limits.quiet, min(limits.quiet * 2.0 ** min(state.relapses, 20), DAY))
+
+
 def _begin(state, seen, kind, rung, reason, skipped=()):
+    if kind == "step" and state.went_back is not None:
+        state = dataclasses.replace(state, went_back=None, relapses=state.relapses + 1)
     return (dataclasses.replace(state, stepping=rung, reason=reason, hopeless=0, steps=state.steps + (seen.time,), wide_since=None),
             Decision(kind, rung, reason, tuple(skipped)))
 
 
 def _back(state, seen, limits):
     """The rung to go back to, or None."""
-    if not limits.quiet or state.wide_since is None or seen.time - state.wide_since < limits.quiet:
+    if not limits.quiet or not seen.complete or state.wide_since is None or seen.time - state.wide_since < quiet(state, limits):
         return None
     refuted = dict(state.refuted)
     for rung in range(seen.rung - 1, -1, -1):
@@ -266,12 +288,15 @@ def decide(state, seen, limits):
     if state.stepping is None and (seen.rung != state.rung or seen.since != state.since):
         state = State(rung=seen.rung, since=seen.since, steps=state.steps, ended=state.ended)
     state = _look(state, seen, limits)
+    if state.latched == LOST and seen.event != "lost" and seen.complete and seen.headroom is not None:
+        fresh = State(rung=seen.rung, since=seen.since, steps=state.steps, ended=state.ended, oom=state.oom, failures=state.failures)
+        return fresh, Decision("lift", seen.rung, "the card that was lost answers again")
     if state.latched:
         return _hold(state, state.latched)
     if state.stepping is not None:
         return _hold(state, "a step to rung %d is on its way" % state.stepping)
     if seen.event == "lost":
-        return _latch(state, "a card is lost; no rung brings it back")
+        return _latch(state, LOST)
     if state.failures >= limits.failures:
         return _latch(state, "%d failures in a row" % state.failures)
     reason = _needed(state, seen, limits)
@@ -310,17 +335,21 @@ def finished(state, time, rung, since, done):
     """
     return dataclasses.replace(state, rung=rung, since=since, stepping=None, ended=time, history=(), low=0, closing=0, oom=state.oom and not done,
                                failures=state.failures + (not done), calm_since=None, wide_since=None,
-                               failed=() if done else state.failed + (state.stepping,))
+                               failed=() if done else state.failed + (state.stepping,),
+                               went_back=time if done and rung < state.rung else state.went_back)
 
 
-def not_later(state, time):
-    """The state with no time in it that is later: the clock of the host may have been ahead when it was written."""
-    def bound(value):
-        return value if value is None else min(value, time)
+def moved(state, seconds):
+    """The state with all its times so much later: after the host was started anew its clock begins at 0, and how long it was off nobody knows.
+
+    :param seconds: the clock now, less what it was when the state was written: as if no time had passed, so that no cool-down is cut short.
+    """
+    def later(value):
+        return value if value is None else value + seconds
 
     return dataclasses.replace(
-        state, history=tuple(entry for entry in state.history if entry[0] <= time), steps=tuple(bound(begun) for begun in state.steps),
-        ended=bound(state.ended), calm_since=bound(state.calm_since), wide_since=bound(state.wide_since))
+        state, history=(), steps=tuple(later(begun) for begun in state.steps), ended=later(state.ended), calm_since=later(state.calm_since),
+        wide_since=None, went_back=later(state.went_back))
 
 
 def to_json(state):

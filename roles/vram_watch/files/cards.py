@@ -21,6 +21,9 @@ class Cards:
     def __init__(self, wanted, kind, seen, exporter, tell):
         self.wanted, self.kind, self.seen, self.exporter, self.tell = wanted, kind, set(seen), exporter, tell
         self.source, self.read_at, self.blind = None, 0.0, False
+        self.last = {}  # what each of the service's cards said when it was read last: UUID to gpus.Gpu
+        self.odd = {}  # those that are there and say nothing that could be read: UUID to what they say
+        self._answered = {}  # samples in a row at which one answered that had been off the bus
         self.forget()
 
     def forget(self):
@@ -38,12 +41,20 @@ class Cards:
         return sorted(self._off_the_bus | {uuid for uuid, samples in self._missing.items() if samples >= LOST_AFTER})
 
     def look(self, now):
-        """Dict of UUID to gpus.Gpu of the service's cards that answer; None where they could not be read this time."""
+        """Dict of UUID to gpus.Gpu of the service's cards that answer; None where none could be read this time.
+
+        :param now: the time of day, seconds since 1970, for people.
+        """
         try:
             if self.source is None:
                 self.source, reasons = gpus.open_source(self.kind, self.wanted)
                 self.tell("source", "GPUs are read through %s%s" % (self.source.name, "".join("; " + reason for reason in reasons)))
-            found = {card.uuid: card for card in self.source.read(self.wanted)}
+            read = self.source.read(self.wanted)
+            odd = gpus.implausible(read, getattr(self.source, "odd", {}))
+            found = {card.uuid: card for card in read if card.uuid not in odd}
+            odd = {uuid: words for uuid, words in odd.items() if uuid in self.wanted}
+            if odd and not set(found) & set(self.wanted):
+                raise gpus.Unreadable("; ".join("card %s says %s" % entry for entry in sorted(odd.items())))
         except gpus.Unreadable as error:
             self.exporter.count("bunker_sample_failures", source=self.source.name if self.source else self.kind)
             if not self.blind:
@@ -53,13 +64,22 @@ class Cards:
                 self.source.close()
             self.source = None  # opened anew at the next sample: a driver may have been restarted
             return None
-        self.blind, self.read_at = False, now
+        if odd.keys() - self.odd.keys():
+            self.tell("unreadable", "; ".join("card %s says %s" % entry for entry in sorted(odd.items())), "error")
+        if self.blind or self.odd.keys() - odd.keys():
+            self.tell("readable", "the cards answer again: %s" % ", ".join(sorted(set(found) & set(self.wanted))))
+        self.blind, self.odd, self.read_at = False, odd, self.read_at if odd else now
         self.exporter.count("bunker_samples", source=self.source.name)
         for uuid, number in self.source.errors():
             self.exporter.count("bunker_xid_errors", gpu=uuid, xid=str(number))
             self.tell("xid", "card %s reports Xid %d" % (uuid, number), "error", gpu=uuid, xid=number)
             if number == OFF_THE_BUS and uuid in self.wanted:
                 self._off_the_bus.add(uuid)
-        self._missing = {uuid: self._missing.get(uuid, 0) + 1 for uuid in self.wanted if uuid in self.seen and uuid not in found}
+        self._missing = {uuid: self._missing.get(uuid, 0) + 1 for uuid in self.wanted if uuid in self.seen and uuid not in found and uuid not in odd}
+        # One that was off the bus and answers for as long as it takes to be lost was reset, or came back with the driver.
+        self._answered = {uuid: self._answered.get(uuid, 0) + 1 for uuid in self._off_the_bus if uuid in found}
+        self._off_the_bus -= {uuid for uuid, samples in self._answered.items() if samples > LOST_AFTER}
         self.seen |= set(found)
-        return {uuid: card for uuid, card in found.items() if uuid in self.wanted}
+        answered = {uuid: card for uuid, card in found.items() if uuid in self.wanted}
+        self.last.update(answered)
+        return answered

@@ -24,6 +24,22 @@ class Gpu:
     processes: dict
 
 
+def implausible(cards, odd=()):
+    """What cards say that cannot be: dict of UUID to words.
+
+    :param cards: list of Gpu.
+    :param odd: dict of UUID to words of those that were found to say nothing that could be read.
+    """
+    found, seen = dict(odd), set()
+    for card in cards:
+        if card.uuid in seen:
+            found[card.uuid] = "two different things: it is listed twice"
+        elif card.total <= 0 or card.free < 0 or card.used < 0 or card.free > card.total:
+            found[card.uuid] = "that it has %d bytes, of which %d are used and %d free" % (card.total, card.used, card.free)
+        seen.add(card.uuid)
+    return found
+
+
 class Nvml:
     """NVML through nvidia-ml-py: no process is started for a sample."""
 
@@ -68,20 +84,25 @@ class Nvml:
         :raises Unreadable: NVML does not answer at all, or not of a wanted card that it still knows.
         """
         nvml, found, odd = self._nvml, [], []
+        self.odd = {}
         try:
             count = nvml.nvmlDeviceGetCount()
         except nvml.NVMLError as error:
             raise Unreadable("NVML: %s" % error) from error
         for index in range(count):
+            uuid = ""
             try:
                 card = nvml.nvmlDeviceGetHandleByIndex(index)
+                uuid = nvml.nvmlDeviceGetUUID(card)
                 memory = nvml.nvmlDeviceGetMemoryInfo(card)
-                found.append(Gpu(nvml.nvmlDeviceGetUUID(card), nvml.nvmlDeviceGetName(card), memory.total, memory.used, memory.free,
+                found.append(Gpu(uuid, nvml.nvmlDeviceGetName(card), memory.total, memory.used, memory.free,
                                  {process.pid: process.usedGpuMemory for process in nvml.nvmlDeviceGetComputeRunningProcesses(card)}))
             except nvml.NVMLError as error:
                 if error.value not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_NOT_FOUND):
                     odd.append("NVML, card %d: %s" % (index, error))
-        if odd and not set(wanted) <= {card.uuid for card in found}:
+                    self.odd.update({uuid: str(error)} if uuid else {})
+        # One that does not even tell its name may be any of those that are wanted and not here.
+        if len(odd) > len(self.odd) and not set(wanted) <= {card.uuid for card in found} | set(self.odd):
             raise Unreadable("; ".join(odd))
         return found
 
@@ -105,6 +126,7 @@ class NvidiaSmi:
     name = "nvidia-smi"
 
     def __init__(self):
+        self.odd = {}
         self.read()
 
     @staticmethod
@@ -124,13 +146,18 @@ class NvidiaSmi:
         """There is nothing to close."""
 
     def read(self, wanted=()):
-        """All cards that say how much they have. Sizes come in MiB.
+        """All cards that say how much they have; what others say in place of figures ("[N/A]", "[GPU requires reset]") stands in ``odd``. Sizes come in MiB.
 
-        :raises Unreadable: it does not answer.
+        :raises Unreadable: it does not answer, or a card twice.
         """
-        found = {uuid: Gpu(uuid, name, int(total) * MIB, int(used) * MIB, int(free) * MIB, {})
-                 for uuid, name, total, used, free in self._ask("--query-gpu=uuid,name,memory.total,memory.used,memory.free")
-                 if total.isdigit() and used.isdigit() and free.isdigit()}  # of a lost card it writes words in place of figures
+        found, self.odd = {}, {}
+        for uuid, name, *sizes in self._ask("--query-gpu=uuid,name,memory.total,memory.used,memory.free"):
+            if uuid in found or uuid in self.odd:
+                raise Unreadable("nvidia-smi: it lists card %s twice" % uuid)
+            if all(size.isascii() and size.isdigit() for size in sizes):
+                found[uuid] = Gpu(uuid, name, *(int(size) * MIB for size in sizes), {})
+            else:
+                self.odd[uuid] = " ".join(dict.fromkeys(size for size in sizes if not size.isdigit()))
         for uuid, pid, used in self._ask("--query-compute-apps=gpu_uuid,pid,used_memory"):
             if uuid in found and pid.isdigit():
                 found[uuid].processes[int(pid)] = int(used) * MIB if used.isdigit() else None
@@ -144,6 +171,7 @@ class Nothing:
     """A host without GPUs."""
 
     name = "none"
+    odd = {}
 
     def close(self):
         """There is nothing to close."""

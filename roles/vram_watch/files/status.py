@@ -12,8 +12,10 @@ BAR = 40
 
 def drawn(held, used, total):
     """What the service holds, what others hold, what is free."""
-    mine = round(BAR * held / total)
-    other = round(BAR * max(used - held, 0) / total)
+    if total <= 0:
+        return "[" + "?" * BAR + "]"
+    mine = min(round(BAR * held / total), BAR)
+    other = min(round(BAR * max(used - held, 0) / total), BAR - mine)
     return "[" + "#" * mine + "+" * other + "." * (BAR - mine - other) + "]"
 
 
@@ -25,9 +27,13 @@ def speed(value):
     return "%.1f tok/s" % value if value else "not measured"
 
 
-def screen(status, now):
-    """The lines."""
-    age = now - status["time"]
+def screen(status, now, clock=None):
+    """The lines.
+
+    :param now: time of day, seconds since 1970.
+    :param clock: seconds since the host was started, by which the sample's age is told: the time of day may have been set meanwhile.
+    """
+    age = now - status["time"] if clock is None else clock - status["clock"]
     late = age > 3 * status["interval"]
     clock, stale = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)), "  STALE: journalctl -u protocol-omni-vram-watch" if late else ""
     lines = ["%s  watched by %s, sample %.0f s old%s" % (clock, status["source"], age, stale), ""]
@@ -35,6 +41,7 @@ def screen(status, now):
         lines.append("%-24s %s %s free of %s" % (gpu["name"][:24], drawn(gpu["held"], gpu["used"], gpu["total"]), size(gpu["free"]), size(gpu["total"])))
         lines.append("%-24s # %s %s, + others %s" % ("", status["service"], size(gpu["held"]), size(max(gpu["used"] - gpu["held"], 0))))
     lines += ["%s  LOST" % uuid for uuid in status["lost"]]
+    lines += ["%s  CANNOT BE READ: it says %s" % entry for entry in sorted(status.get("unreadable", {}).items())]
     blind = status["source"] == "unreadable"
     if blind:
         lines.append("THE CARDS CANNOT BE READ, since %s: does nvidia-smi answer?" % (
@@ -68,7 +75,8 @@ def screen(status, now):
                                                                     speed(service["generation"]), speed(service["prompt"])))
     lines += ["RAM available %s" % size(status["memory_available"]), ""]
     lines += ["%s  %-8s %s" % (event["time"], event["event"], event["text"][:150]) for event in status["events"][-10:]]
-    return lines, late or blind or bool(status["latched"]) or bool(status["lost"]) or not status["services"].get(status["service"], {}).get("up")
+    wrong = late or blind or bool(status.get("unreadable"))
+    return lines, wrong or bool(status["latched"]) or bool(status["lost"]) or not status["services"].get(status["service"], {}).get("up")
 
 
 def main(path):
@@ -78,7 +86,7 @@ def main(path):
     except OSError as error:
         print("The watcher has written nothing: %s. See: systemctl status protocol-omni-vram-watch" % error, file=sys.stderr)
         return 1
-    lines, wrong = screen(status, time.time())
+    lines, wrong = screen(status, time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
     print("\n".join(lines))
     return 1 if wrong else 0
 

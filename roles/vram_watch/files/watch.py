@@ -30,6 +30,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch im
 HERE = pathlib.Path(__file__).resolve().parent
 SAVE_EVERY = 60  # seconds between two writes of a state in which nothing was decided
 EVENTS = 50
+LONGEST_HOLD = 86400  # seconds; more than that is a time of another clock
 TRIES = 3  # to fill the context of a service that does not say how long it is, or is not idle in time
 PRIORITIES = {"info": 6, "warning": 4, "error": 3}  # of syslog, as sd-daemon(3) has them at the beginning of a line
 
@@ -44,10 +45,20 @@ def write(path, value):
     new.rename(path)
 
 
+def clock():
+    """Seconds since the host was started, also those in which it slept: nobody sets it, and it never jumps. What is decided goes by it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot():
+    """A name of the host's present start."""
+    return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
 def held_by_another(path):
-    """Whether another play than its own changes the services now: it wrote until when at most, seconds since 1970 (tasks/hold.yml)."""
+    """Whether another play than its own changes the services now: it wrote until when at most, by :func:`clock` (tasks/hold.yml)."""
     try:
-        return float(pathlib.Path(path).read_text(encoding="ascii")) > time.time()
+        return clock() < float(pathlib.Path(path).read_text(encoding="ascii")) <= clock() + LONGEST_HOLD
     except (OSError, ValueError):
         return False
 
@@ -103,7 +114,9 @@ class Watcher:
         self.exits = Exits(self.name, settings["unit"], kept.get("container", ""), kept.get("cursor", ""), self.exporter, self.tell)
         self.reload()
         try:
-            self.state = decision.not_later(decision.from_json(json.dumps(kept["decision"])), time.time())
+            self.state = decision.from_json(json.dumps(kept["decision"]))
+            if kept.get("boot") != boot():  # times of another start; without one, of the day
+                self.state = decision.moved(self.state, clock() - kept.get("clock", time.time()))
             if not known:  # another definition: nothing is remembered but that it does not step too often
                 self.state = decision.State(rung=self.rung, since=self.since, steps=self.state.steps, ended=self.state.ended)
         except (KeyError, ValueError):
@@ -112,7 +125,7 @@ class Watcher:
         self.filler, self.chosen, self.up, self.pid = None, decision.Decision("hold"), False, 0
         if self.state.stepping is None:
             service.let_in(self.name)  # a step may have been abandoned with the service drained
-        for kind in ("warn", "step", "back", "latch", "skip"):
+        for kind in ("warn", "step", "back", "latch", "lift", "skip"):
             self.exporter.count("bunker_decisions", 0, service=self.name, decision=kind)
         for result in ("done", "failed"):
             self.exporter.count("bunker_steps", 0, service=self.name, result=result)
@@ -184,7 +197,7 @@ class Watcher:
     # --- decides
 
     def tick(self):
-        now = max(time.time(), self.last)
+        now = clock()
         interval = self.settings["interval"]
         if self.last and now - self.last >= 3 * interval:
             self.exporter.count("bunker_sample_gaps")
@@ -201,10 +214,12 @@ class Watcher:
                 self.reload()
                 self.cards.forget()
                 self.filled.pop("ended", None)
-        cards = self.cards.look(now)
+        cards = self.cards.look(time.time())
         event = self.look_at_service(other_hand)
-        held = self.holds(cards or {})
-        if self.up and not busy and any(held.values()):
+        known_cards = {**self.cards.last, **(cards or {})}  # of one that does not answer this time, what it said last
+        complete = set(self.settings["gpus"]) <= set(cards or {})
+        held = self.holds(known_cards)
+        if self.up and not busy and complete and any(held.values()):
             known = self.learned.setdefault(self.rung, {})
             self.learned[self.rung] = {uuid: max(size, known.get(uuid, 0)) for uuid, size in held.items()}
         free = {uuid: card.free for uuid, card in (cards or {}).items()}
@@ -212,8 +227,8 @@ class Watcher:
         # While it is down all that it held is free, which says nothing of the gap.
         headroom = min(free.values()) if free and self.up else None
         seen = decision.Observation(
-            time=now, rung=self.rung, since=self.since, headroom=headroom, event="lost" if self.cards.lost else event,
-            predicted=forecast.headrooms(free, held, forecast.needs(
+            time=now, rung=self.rung, since=self.since, headroom=headroom, event="lost" if self.cards.lost else event, complete=complete,
+            predicted=forecast.headrooms({uuid: card.free for uuid, card in known_cards.items()} if free else {}, held, forecast.needs(
                 self.learned, self.relief, self.experts, next(iter(self.settings["gpus"]), ""), self.shares)),
             barred=forecast.barred(self.resolved["ladder"], self.ram, self.rung, memory, self.settings["ram_reserve"] * decision.GIB))
         if other_hand:
@@ -244,7 +259,8 @@ class Watcher:
         for rung, why in chosen.skipped:
             self.exporter.count("bunker_decisions", service=self.name, decision="skip")
             self.tell("skip", "rung %s is passed over: %s" % (self.rung_name(rung), why), rung=rung)
-        text = {"warn": chosen.reason, "latch": "given up: %s. Set a rung to go on: site.yml -e bunker_rung=0" % chosen.reason}.get(
+        text = {"warn": chosen.reason, "lift": chosen.reason + "; what is needed is looked at anew",
+                "latch": "given up: %s. Set a rung to go on: site.yml -e bunker_rung=0" % chosen.reason}.get(
             chosen.kind, "to rung %s: %s" % (self.rung_name(chosen.rung), chosen.reason))
         self.tell(chosen.kind, text, "error" if chosen.kind == "latch" else "warning", headroom=seen.headroom, predicted=seen.predicted)
 
@@ -362,7 +378,8 @@ class Watcher:
             services[name] = {"endpoint": endpoint, "up": up, "generation": service.speed(counts, "generation"),
                               "prompt": service.speed(counts, "prompt"), "processing": counts.get("requests_processing")}
         status = {
-            "time": seen.time, "read_at": self.cards.read_at, "interval": self.settings["interval"], "service": self.name, "source": self.cards.name,
+            "time": time.time(), "clock": seen.time, "read_at": self.cards.read_at, "unreadable": self.cards.odd,
+            "interval": self.settings["interval"], "service": self.name, "source": self.cards.name,
             "gpus": [dict(dataclasses.asdict(card), processes=None, held=held[uuid]) for uuid, card in cards.items()], "lost": self.cards.lost,
             "headroom": seen.headroom, "warn": self.limits.warn, "act": self.limits.act, "time_to_zero": None if ends == float("inf") else ends,
             "rung": self.rung, "ladder": [entry["name"] for entry in self.resolved["ladder"]], "predicted": seen.predicted, "barred": seen.barred,
@@ -380,8 +397,9 @@ class Watcher:
             print("<3>%s: %s" % (path, error), flush=True)  # vram_watch.samples fails, and bunker-status is stale
 
     def save(self):
-        self.saved = time.time()
+        self.saved = clock()
         write(self.state_path, {
+            "clock": self.saved, "boot": boot(),
             "decision": json.loads(decision.to_json(self.state)), "events": list(self.events), "learned": self.learned, "filled": self.filled,
             "container": self.exits.container, "cursor": self.exits.cursor, "cards": sorted(self.cards.seen), "definition": self.definition})
 

@@ -20,6 +20,7 @@ class World:
 
     def __init__(self, folder):
         self.now, self.rung, self.since = 1000.0, 0, ""
+        self.day, self.started, self.boot = 0.0, 0.0, "first"  # what somebody set the time of day by, when the host was started, and which start it was
         self.cards = {CARD: (96 * GIB, 80 * GIB, 4 * GIB)}  # total, what the service holds, what others hold
         self.readable, self.xid, self.running, self.up, self.words = True, [], "one", True, []
         self.gauges, self.counts, self.children, self.filled, self.opened = {}, {}, [], [], []
@@ -129,8 +130,10 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(watch.model_memory, "moved_experts", lambda *_arguments: 0)
     monkeypatch.setattr(watch.model_memory, "ram_need", lambda *_arguments: 0)
     monkeypatch.setattr(watch.subprocess, "Popen", lambda words, **_more: Child(world, words))
-    monkeypatch.setattr(watch.time, "time", lambda: world.now)
+    monkeypatch.setattr(watch.time, "time", lambda: world.now + world.day)
     monkeypatch.setattr(watch.time, "monotonic", lambda: world.now)
+    monkeypatch.setattr(watch, "clock", lambda: world.now - world.started)
+    monkeypatch.setattr(watch, "boot", lambda: world.boot)
     settings = {
         "service": "oracle", "unit": "protocol-omni-oracle.service", "endpoint": "http://192.0.2.1", "endpoints": {"oracle": "http://192.0.2.1"},
         "gateway": "", "gpus": [CARD], "source": "auto", "interval": 5, "drain": 30, "step_timeout": 600, "fill_context": False, "ram_reserve": 8,
@@ -181,7 +184,7 @@ def test_a_driver_that_comes_back_is_read_again_and_no_card_was_lost(world):
     assert (status["source"], status["lost"], status["latched"]) == ("stand-in", [], "") and status["headroom"] == 12 * GIB
 
 
-def test_a_card_is_lost_after_three_samples_without_it_and_found_again_once_somebody_set_a_rung(world):
+def test_a_card_is_lost_after_three_samples_without_it_and_the_latch_lifts_when_it_answers_again(world):
     world.cards[OTHER] = (32 * GIB, 0, 0)
     watcher = world.watcher()
     world.ticks(watcher, 2)
@@ -190,10 +193,11 @@ def test_a_card_is_lost_after_three_samples_without_it_and_found_again_once_some
     status = world.ticks(watcher)
     assert status["lost"] == [CARD] and "a card is lost" in status["latched"]
     world.cards[CARD] = card
-    assert world.ticks(watcher, 3)["latched"]  # by itself it goes not on
-    world.at(0, "by hand")
-    status = world.ticks(watcher, 3)
+    status = world.ticks(watcher, 2)
     assert (status["lost"], status["latched"]) == ([], "")
+    assert [event["text"] for event in status["events"] if event["event"] in ("latch", "lift")] == [
+        "given up: a card is lost; no rung brings it back. Set a rung to go on: site.yml -e bunker_rung=0",
+        "the card that was lost answers again; what is needed is looked at anew"]
 
 
 @pytest.mark.parametrize("card, lost", [(OTHER, []), (CARD, [CARD])])
@@ -448,19 +452,152 @@ def test_a_full_disk_ends_no_watch_and_begins_no_step_that_a_killed_watcher_woul
     monkeypatch.undo()
 
 
-def test_a_clock_that_was_ahead_does_not_hold_the_watcher_for_years(world):
+def ticks_until(world, watcher, most=200):
+    """How many samples until one more step is begun."""
+    before = len(world.children)
+    for number in range(1, most + 1):
+        world.ticks(watcher)
+        if len(world.children) > before:
+            return number
+    return None
+
+
+def ticks_of_waiting(world, watcher, most=200):
+    """How many samples say that the next step has to wait, from the first one that does."""
+    said = []
+    while len(said) < most and (not any(said) or said[-1]):
+        said.append("the next step may begin in" in world.ticks(watcher)["reason"])
+    return sum(said)
+
+
+@pytest.mark.parametrize("day", [0, -3600, 86400])
+def test_the_time_of_day_may_be_set_without_changing_what_is_decided(world, day):
+    """An hour back, a day forward, and a step in between."""
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.day += day
+    world.others(15 * GIB)
+    assert ticks_until(world, watcher) == 3
+    world.children[0].ends(True, 2)
+    world.ticks(watcher)
+    world.day -= day
+    exits_for_lack_of_memory(world)
+    assert 58 <= ticks_of_waiting(world, watcher) <= 60  # the cool-down of 300 s, and nothing else
+
+
+def test_after_a_restart_of_the_host_the_cool_down_goes_on_as_if_no_time_had_passed(world):
     watcher = world.watcher()
     world.ticks(watcher, 2)
     world.others(15 * GIB)
-    world.now += 1e8
     world.ticks(watcher, 3)
     world.children[0].ends(False, 0)
     world.ticks(watcher)
-    world.now -= 1e8
+    watcher.save()
+    world.boot, world.started, world.day = "second", world.now + 40, world.day + 1e7  # off for a while, and with another time of day
+    world.now += 40
+    assert 55 <= ticks_of_waiting(world, world.watcher()) <= 60
+
+
+def test_a_state_of_an_earlier_version_is_read_its_times_were_of_the_day(world, tmp_path):
     watcher = world.watcher()
-    world.at(0, "by hand")
-    world.ticks(watcher, 70)
-    assert len(world.children) == 2
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    world.ticks(watcher, 3)
+    world.children[0].ends(False, 0)
+    world.ticks(watcher)
+    watcher.save()
+    world.day = 1.7e9
+    kept = json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))
+    earlier = {key: value for key, value in kept.items() if key not in ("clock", "boot")}
+    for name in ("went_back", "relapses"):
+        del earlier["decision"][name]
+    earlier["decision"].update(ended=kept["decision"]["ended"] + world.day, steps=[time + world.day for time in kept["decision"]["steps"]])
+    (tmp_path / "state.json").write_text(json.dumps(earlier), encoding="utf-8")
+    assert 55 <= ticks_of_waiting(world, world.watcher()) <= 60
+
+
+def test_a_hold_of_another_clock_does_not_keep_it_from_acting_for_years(world):
+    (world.folder / "hold").write_text("1764400000", encoding="ascii")  # seconds since 1970, as earlier versions wrote
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    assert ticks_until(world, watcher) == 3
+
+
+@pytest.fixture
+def two_cards(world):
+    """A world with a watcher of two cards: one with 1 GiB left that answers now and then, one with plenty."""
+    world.cards = {CARD: (96 * GIB, 80 * GIB, 15 * GIB), OTHER: (96 * GIB, 10 * GIB, 0)}
+    world.tight = world.cards[CARD]
+    return world
+
+
+def test_a_card_that_is_missing_in_each_third_sample_is_acted_on_by_what_it_said(two_cards):
+    watcher, world = two_cards.watcher(gpus=[CARD, OTHER]), two_cards
+    for number in range(5):
+        world.cards.pop(CARD, None) if number % 3 == 2 else world.cards.update({CARD: world.tight})
+        world.ticks(watcher)
+    assert [child.rung for child in world.children] == [2]
+    assert world.events().count("warn") == 1
+
+
+def test_nothing_goes_upward_on_less_than_all_cards(two_cards):
+    """One sample without the tight card while the calm is counted: it would step back to a rung that leaves 1 GiB."""
+    world = two_cards
+    world.at(2)
+    world.cards[CARD] = world.tight = (96 * GIB, 70 * GIB, 15 * GIB)
+    limits = {"warn": 7, "act": 2, "samples": 3, "window": 120, "lead": 180, "cooldown": 0, "steps_per_hour": 60, "failures": 3, "quiet": 60, "margin": 1}
+    watcher = world.watcher(gpus=[CARD, OTHER], limits=limits)
+    watcher.learned = {0: {CARD: 80 * GIB, OTHER: 10 * GIB}}
+    for number in range(40):
+        world.cards.pop(CARD, None) if number % 10 == 9 else world.cards.update({CARD: world.tight})
+        world.ticks(watcher)
+    assert world.children == []
+
+
+@pytest.mark.parametrize("words", ["[N/A]", "[GPU requires reset]", "[Unknown Error]"])
+def test_a_card_that_says_words_is_unreadable_and_not_lost_and_both_ends_are_told(two_cards, words):
+    world = two_cards
+    watcher = world.watcher(gpus=[CARD, OTHER])
+    world.ticks(watcher, 1)
+    read_at = world.now
+    source = watcher.cards.source
+    tight = world.cards.pop(CARD)
+    source.odd = {CARD: words}
+    status = world.ticks(watcher, 10)
+    assert (status["lost"], status["latched"], status["unreadable"], status["read_at"]) == ([], "", {CARD: words}, read_at)
+    sys.modules.pop("status", None)
+    import status as page
+    lines, wrong = page.screen(status, world.now, world.now)
+    assert wrong and "%s  CANNOT BE READ: it says %s" % (CARD, words) in lines
+    world.cards[CARD], source.odd = tight, {}
+    status = world.ticks(watcher, 1)
+    assert status["unreadable"] == {} and status["read_at"] == world.now
+    told = [event["text"] for event in status["events"] if event["event"] in ("unreadable", "readable")]
+    assert told == ["card %s says %s" % (CARD, words), "the cards answer again: %s, %s" % (CARD, OTHER)]
+
+
+def test_a_card_after_xid_79_that_answers_again_is_taken_back(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 1)
+    world.xid = [(CARD, 79)]
+    assert world.ticks(watcher)["lost"] == [CARD]
+    assert world.ticks(watcher, 2)["lost"] == [CARD]  # it may be about to go
+    status = world.ticks(watcher, 3)
+    assert (status["lost"], status["latched"]) == ([], "") and "lift" in world.events()
+
+
+@pytest.mark.parametrize("card, words", [((0, 0, 0), "0 bytes"), ((96 * GIB, 80 * GIB, 20 * GIB), "free")])
+def test_a_card_whose_figures_cannot_be_is_not_believed(world, card, words):
+    watcher = world.watcher()
+    world.ticks(watcher, 1)
+    world.cards[CARD] = card
+    status = world.ticks(watcher, 3)
+    assert status["source"] == "unreadable" and status["headroom"] is None
+    assert words in next(event["text"] for event in status["events"] if event["event"] == "unreadable")
+    sys.modules.pop("status", None)
+    import status as page
+    assert page.drawn(0, 0, 0) == "[" + "?" * 40 + "]"
 
 
 @pytest.mark.parametrize("content", [

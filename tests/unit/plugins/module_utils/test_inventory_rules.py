@@ -159,6 +159,7 @@ def volume(**values):
     (service(extra_arguments=["--cors-origins", "*"]), "extra argument --cors-origins", "Remove"),
     (service(gpus=["GPU-1"]), "device cpu with gpus GPU-1", "device: gpu"),
     (service(device="gpu"), "device gpu without gpus", "nvidia-smi -L"),
+    (service(device="gpu", gpus=["GPU-00000000-0000-0000-0000-000000000001"] * 2), "gpus names GPU-00000000-0000-0000-0000-000000000001 2 times", "Name it once"),
     (service(device="gpu", gpus=["0"]), "gpu 0", "nvidia-smi -L"),
     (service(tensor_split="75,25"), "tensor_split '75,25'", "Remove"),
     (service(extra_arguments=["--port", "1"]), "extra argument --port", "port"),

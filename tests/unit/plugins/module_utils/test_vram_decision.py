@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch.decision import (
-    GIB, HOUR, Decision, Limits, Observation, State, choose, decide, finished, from_json, time_to_zero, to_json)
+    GIB, HOUR, Decision, Limits, Observation, State, choose, decide, finished, from_json, moved, time_to_zero, to_json)
 
 LIMITS = Limits()
 INTERVAL = 5.0
@@ -258,8 +258,101 @@ def test_the_rung_that_is_chosen(predicted, chosen, passed):
 def test_a_lost_card_latches_and_another_hand_unlatches():
     state, decision = run([look(9 * GIB, event="lost")])
     assert decision.kind == "latch" and "card is lost" in decision.reason
-    assert decide(state, look(GIB, 9 * GIB, event="oom"), LIMITS)[1].kind == "hold"
+    assert decide(state, look(GIB, 9 * GIB, event="lost"), LIMITS)[1].kind == "hold"
     assert decide(state, look(GIB, 9 * GIB, event="oom", since="later"), LIMITS)[1].kind == "step"
+
+
+def test_the_latch_of_a_lost_card_lifts_when_all_cards_answer_again_and_what_happened_meanwhile_counts():
+    state, _decision = run([look(9 * GIB, event="lost")])
+    for blind in (look(None), look(9 * GIB, complete=False)):
+        assert decide(state, blind, LIMITS)[1].kind == "hold"
+    lifted, decision = decide(state, look(GIB, 9 * GIB, event="oom"), LIMITS)
+    assert decision.kind == "lift" and "answers again" in decision.reason
+    assert decide(lifted, look(GIB, 9 * GIB), LIMITS)[1].kind == "step"
+
+
+@pytest.mark.parametrize("quiet, backs", [(300.0, 6), (600.0, 5), (0.0, 0)])
+def test_a_saw_at_the_threshold_is_followed_ever_more_slowly(quiet, backs):
+    """With the period of calm and cool-down: 36 steps and as many steps back in 12 hours, where each began anew."""
+    allowed = dataclasses.replace(LIMITS, quiet=quiet, steps_per_hour=60)
+    world = World([0, 10 * GIB], lambda now: 9 * GIB if now % 1200 < 800 else GIB, [0, 10 * GIB]).run(allowed, 12 * HOUR)
+    kinds = [decision.kind for _time, _rung, decision in world.decisions]
+    assert kinds.count("back") <= backs and kinds.count("step") <= backs + 1 and kinds.count("step") >= 1
+
+
+def test_a_step_back_that_held_is_followed_by_the_calm_that_the_inventory_names():
+    allowed = dataclasses.replace(LIMITS, quiet=300.0, steps_per_hour=60)
+
+    def load(now):
+        return GIB if now < 300 or 900 < now < 1200 or 30000 < now < 30300 else 9 * GIB
+    world = World([0, 10 * GIB], load, [0, 10 * GIB]).run(allowed, 33000)
+    backs = [time for time, _rung, decision in world.decisions if decision.kind == "back"]
+    assert len(backs) == 3
+    steps = [time for time, _rung, decision in world.decisions if decision.kind == "step"]
+    assert backs[1] - steps[1] >= 600 and backs[2] - steps[2] < 400
+
+
+@pytest.mark.parametrize("order", [[1, None, 1, 1], [None, 1, 1, 1], [1, 1, None, 1]])
+def test_samples_in_a_row_go_on_behind_one_that_was_incomplete(order):
+    """None: the tight card did not answer, and the others have plenty."""
+    looks = [look(90 * GIB, 95 * GIB, time=5.0 * number, complete=False) if left is None else look(left * GIB, 9 * GIB, time=5.0 * number)
+             for number, left in enumerate(order)]
+    state, decision = run(looks)
+    assert decision.kind == "step", state
+
+
+def test_the_calm_before_a_step_back_begins_anew_behind_an_incomplete_look():
+    allowed, state, back = dataclasses.replace(LIMITS, quiet=60.0), State(rung=1, since=""), None
+    for number in range(60):
+        seen = Observation(time=5.0 * number, rung=1, headroom=20 * GIB, predicted=(15 * GIB, 20 * GIB), complete=number != 10)
+        state, decision = decide(state, seen, allowed)
+        back = seen.time if decision.kind == "back" and back is None else back
+    assert back == 55 + 60
+
+
+def test_what_the_cards_that_answer_lack_counts_although_another_is_silent():
+    state, decision = run([look(GIB, 9 * GIB, time=5.0 * number, complete=False) for number in range(3)])
+    assert decision.kind == "step" and "headroom 1.00 GiB is under 2.00 GiB" in decision.reason, state
+
+
+@WORLDS
+@given(seed=st.integers(), cards=st.integers(1, 4), quiet=st.sampled_from([0.0, 30.0, 200.0]))
+def test_whatever_cards_are_silent_now_and_then_nothing_goes_upward_on_a_partial_look_and_nothing_ends_in_an_error(seed, cards, quiet):
+    source = random.Random(seed)
+    allowed = dataclasses.replace(LIMITS, quiet=quiet, cooldown=source.choice([0.0, 30.0]), samples=source.randint(1, 4))
+    state, rung, since, ends = State(since="0"), 0, "0", None
+    for number in range(60):
+        now = 5.0 * number
+        if ends is not None and now >= ends:
+            rung, since, ends = state.stepping, since + ".", None
+            state = finished(state, now, rung, since, True)
+        free = [source.randrange(0, 20) * GIB for _card in range(cards)]
+        answer = [size for size in free if source.random() < 0.8]
+        event = source.choice(["", "", "", "", "", "oom", "lost"])
+        seen = Observation(time=now, rung=rung, since=since, headroom=min(answer) if answer and source.random() < 0.9 else None, event=event,
+                           predicted=tuple(source.choice([None, size * GIB]) for size in (2, 9, 14)), complete=len(answer) == cards)
+        before = state
+        state, decision = decide(state, seen, allowed)
+        assert from_json(to_json(state)) == state
+        assert decision.kind != "back" or seen.complete
+        assert decision.kind != "lift" or (seen.complete and event != "lost" and before.latched)
+        assert seen.complete or seen.headroom is None or seen.headroom < allowed.act or state.low == before.low or before.stepping is not None or (
+            state.since != before.since)
+        if decision.kind in ("step", "back"):
+            ends = now + 20.0
+
+
+def test_after_another_start_of_the_host_no_time_is_later_than_now():
+    state = State(steps=(100.0, 900.0), ended=950.0, calm_since=960.0, wide_since=970.0, went_back=940.0, history=((990.0, GIB),))
+    later = moved(state, 5.0 - 1000.0)
+    assert later.steps == (-895.0, -95.0) and later.ended == -45.0 and later.went_back == -55.0
+    assert later.history == () and later.wide_since is None
+
+
+def test_another_latch_does_not_lift_by_itself():
+    state, decision = run([look(GIB)] * 9)
+    assert decision.kind == "hold" and state.latched
+    assert decide(state, look(90 * GIB), LIMITS)[1].kind == "hold"
 
 
 def test_it_goes_back_only_where_the_inventory_allows_it_and_only_to_what_fits():
