@@ -60,9 +60,15 @@ options:
   require:
     description:
       - V(native) fails unless every file with kernels has machine code for every capability; V(jit) accepts compilation at load too.
-      - Both fail where no file holds a kernel, or no capability is known.
+      - Both fail where no file holds a kernel, or no capability is known, and where something could not be read, since that is no proof.
     type: str
     choices: [native, jit]
+  unreadable:
+    description: Globs of files, or of paths where a glob holds a slash, that may be unreadable, whole or in part, although O(require) is set.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.6.0
   require_host_libcuda:
     description: Fail unless every file that asks for C(libcuda.so.1) gets the host driver's, and a running container has mapped that one.
     type: bool
@@ -116,7 +122,8 @@ verdicts:
   contains:
     verdict:
       description:
-        - V(native) machine code for it; V(jit) PTX, compiled at load, slow; V(unknown); V(ptx_too_new) error 222; V(none) error 209.
+        - V(native) machine code for it; V(jit) PTX, compiled at load, slow; V(unknown); V(ptx_too_new) error 222; V(none) error 209; V(does_not_load) a library
+          that it needs is not there, as seen from the image's entry point, the container's program or O(program).
         - Null where no file holds a kernel for it.
       type: str
     reason:
@@ -174,6 +181,10 @@ files:
     rocm:
       description: It holds device code for AMD GPUs.
       type: bool
+    missing:
+      description: What it needs and the loader does not find there, but for what comes with the host's driver. Empty where no program is known.
+      type: list
+      elements: str
     problems:
       description: What is damaged in it, each with its place.
       type: list
@@ -215,7 +226,12 @@ mapped:
   type: list
   elements: dict
 problems:
-  description: What could not be read, each with file and place. It never hides the verdict on the rest.
+  description: What is odd or could not be read, each with file and place. It never hides the verdict on the rest.
+  returned: success
+  type: list
+  elements: str
+unread:
+  description: Those of RV(problems) behind which device code may lie that was not read.
   returned: success
   type: list
   elements: str
@@ -238,12 +254,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import capability as rules
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.docker_engine import DEFAULT_HOST, EngineError
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.host import read_host
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.readiness import DEFAULT_CACHE, TargetError, report
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.readiness import DEFAULT_CACHE, TargetError, report, unaccounted
 
 ACCEPTED = {"native": ("native",), "jit": ("native", "jit")}
 
 
-def refusals(result, capabilities, require, require_host_libcuda):
+def refusals(result, capabilities, require, require_host_libcuda, unreadable=()):
     """Why the requirements are not met: a list of sentences."""
     reasons = []
     if require and not capabilities:
@@ -251,6 +267,10 @@ def refusals(result, capabilities, require, require_host_libcuda):
     for verdict in result["verdicts"].values() if require else ():
         if verdict["verdict"] not in ACCEPTED[require]:
             reasons.append(verdict["reason"])
+    left = unaccounted(result, unreadable) if require else []
+    if left:
+        reasons.append("Not all could be read, and what was not is no proof: %s%s. Replace the files, or name them in unreadable."
+                       % ("; ".join(left[:5]), "; and %d more" % (len(left) - 5) if len(left) > 5 else ""))
     if require_host_libcuda:
         if not result["libcuda"] and not result["mapped"]:
             reasons.append("No file there asks for libcuda.so.1.")
@@ -268,6 +288,7 @@ def main():
             "capabilities": {"type": "list", "elements": "str"}, "driver_cuda": {"type": "str"}, "include_host_gpus": {"type": "bool", "default": False},
             "program": {"type": "str"}, "environment": {"type": "dict", "default": {}},
             "require": {"type": "str", "choices": ["native", "jit"]}, "require_host_libcuda": {"type": "bool", "default": False},
+            "unreadable": {"type": "list", "elements": "str", "default": []},
             "modules": {"type": "bool", "default": False}, "docker_host": {"type": "str", "default": DEFAULT_HOST},
             "cache_path": {"type": "path", "default": DEFAULT_CACHE}, "scratch_path": {"type": "path", "default": "/var/tmp"},
         },
@@ -287,7 +308,7 @@ def main():
         module.fail_json(msg=str(error))
     host["driver_cuda"] = "%d.%d" % host["driver_cuda"] if host["driver_cuda"] else None
     result.update(changed=False, host=host)
-    reasons = refusals(result, capabilities, given["require"], given["require_host_libcuda"])
+    reasons = refusals(result, capabilities, given["require"], given["require_host_libcuda"], given["unreadable"])
     if reasons:
         module.fail_json(msg=" ".join(reasons), **result)
     module.exit_json(**result)

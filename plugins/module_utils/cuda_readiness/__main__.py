@@ -11,11 +11,11 @@ import sys
 from . import capability as rules
 from .docker_engine import EngineError
 from .host import read_host
-from .readiness import TargetError, report
+from .readiness import TargetError, report, unaccounted
 
 
 def main(arguments=None):
-    """Prints verdicts; exit code 0: all native or compiled at load, 1: something would not run, 2: no answer."""
+    """Prints verdicts; exit code 0: all native or compiled at load, 1: something would not run, or was not read, 2: no answer, for nothing could be read."""
     parser = argparse.ArgumentParser(
         prog="python3 -m cuda_readiness", description="Will this binary, image or container run on that GPU, and with whose libcuda?")
     what = parser.add_mutually_exclusive_group(required=True)
@@ -25,6 +25,7 @@ def main(arguments=None):
     parser.add_argument("--root", help="folder that is / to the loader")
     parser.add_argument("--capability", action="append", default=[], help="compute capability, such as 12.0; default: those of the host's GPUs")
     parser.add_argument("--driver-cuda", help="CUDA version of the driver, such as 13.0; default: the host's")
+    parser.add_argument("--unreadable", action="append", default=[], metavar="GLOB", help="files that may be unreadable, whole or in part")
     parser.add_argument("--json", action="store_true", help="everything, with every module")
     options = parser.parse_args(arguments)
     host = read_host()
@@ -40,7 +41,10 @@ def main(arguments=None):
         _say(json.dumps(result, indent=2, sort_keys=True))
     else:
         _print(result)
-    return 1 if any(verdict["verdict"] in ("none", "ptx_too_new") for verdict in result["verdicts"].values()) else 0
+    left = unaccounted(result, options.unreadable)
+    if left and not result["files"]:
+        return 2
+    return 1 if left or any(verdict["verdict"] in ("none", "ptx_too_new", "does_not_load") for verdict in result["verdicts"].values()) else 0
 
 
 def _say(line):

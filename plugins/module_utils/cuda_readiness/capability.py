@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 #: From best to worst.
-VERDICTS = ("native", "jit", "unknown", "ptx_too_new", "none")
+VERDICTS = ("native", "jit", "unknown", "ptx_too_new", "none", "does_not_load")
 #: Boards of the Tegra line: their code is that of their own capability alone; of anything else nothing is promised.
 TEGRA = {53, 62, 72, 87, 101, 110}
 #: Members of the families that an "f" target covers.

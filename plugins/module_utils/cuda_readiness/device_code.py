@@ -36,6 +36,7 @@ class DeviceCode:
     :ivar libcuda: str: needed (DT_NEEDED), opened (its name stands in the data) or "".
     :ivar imports_vmm: bool, it expects cuMemCreate from libcuda: CUDA's virtual memory management.
     :ivar problems: list of str, each with its place.
+    :ivar unread: list of str, those of the problems behind which something may lie that was not read.
     """
 
     def __init__(self, kind):
@@ -44,10 +45,17 @@ class DeviceCode:
         self.rocm = False
         self.libcuda = ""
         self.imports_vmm = False
-        self.problems = []
+        self.problems, self.unread = [], []
         self.size = 0
 
     def problem(self, text):
+        """Something that could not be read."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(text)
+            self.unread.append(text)
+
+    def note(self, text):
+        """Something that is odd, and hides nothing."""
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(text)
 
@@ -62,7 +70,9 @@ def read_device_code(source, name=""):
     head = source.read(0, min(64, source.size))
     try:
         if head[:4] == ELF_MAGIC:
-            if len(head) < 20 or head[5] != 1:
+            if len(head) < 20:
+                raise FormatError("an ELF header of %d bytes is cut off" % len(head), source.start)
+            if head[5] != 1:
                 return None
             if int.from_bytes(head[18:20], "little") == EM_CUDA:
                 code = DeviceCode("cubin")
@@ -75,7 +85,7 @@ def read_device_code(source, name=""):
             _read_archive(code, source)
         elif head.startswith(THIN_ARCHIVE_MAGIC):
             code = DeviceCode("archive")
-            code.problem("a thin archive: its members are files of their own, which are read where they lie")
+            code.note("a thin archive: its members are files of their own, which are read where they lie")
         elif head.startswith(CONTAINER_MAGIC):
             code = DeviceCode("fatbin")
             _search(code, source, "", 0, source.size, "", False)
@@ -121,8 +131,16 @@ def _read_host_elf(code, source, member):
         dynamic = elf.dynamic()
         if dynamic and LIBCUDA.decode() in dynamic.needed:
             code.libcuda = "needed"
-        code.imports_vmm = elf.imports(b"cuMemCreate")
-    sections = elf.sections()
+    try:
+        if elf.type != ET_REL:
+            code.imports_vmm = elf.imports(b"cuMemCreate")
+        sections = elf.sections()
+    except FormatError as error:
+        if elf.type == ET_REL or not elf.segments():
+            raise
+        # The loader never looks at sections: it takes such a file.
+        code.note("its section headers cannot be read (%s); what is loaded of it was, by its segments" % error)
+        sections = []
     code.rocm = code.rocm or any(section.name.startswith((".hip_fatbin", ".hipFatBinSegment")) for section in sections)
     regions = [(section.offset, section.size, section.name) for section in sections
                if section.type == SHT_PROGBITS and section.flags & SHF_ALLOC and not section.flags & SHF_EXECINSTR]
@@ -181,7 +199,11 @@ def _search(code, source, section, begin, end, member, relocatable):
 def _read_archive(code, source):
     """Members of an ar archive (ar.h; GNU long names)."""
     place, names = 8, b""
-    while place + 60 <= source.size:
+    while place < source.size:
+        if place + 60 > source.size:
+            if source.read(place, source.size - place).strip(b"\n\0"):
+                raise FormatError("a header of the archive is cut off after %d bytes" % (source.size - place), source.start + place)
+            break
         header = source.read(place, 60)
         digits = header[48:58].rstrip(b" ")
         if header[58:] != b"`\n" or not digits.isdigit():
@@ -194,6 +216,9 @@ def _read_archive(code, source):
         if title == b"//":
             names = source.read(body, min(size, 1 << 24))
         elif title not in (b"/", b"/SYM64/"):
+            if title[:1] == b"/" and title[1:].isdigit() and int(title[1:]) >= len(names):
+                code.problem("a member names its title at byte %d of the archive's list of names, which has %d, at byte %d" % (
+                    int(title[1:]), len(names), source.start + place))
             _read_member(code, source.part(body, size), _member_name(title, names))
         place = body + size + size % 2
 

@@ -33,7 +33,11 @@ class Tree:
 
     A subclass gives ``node(path)`` for a path without links in its folders (Node or None), ``open(path)`` for a regular file (a context
     manager that gives a ByteSource; OSError) and ``walk(path)`` (pairs of path and Node of every regular file beneath, each once).
+
+    :ivar unread: list of str, folders and files that a walk could not look into, with the reason. :ivar left_out: list of str, folders that it passed over.
     """
+
+    unread, left_out = (), ()
 
     def resolve(self, path):
         """A path of this tree with every link in it followed, inside the tree.
@@ -89,7 +93,7 @@ class FolderTree(Tree):
 
     def __init__(self, folders, skip_devices=()):
         self.skip_devices = set(skip_devices)
-        self._roots = []
+        self._roots, self.unread, self.left_out = [], [], []
         try:
             for folder in folders:
                 self._roots.append(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -178,10 +182,13 @@ class FolderTree(Tree):
             folder = waiting.pop()
             seen = {}
             with self._folder(folder) as present:
+                if not present:
+                    self.unread.append("%s: the folder cannot be entered" % (folder or "/"))
                 for parent in present:
                     try:
-                        names = self._names(parent)
-                    except OSError:
+                        names = self._names(parent, folder)
+                    except OSError as error:
+                        self.unread.append("%s: the folder cannot be read: %s" % (folder or "/", error.strerror))
                         continue
                     for name in names:
                         if name not in seen:
@@ -193,8 +200,9 @@ class FolderTree(Tree):
                 elif node is not None and node.kind == "folder":
                     waiting.append(folder + "/" + name)
 
-    def _names(self, parent):
+    def _names(self, parent, folder):
         if self.skip_devices and os.stat(".", dir_fd=parent).st_dev in self.skip_devices:
+            self.left_out.append("%s: left out, a file system of the kernel, which holds nobody's files" % (folder or "/"))
             return []
         descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
         try:

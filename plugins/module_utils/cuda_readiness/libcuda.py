@@ -43,6 +43,23 @@ def find(tree, requester, program, environment, cwd, hwcaps):
     return result
 
 
+# Come into a container with the host's driver (CDI), so an image has none of them.
+DRIVERS = re.compile(r"^(libcuda|libnvidia-[a-z0-9-]+|libcudadebugger|libnvcuvid)\.so\b")
+
+
+def missing(tree, requester, program, environment, cwd, hwcaps):
+    """What a file needs, itself or by what it needs, and the loader does not find in this root.
+
+    :param program: str, the program that opens it; what a library by itself would find beside a program that nobody knows, nobody can say.
+    :returns: list of str, each a sentence without its full stop; empty where the program cannot be followed.
+    """
+    try:
+        process, _asking = _process(tree, requester, program, environment, cwd, hwcaps)
+    except LoaderError as error:
+        return [str(error)] if program else []
+    return [text for text in dict.fromkeys(process.missing) if not DRIVERS.match(text)] if process.program is not None else []
+
+
 def _process(tree, requester, program, environment, cwd, hwcaps):
     """The process as far as it matters, and the object in it that asks."""
     try:

@@ -112,6 +112,14 @@ class Process:
             return
         with self.tree.open(real) as source:
             data = source.read(0, source.size)
+            try:
+                dynamic = Elf(source).dynamic()
+            except FormatError:
+                dynamic = None
+        if dynamic is not None:  # it is in the process before anything else, and libc needs it
+            itself = LoadedObject(path, real, dynamic, None, "the program's interpreter")
+            itself.names.add(os.path.basename(path))
+            self.objects.append(itself)
         match = re.search(rb"\0((?:/[\w./+-]+/\0){2,8})", data)
         if match:
             self.system = [text.decode().rstrip("/") for text in match.group(1).split(b"\0") if text]

@@ -14,7 +14,7 @@ import os
 import tempfile
 
 from . import capability as rules
-from . import libcuda
+from . import foreign, libcuda
 from .byte_source import FormatError
 from .device_code import DeviceCode, Found, read_device_code
 from .docker_engine import Engine, container_tree, processes_of
@@ -24,7 +24,7 @@ from .host import read
 from .loader import processor_levels
 from .verdict import judge_file, judge_target
 
-FORMAT = 1  # of remembered facts; raise it when what examine returns changes
+FORMAT = 2  # of remembered facts; raise it when what examine returns changes
 MOST_REQUESTERS = 64
 DEFAULT_CACHE = "/var/cache/protocol_omni/cuda_readiness"
 
@@ -111,27 +111,42 @@ def examine(target, patterns=("*",), hwcaps=None):
     """Reads all device code of a target and finds the libcuda that each file would get.
 
     :param patterns: globs; only files whose name, or path from a slash on, matches one of them.
-    :returns: dict of files (list), libcuda (list), mapped (list) and problems (list of str): plain data.
+    :returns: dict of files (list), libcuda (list), mapped (list), problems (list of str) and unread (list of str, those of the problems behind which
+        device code may lie that was not read): plain data.
     """
     hwcaps = processor_levels(read("/proc/cpuinfo")) if hwcaps is None else hwcaps
-    facts = {"files": [], "libcuda": [], "mapped": [], "problems": []}
+    facts = {"files": [], "libcuda": [], "mapped": [], "problems": [], "unread": []}
     requesters = []
-    for path, node in _files(target, facts["problems"]):
+
+    def unread(text):
+        facts["problems"].append(text)
+        facts["unread"].append(text)
+    asked_for = target.tree.resolve(target.start)[0]
+    for path, node in _files(target, unread):
         if not any(fnmatch.fnmatch(path if "/" in pattern else os.path.basename(path), pattern) for pattern in patterns):
             continue
         try:
             with target.tree.open(path) as source:
                 code = read_device_code(source, path)
+                words = foreign.words(source, path, path == asked_for) if code is None else ""
         except (OSError, FormatError) as error:
-            facts["problems"].append("%s: %s" % (path, error))
+            unread("%s: %s" % (path, error))
             continue
+        if words:
+            unread("%s: %s" % (path, words))
         if code is None:
             continue
         facts["problems"] += ["%s: %s" % (path, problem) for problem in code.problems]
+        facts["unread"] += ["%s: %s" % (path, problem) for problem in code.unread]
         if code.found or code.rocm or code.libcuda == "needed":
             facts["files"].append(_plain(path, node.size, code))
         if code.libcuda and (code.found or code.libcuda == "needed"):
             requesters.append(path)
+        if target.program and code.kind == "elf" and (code.found or code.libcuda == "needed") and len(facts["files"]) <= MOST_REQUESTERS:
+            facts["files"][-1]["missing"] = libcuda.missing(target.tree, path, target.program, target.environment, target.cwd, hwcaps)
+    for text in target.tree.unread:
+        unread(text)
+    facts["problems"] += target.tree.left_out
     for path in requesters[:MOST_REQUESTERS]:
         facts["libcuda"].append(libcuda.find(target.tree, path, target.program, target.environment, target.cwd, hwcaps))
     if len(requesters) > MOST_REQUESTERS:
@@ -142,21 +157,21 @@ def examine(target, patterns=("*",), hwcaps=None):
     return facts
 
 
-def _files(target, problems):
+def _files(target, unread):
     path, node = target.tree.resolve(target.start)
     if node is None:
-        problems.append("%s: no such file or folder in there" % target.start)
+        unread("%s: no such file or folder in there" % target.start)
     elif node.kind == "file":
         yield path, node
     elif node.kind == "folder":
         yield from target.tree.walk(path)
     else:
-        problems.append("%s: neither a file nor a folder" % target.start)
+        unread("%s: neither a file nor a folder" % target.start)
 
 
 def _plain(path, size, code):
     return {"path": path, "size": size, "kind": code.kind, "rocm": code.rocm, "libcuda": code.libcuda, "imports_vmm": code.imports_vmm,
-            "problems": code.problems,
+            "problems": code.problems, "missing": [],
             "found": [[list(found.module._replace(entries=[list(entry) for entry in found.module.entries])), found.section, found.member, found.relocatable]
                       for found in code.found]}
 
@@ -202,15 +217,15 @@ def judge(facts, capabilities, driver_cuda=None, kernel_module=None, modules=Fal
     :param driver_cuda: (major, minor) or None.
     :param kernel_module: str or None, version of the host's kernel module.
     :param modules: bool, list every module and entry too.
-    :returns: dict of files, verdicts, libcuda, mapped and problems, as the module cuda_readiness documents them.
+    :returns: dict of files, verdicts, libcuda, mapped, problems and unread, as the module cuda_readiness documents them.
     """
     files, by_path = [], {capability: {} for capability in capabilities}
     for plain in facts["files"]:
         code = _restored(plain)
-        entry = dict({name: plain[name] for name in ("path", "size", "kind", "rocm", "libcuda", "imports_vmm", "problems")}, **_summary(code))
+        entry = dict({name: plain[name] for name in ("path", "size", "kind", "rocm", "libcuda", "imports_vmm", "problems", "missing")}, **_summary(code))
         entry["verdicts"] = {}
         for capability in capabilities:
-            judged = judge_file(code, capability, driver_cuda)
+            judged = judge_file(code, capability, driver_cuda, plain["missing"])
             judged["spoilers_total"] = len(judged["spoilers"])
             if not modules:
                 judged["spoilers"] = judged["spoilers"][:5]
@@ -225,6 +240,7 @@ def judge(facts, capabilities, driver_cuda=None, kernel_module=None, modules=Fal
         "libcuda": [libcuda.judge(found, kernel_module) for found in facts["libcuda"]],
         "mapped": [dict(found, origin=libcuda.classify(found["version"], found["stub"], found["path"], kernel_module)) for found in facts["mapped"]],
         "problems": facts["problems"],
+        "unread": facts["unread"],
     }
 
 
@@ -264,6 +280,17 @@ def _module(found, capabilities, driver_cuda):
                      "compression": entry.compression or "none", "offset": entry.offset, "size": entry.size, "kernels": entry.kernels}
                     for entry in found.module.entries],
     }
+
+
+def unaccounted(result, allowed=()):
+    """What was not read and is not allowed to be so: list of str.
+
+    :param allowed: globs of file names, or of paths where they hold a slash.
+    """
+    def is_allowed(text):
+        path = text.split(": ", 1)[0]
+        return any(fnmatch.fnmatch(path if "/" in pattern else os.path.basename(path), pattern) for pattern in allowed)
+    return [text for text in result["unread"] if not is_allowed(text)]
 
 
 def report(path=None, root=None, image=None, container=None, patterns=("*",), program=None, environment=None, cwd="/", capabilities=(),

@@ -10,7 +10,7 @@ from .fatbin import architecture
 MOST_NAMED = 5
 
 
-def judge_file(code, capability, driver_cuda):
+def judge_file(code, capability, driver_cuda, missing=()):
     """The verdict of one file for one GPU: that of its worst module, because any of them may be needed.
 
     In a linked file the relocatable modules are what the device linker started from. They matter where no linked module fits, for the
@@ -19,9 +19,14 @@ def judge_file(code, capability, driver_cuda):
     :param code: device_code.DeviceCode
     :param capability: int, 120 for 12.0.
     :param driver_cuda: (major, minor), or None where it is not known.
+    :param missing: what the loader does not find of what the file needs, list of str: then no kernel of it matters.
     :returns: dict of verdict (one of capability.VERDICTS, or None: no kernel for this GPU), reason (one sentence) and spoilers
         (list of dict: the modules that are as bad as the verdict, when it is not native).
     """
+    if missing:
+        return {"verdict": "does_not_load", "spoilers": [],
+                "reason": "It does not load, so none of its kernels is ever called: %s%s." % (
+                    "; ".join(missing[:MOST_NAMED]), " and %d more" % (len(missing) - MOST_NAMED) if len(missing) > MOST_NAMED else "")}
     judged = [(found, rules.judge_entries(found.module.entries, capability, driver_cuda)) for found in code.found]
     loaded = [(found, verdict) for found, verdict in judged if not found.relocatable]
     relocatable = [(found, verdict) for found, verdict in judged if found.relocatable]
