@@ -127,3 +127,35 @@ def test_a_hundred_thousand_files(tmp_path, sample_folder):
     result = readiness.report(path=str(tmp_path), capabilities=[90])
     assert time.monotonic() - begun < 60
     assert [entry["path"] for entry in result["files"]] == [str(tmp_path / "50" / "kernel.cubin")]
+
+
+def test_three_thousand_folders_in_one_another_take_as_many_steps(tmp_path, sample_folder):
+    """Entered from the root each time it was the square of it: 17 seconds."""
+    os.chdir(tmp_path)
+    try:
+        for _number in range(3000):
+            os.mkdir("d")
+            os.chdir("d")
+        with open("kernel.cubin", "wb") as stream:
+            stream.write((sample_folder / "sm_90.cubin").read_bytes())
+    finally:
+        os.chdir("/")
+    begun = time.process_time()
+    result = readiness.report(path=str(tmp_path), root=str(tmp_path), capabilities=[90])
+    assert time.process_time() - begun < 3
+    assert [entry["path"] for entry in result["files"]] == ["/d" * 3000 + "/kernel.cubin"]
+    subprocess.run(["rm", "-r", str(tmp_path / "d")], check=True)  # nobody else removes it as quickly
+
+
+def test_holes_are_skipped(tmp_path, sample_folder):
+    """60 GB of nothing before the device code, and 60 GB behind: 139 seconds, where each byte was read."""
+    container = (sample_folder / "mixed.fatbin").read_bytes()
+    with open(tmp_path / "holes.fatbin", "wb") as stream:
+        stream.write(container)
+        stream.seek(60 << 30)
+        stream.write(container)
+        stream.truncate(120 << 30)
+    begun = time.process_time()
+    (entry,) = readiness.report(path=str(tmp_path / "holes.fatbin"), capabilities=[90])["files"]
+    assert time.process_time() - begun < 3
+    assert entry["counts"]["modules"] == 2

@@ -8,6 +8,7 @@ of a large file stays in memory.
 """
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import time
@@ -109,6 +110,14 @@ class ByteSource:
         data = self.read(offset, min(longest, max(self.size - offset, 0)))
         return os.fsdecode(data.split(b"\0", 1)[0])
 
+    def _after_hole(self, offset):
+        """The first byte from an offset on that the file system has written: where what is sought holds no NUL byte, a hole holds none of it."""
+        position = self.base + self.start + offset
+        try:
+            return offset + max(os.lseek(self.descriptor, position, os.SEEK_DATA) - position, 0)
+        except OSError as error:
+            return self.size if error.errno == errno.ENXIO else offset
+
     def find(self, patterns, begin, end):
         """The first place of any of some byte strings.
 
@@ -116,8 +125,13 @@ class ByteSource:
         :returns: (offset, pattern), or (-1, None). Of two that begin at one place, the first in the list.
         """
         overlap = max(map(len, patterns)) - 1
+        skips = not any(b"\0" in pattern for pattern in patterns)
         chunk = FIRST_CHUNK  # what is sought mostly lies near: containers stand back to back
         while begin < end:
+            if skips and chunk == CHUNK:
+                begin = min(self._after_hole(begin), end)
+                if begin >= end:
+                    break
             near = self.base + self.start + begin - self._shared.begin
             if not 0 <= near < len(self._shared.data) - overlap:
                 data = self.read(begin, min(chunk, self.size - begin))

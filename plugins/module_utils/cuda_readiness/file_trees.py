@@ -109,18 +109,24 @@ class FolderTree(Tree):
     @contextlib.contextmanager
     def _folder(self, path):
         """Descriptors of a folder in each layer that has a part in it, the upmost first; an empty list where it does not exist."""
-        present = [os.dup(descriptor) for descriptor in self._roots]
+        present = self._opened(path)
         try:
-            for name in path.split("/"):
-                if name:
-                    deeper = self._enter(present, name)
-                    for descriptor in present:
-                        os.close(descriptor)
-                    present = deeper
             yield present
         finally:
-            for descriptor in present:
-                os.close(descriptor)
+            _close(present)
+
+    def _opened(self, path, present=None):
+        """The descriptors of :meth:`_folder`, which the caller closes.
+
+        :param present: descriptors from which the path goes on, closed here; None for those of the root.
+        """
+        present = [os.dup(descriptor) for descriptor in self._roots] if present is None else present
+        for name in path.split("/"):
+            if name:
+                deeper = self._enter(present, name)
+                _close(present)
+                present = deeper
+        return present
 
     def _enter(self, present, name):
         deeper = []
@@ -177,28 +183,40 @@ class FolderTree(Tree):
             os.close(descriptor)
 
     def walk(self, path="/"):
-        waiting = [path.rstrip("/")]
-        while waiting:
-            folder = waiting.pop()
-            seen = {}
-            with self._folder(folder) as present:
-                if not present:
-                    self.unread.append("%s: the folder cannot be entered" % (folder or "/"))
-                for parent in present:
-                    try:
-                        names = self._names(parent, folder)
-                    except OSError as error:
-                        self.unread.append("%s: the folder cannot be read: %s" % (folder or "/", error.strerror))
-                        continue
-                    for name in names:
-                        if name not in seen:
-                            seen[name] = self._node(present, name)[0]
-            for name in sorted(seen):
-                node = seen[name]
-                if node is not None and node.kind == "file":
-                    yield folder + "/" + name, node
-                elif node is not None and node.kind == "folder":
-                    waiting.append(folder + "/" + name)
+        waiting, here, present = [path.rstrip("/")], None, []
+        try:
+            while waiting:
+                folder = waiting.pop()
+                parent, name = os.path.split(folder)
+                if here is not None and name and parent.rstrip("/") == here:  # one step down: a path of thousands of names is walked in as many steps
+                    present = self._opened(name, present)
+                else:
+                    _close(present)
+                    present = self._opened(folder)
+                here = folder
+                for found, node in self._listed(folder, present):
+                    if node.kind == "folder":
+                        waiting.append(found)
+                    else:
+                        yield found, node
+        finally:
+            _close(present)
+
+    def _listed(self, folder, present):
+        """Files and folders of one folder, in the order of their names: list of (path, Node)."""
+        seen = {}
+        if not present:
+            self.unread.append("%s: the folder cannot be entered" % (folder or "/"))
+        for parent in present:
+            try:
+                names = self._names(parent, folder)
+            except OSError as error:
+                self.unread.append("%s: the folder cannot be read: %s" % (folder or "/", error.strerror))
+                continue
+            for name in names:
+                if name not in seen:
+                    seen[name] = self._node(present, name)[0]
+        return [(folder + "/" + name, seen[name]) for name in sorted(seen) if seen[name] is not None and seen[name].kind in ("file", "folder")]
 
     def _names(self, parent, folder):
         if self.skip_devices and os.stat(".", dir_fd=parent).st_dev in self.skip_devices:
@@ -209,6 +227,11 @@ class FolderTree(Tree):
             return os.listdir(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _close(descriptors):
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _is_whiteout(state):
