@@ -1,5 +1,10 @@
-"""Reads mutated files, many of them: python tests/fuzz/run.py --mutations 1000000 [--seed 1] [--result FILE]"""
+"""Reads mutated input, much of it: python tests/fuzz/run.py --of device_code --mutations 1000000 [--seed 1] [--result FILE]
+
+--of says whose input: device_code (cuda_readiness), gguf_headers (the store, preflight, watcher, bench) or watched_cards (what the watcher reads and decides).
+"""
 import argparse
+import functools
+import importlib
 import json
 import multiprocessing
 import os
@@ -10,15 +15,17 @@ import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1])]
 import mutations  # noqa: E402
-import samples  # noqa: E402
 from support import provenance  # noqa: E402
 
+OF = {"device_code": "mutations", "gguf_headers": "gguf_headers", "watched_cards": "watched_cards"}
+RECORDS = {"device_code": "million.json", "gguf_headers": "million_gguf_headers.json", "watched_cards": "million_watched_cards.json"}
 
-def work(job):
+
+def work(job, module):
     """One share of the mutations; returns (number done, description of the first failure or None)."""
     seed, count, files = job
     choices = random.Random(seed)
-    reader = mutations.Reader()
+    reader = importlib.import_module(module).Reader()
     for number in range(count):
         data = mutations.mutate(choices.choice(files), choices)
         try:
@@ -32,21 +39,25 @@ def work(job):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--of", choices=sorted(OF), default="device_code")
     parser.add_argument("--mutations", type=int, default=1000000)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--result", type=pathlib.Path)
     options = parser.parse_args()
-    files = mutations.seeds(samples.provide()[0])
+    folder = None
+    if options.of == "device_code":
+        folder = importlib.import_module("samples").provide()[0]
+    files = importlib.import_module(OF[options.of]).seeds(folder)
     processes = os.cpu_count()
     begun = time.monotonic()
     share = 10000
     jobs = [("%s-%d" % (options.seed, number), min(share, options.mutations - number * share), files) for number in range(-(-options.mutations // share))]
     with multiprocessing.Pool(processes) as pool:
-        outcomes = pool.map(work, jobs, chunksize=1)
+        outcomes = pool.map(functools.partial(work, module=OF[options.of]), jobs, chunksize=1)
     failures = [failure for _count, failure in outcomes if failure]
-    command = "python tests/fuzz/run.py --mutations %d --seed %s" % (options.mutations, options.seed)
-    result = {"provenance": provenance.made("tests/fuzz/results/million.json", command=command),
+    command = "python tests/fuzz/run.py --of %s --mutations %d --seed %s" % (options.of, options.mutations, options.seed)
+    result = {"provenance": provenance.made("tests/fuzz/results/" + RECORDS[options.of], command=command),
               "mutations": sum(count for count, _failure in outcomes), "failures": failures, "seeds": len(files), "seconds": round(time.monotonic() - begun)}
     print(json.dumps(result, indent=1))
     if options.result:

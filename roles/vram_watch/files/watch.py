@@ -23,6 +23,7 @@ import service
 from cards import Cards
 from exits import Exits
 from exporter import Exporter
+from watch_trace import Trace
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory, placement
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch import decision, forecast
@@ -121,6 +122,8 @@ class Watcher:
                 self.state = decision.State(rung=self.rung, since=self.since, steps=self.state.steps, ended=self.state.ended)
         except (KeyError, ValueError):
             self.state = decision.State(rung=self.rung, since=self.since)
+        self.trace = Trace(settings.get("trace_path", ""))
+        self.trace.started(self.limits, self.state)
         self.child, self.began, self.saved, self.last, self.returning = None, 0.0, 0.0, 0.0, False
         self.filler, self.chosen, self.up, self.pid = None, decision.Decision("hold"), False, 0
         if self.state.stepping is None:
@@ -236,12 +239,14 @@ class Watcher:
             self.chosen = decision.Decision("hold", self.rung, "another play changes the services; until it ends no step is taken")
         else:
             self.state, self.chosen = decision.decide(self.state, seen, self.limits)
+            self.trace.looked(seen, self.chosen)
             self.announce(seen)
         if self.chosen.kind in ("step", "back"):
             if self.try_to_save():
                 self.begin_step()
             else:  # a watcher that is killed would not know of it: tried again at the next sample
                 self.state = dataclasses.replace(self.state, stepping=None, steps=self.state.steps[:-1])
+                self.trace.became(self.state)
         elif self.state.stepping is not None and self.child is None:
             self.begin_step()
         elif self.chosen.kind != "hold" or now - self.saved >= SAVE_EVERY:
@@ -296,10 +301,12 @@ class Watcher:
         done = answer["done"] and self.rung == wanted
         self.learned.pop(self.rung, None)
         self.state = decision.finished(self.state, now, self.rung, self.since, done)
+        self.trace.finished(now, self.rung, self.since, done)
         # A play that was ended goes not back by itself: what it was about to replace is deployed once more, once.
         self.returning = not done and self.rung == wanted != before and not self.returning
         if self.returning:
             self.state = dataclasses.replace(self.state, stepping=before, reason="the step to rung %s did not come to its end" % self.rung_name(wanted))
+            self.trace.became(self.state)
         self.try_to_save()
         self.exporter.count("bunker_steps", service=self.name, result="done" if done else "failed")
         self.exporter.set("bunker_step_seconds", took, service=self.name)

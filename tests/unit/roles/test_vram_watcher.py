@@ -75,7 +75,7 @@ def world(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "exporter", types.SimpleNamespace(Exporter=Exporter))
     monkeypatch.syspath_prepend(str(PROGRAMS))
-    for name in ("watch", "cards", "exits", "gpus", "service"):
+    for name in ("watch", "watch_trace", "cards", "exits", "gpus", "service"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import gpus
     import service
@@ -140,7 +140,7 @@ def world(tmp_path, monkeypatch):
         "metrics_port": 9181, "model_files": [], "definition": "a", "host": "here",
         "limits": {"warn": 7, "act": 2, "samples": 3, "window": 120, "lead": 180, "cooldown": 300, "steps_per_hour": 4, "failures": 3, "quiet": 0, "margin": 1},
         "resolved_path": str(tmp_path / "resolved.json"), "facts_path": str(tmp_path / "facts"), "state_path": str(tmp_path / "state.json"),
-        "status_path": str(tmp_path / "status.json"), "hold_path": str(tmp_path / "hold"), "runs_path": str(tmp_path / "runs"),
+        "status_path": str(tmp_path / "status.json"), "hold_path": str(tmp_path / "hold"), "runs_path": str(tmp_path / "runs"), "trace_path": str(tmp_path / "trace.jsonl"),
     }
 
     def watcher(**changes):
@@ -610,3 +610,72 @@ def test_a_model_with_a_broken_header_is_told_and_the_cards_are_watched_all_the_
     told = [event["text"] for event in status["events"] if event["event"] == "unreadable_model"]
     assert len(told) == 2 and "x.gguf, at byte " in told[0] and "gone.gguf, it cannot be read: No such file" in told[1]
     assert status["read_at"] == world.now and status["headroom"] is not None
+
+
+def replayed(world, *words):
+    """(exit code, lines) of the program that reads the trace again."""
+    import contextlib
+    import io
+
+    import watch_trace
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = watch_trace.main([str(world.folder / "trace.jsonl"), *words])
+    return code, said.getvalue().splitlines()
+
+
+@pytest.fixture
+def traced(world):
+    """A world in which two steps were taken, one of them in vain, and the watcher was started anew."""
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    world.ticks(watcher, 3)
+    world.children[0].ends(True, 2)
+    world.ticks(watcher, 3)
+    exits_for_lack_of_memory(world)
+    world.ticks(watcher, 70)
+    watcher = world.watcher()
+    world.ticks(watcher, 5)
+    return world
+
+
+def test_a_trace_read_again_gives_the_same_decisions(traced):
+    code, lines = replayed(traced)
+    assert code == 0 and lines[-1] == "all is decided now as it was then"
+    assert any("step to rung 2 (headroom 1.00 GiB is under 2.00 GiB)" in line for line in lines)
+    assert any(": latch" in line for line in lines)
+
+
+def test_a_trace_says_what_other_limits_would_have_decided(traced):
+    code, lines = replayed(traced, "--limit", "samples=2")
+    assert code == 1 and any("now: step to rung 2" in line for line in lines)
+    code, lines = replayed(traced, "--limit", "act=0.5", "--limit", "lead=0")
+    assert code == 1 and any(line.endswith("; now: hold") and "step to rung 2" in line for line in lines)
+
+
+@pytest.mark.parametrize("words, said", [(["--limit", "speed=3"], "there are act"), (["--limit", "act=much"], "no number")])
+def test_a_limit_that_is_none_is_refused(traced, words, said):
+    import watch_trace
+    with pytest.raises(SystemExit):
+        watch_trace.main([str(traced.folder / "trace.jsonl"), *words])
+
+
+def test_a_file_that_is_no_trace_is_refused_by_its_line(traced):
+    path = traced.folder / "trace.jsonl"
+    path.write_text(path.read_text(encoding="utf-8") + '{"seen": 1}\n', encoding="utf-8")
+    code, lines = replayed(traced)
+    assert code == 2 and "is none of a trace of the watcher" in lines[-1]
+
+
+def test_a_trace_that_is_full_is_exchanged_and_one_that_cannot_be_written_ends_nothing(world):
+    watcher = world.watcher()
+    import watch_trace
+    watch_trace.LONGEST, before = 2000, watch_trace.LONGEST
+    try:
+        world.ticks(watcher, 40)
+    finally:
+        watch_trace.LONGEST = before
+    assert (world.folder / "trace.jsonl.before").exists() and (world.folder / "trace.jsonl").stat().st_size < 4000
+    watcher.trace.path = str(world.folder / "nowhere" / "trace.jsonl")
+    assert world.ticks(watcher, 2)["headroom"] is not None
