@@ -1,7 +1,7 @@
 """What is done to files before they are read, and what must hold for every one of them.
 
     python -m pytest tests/cuda/test_hostile.py            # 20,000 mutations, in CI
-    python tests/fuzz/run.py --mutations 1000000           # a million, in as many processes as there are cores
+    python tests/fuzz/run.py --of device_code           # a million, in as many processes as there are cores
 """
 import os
 import pathlib
