@@ -91,6 +91,11 @@ def replay(lines, changed=None):
             raise ValueError("line %d is none of a trace of the watcher: %s" % (number, error)) from error
 
 
+def words_of(kind, rung):
+    """A decision for people."""
+    return "%s to rung %d" % (kind, rung) if kind in ("step", "back") else kind
+
+
 def main(words=None):
     """Prints the decisions; exit code 0: as then, 1: some are others now, 2: no trace."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -114,10 +119,8 @@ def main(words=None):
                 differs = [now.kind, now.rung] != then
                 others += differs
                 if differs or now.kind != "hold":
-                    print("line %d, %.0f s: %s%s%s" % (number, seen.time, "%s to rung %d" % tuple(then) if then[0] in ("step", "back") else then[0],
-                                                      " (%s)" % now.reason if now.reason else "",
-                                                      "; now: %s%s" % (now.kind, " to rung %d" % now.rung if now.kind in ("step", "back") else "")
-                                                      if differs else ""))
+                    reason, today = " (%s)" % now.reason if now.reason else "", "; now: " + words_of(now.kind, now.rung) if differs else ""
+                    print("line %d, %.0f s: %s%s%s" % (number, seen.time, words_of(*then), reason, today))
     except (OSError, ValueError) as error:
         print("%s: %s" % (options.trace, error), file=sys.stderr)
         return 2

@@ -140,7 +140,8 @@ def world(tmp_path, monkeypatch):
         "metrics_port": 9181, "model_files": [], "definition": "a", "host": "here",
         "limits": {"warn": 7, "act": 2, "samples": 3, "window": 120, "lead": 180, "cooldown": 300, "steps_per_hour": 4, "failures": 3, "quiet": 0, "margin": 1},
         "resolved_path": str(tmp_path / "resolved.json"), "facts_path": str(tmp_path / "facts"), "state_path": str(tmp_path / "state.json"),
-        "status_path": str(tmp_path / "status.json"), "hold_path": str(tmp_path / "hold"), "runs_path": str(tmp_path / "runs"), "trace_path": str(tmp_path / "trace.jsonl"),
+        "status_path": str(tmp_path / "status.json"), "hold_path": str(tmp_path / "hold"), "runs_path": str(tmp_path / "runs"),
+        "trace_path": str(tmp_path / "trace.jsonl"),
     }
 
     def watcher(**changes):
