@@ -33,7 +33,7 @@ def screen(status, now, clock=None):
     :param now: time of day, seconds since 1970.
     :param clock: seconds since the host was started, by which the sample's age is told: the time of day may have been set meanwhile.
     """
-    age = now - status["time"] if clock is None else clock - status["clock"]
+    age = now - status["time"] if clock is None or "clock" not in status else clock - status["clock"]
     late = age > 3 * status["interval"]
     clock, stale = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)), "  STALE: journalctl -u protocol-omni-vram-watch" if late else ""
     lines = ["%s  watched by %s, sample %.0f s old%s" % (clock, status["source"], age, stale), ""]

@@ -486,7 +486,8 @@ def test_the_time_of_day_may_be_set_without_changing_what_is_decided(world, day)
     assert 58 <= ticks_of_waiting(world, watcher) <= 60  # the cool-down of 300 s, and nothing else
 
 
-def test_after_a_restart_of_the_host_the_cool_down_goes_on_as_if_no_time_had_passed(world):
+def after_a_step_in_vain(world):
+    """Leaves the state of a watcher whose first step did not come to its end."""
     watcher = world.watcher()
     world.ticks(watcher, 2)
     world.others(15 * GIB)
@@ -494,19 +495,17 @@ def test_after_a_restart_of_the_host_the_cool_down_goes_on_as_if_no_time_had_pas
     world.children[0].ends(False, 0)
     world.ticks(watcher)
     watcher.save()
+
+
+def test_after_a_restart_of_the_host_the_cool_down_goes_on_as_if_no_time_had_passed(world):
+    after_a_step_in_vain(world)
     world.boot, world.started, world.day = "second", world.now + 40, world.day + 1e7  # off for a while, and with another time of day
     world.now += 40
     assert 55 <= ticks_of_waiting(world, world.watcher()) <= 60
 
 
 def test_a_state_of_an_earlier_version_is_read_its_times_were_of_the_day(world, tmp_path):
-    watcher = world.watcher()
-    world.ticks(watcher, 2)
-    world.others(15 * GIB)
-    world.ticks(watcher, 3)
-    world.children[0].ends(False, 0)
-    world.ticks(watcher)
-    watcher.save()
+    after_a_step_in_vain(world)
     world.day = 1.7e9
     kept = json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))
     earlier = {key: value for key, value in kept.items() if key not in ("clock", "boot")}
