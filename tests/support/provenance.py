@@ -80,13 +80,13 @@ def made(path, entry="", command=""):
 
 
 def commit():
-    """The commit of the checkout, with "and changes" where there are some; "unknown" without git."""
+    """The commit of the checkout, with "and changes" where there are some; without git what BUNKER_COMMIT says, or "unknown"."""
     def git(*words):
         return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True).stdout.strip()
     try:
         return git("rev-parse", "HEAD") + (" and changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get("BUNKER_COMMIT", "unknown")
 
 
 def machine():
