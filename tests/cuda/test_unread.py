@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 
 import pytest
@@ -119,8 +120,9 @@ def test_a_folder_that_may_not_be_entered_is_said(folder):
     (folder / "closed").mkdir()
     (folder / "closed" / "lib.so").write_bytes((folder / "good.o").read_bytes())
     (folder / "closed").chmod(0o000)
+    temporary = pathlib.Path(tempfile.gettempdir())
     for path in (folder, *folder.parents):
-        if path.owner() != "root" or "pytest" in path.name or path == folder:
+        if temporary in path.parents:
             path.chmod(path.stat().st_mode | 0o055)
     code = ("import os, sys; sys.path.insert(0, sys.argv[1]); from cuda_readiness import readiness\n"
             "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"

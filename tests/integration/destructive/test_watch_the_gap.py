@@ -13,7 +13,7 @@ import time
 
 import docker
 import pytest
-from support import ROOT
+from support import ROOT, provenance
 
 pytestmark = pytest.mark.quiet
 

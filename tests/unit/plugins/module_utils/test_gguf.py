@@ -1,5 +1,6 @@
 """GGUF headers, written here byte by byte after the format's description."""
 import io
+import pathlib
 import struct
 import time
 
@@ -138,7 +139,7 @@ def test_a_file_that_is_cut_anywhere_is_refused(size):
 
 
 @pytest.mark.parametrize("make, reason", [
-    (lambda path: path.mkdir(), "Is a directory"), (lambda path: None, "No such file"),
+    (pathlib.Path.mkdir, "Is a directory"), (lambda path: None, "No such file"),
     (lambda path: path.symlink_to(path), "Too many levels of symbolic links")],
     ids=["a folder", "nothing", "a link to itself"])
 def test_a_file_that_cannot_be_opened_is_the_same_kind_of_error(tmp_path, make, reason):
