@@ -32,7 +32,7 @@ _WHOLE_NUMBERS = {0, 1, 2, 3, 4, 5, 7, 10, 11}
 MOST_VALUES = 1_500_000  # keys, strings and tensors together
 LONGEST_KEY = 65535  # the format's own
 LONGEST_NAME = 63  # of a tensor: GGML_MAX_NAME, with the zero behind it
-LONGEST_STRING = 16 * 1024 * 1024
+LONGEST_STRING, ALL_STRINGS = 16 << 20, 32 << 20  # bytes, of one and of all that are kept
 MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
 KEPT_ELEMENTS = 4096  # an array of whole numbers that is longer is no list of layers
 LARGEST = (1 << 63) - 1  # of sizes and offsets, which llama.cpp counts with 64 bits and a sign
@@ -55,7 +55,7 @@ class _Reader:
         self.stream, self.name = stream, name
         self.size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        self.data, self.at, self.base, self.values = b"", 0, 0, 0
+        self.data, self.at, self.base, self.values, self.kept = b"", 0, 0, 0, 0
 
     def tell(self):
         return self.base + self.at
@@ -93,6 +93,9 @@ class _Reader:
         length = self.scalar(_U64)
         if length > longest:
             self.refuse("a string of %d bytes stands in its header, where at most %d are possible" % (length, longest), self.tell() - 8)
+        self.kept += length
+        if self.kept > ALL_STRINGS:
+            self.refuse("more than %d bytes of strings stand in its header" % ALL_STRINGS, self.tell() - 8)
         self.need(length)
         self.at += length
         return self.data[self.at - length:self.at].decode("utf-8", "replace")
@@ -123,7 +126,11 @@ class _Reader:
         if count > self.left() // _SCALARS[kind].size:
             self.refuse("an array of %d elements stands in its header, more than the file has room for" % count, begun)
         if kind in _WHOLE_NUMBERS and count <= KEPT_ELEMENTS:
-            return [self.scalar(_SCALARS[kind]) for _index in range(count)]
+            self.counted(count)
+            form = struct.Struct("<%d%s" % (count, _SCALARS[kind].format[-1:]))
+            self.need(form.size)
+            self.at += form.size
+            return list(form.unpack_from(self.data, self.at - form.size))
         self.skip(count * _SCALARS[kind].size)
         return None
 
@@ -159,7 +166,7 @@ def _metadata(reader):
             reader.refuse("%s is a value of unknown type %d" % (key, kind), begun)
         if key == "general.alignment":
             if kind != _UINT32 or value == 0 or value & (value - 1):
-                reader.refuse("general.alignment is %r, and has to be a power of two, as a 32-bit number without a sign" % (value,), begun)
+                reader.refuse("general.alignment is %.40r, and has to be a power of two, as a 32-bit number without a sign" % (value,), begun)
             alignment = value
         if value is not None:
             metadata[key] = value
@@ -167,7 +174,7 @@ def _metadata(reader):
     return metadata, alignment
 
 
-def _tensors(reader, count):
+def _tensors(reader, count, alignment):
     """Name to (offset, bytes) of each tensor; 0 bytes of a type that is not known."""
     found = {}
     for _index in range(count):
@@ -178,12 +185,17 @@ def _tensors(reader, count):
             reader.refuse("the tensor %s stands there twice" % name, begun)
         if dimensions > MOST_DIMENSIONS:
             reader.refuse("the tensor %s has %d dimensions, possible are %d" % (name, dimensions, MOST_DIMENSIONS), begun)
+        sides = [reader.scalar(_U64) for _dimension in range(dimensions)]
         elements = 1
-        for _dimension in range(dimensions):
-            elements *= reader.scalar(_U64)
+        for side in sides:
+            elements *= side
         block, size = _BLOCKS.get(reader.scalar(_U32), (1, 0))
         offset, size = reader.scalar(_U64), elements // block * size
-        if elements > LARGEST or offset + size > LARGEST:
+        if sides and sides[0] % block:
+            reader.refuse("the tensor %s has rows of %d elements, which come in blocks of %d" % (name, sides[0], block), begun)
+        if offset % alignment:
+            reader.refuse("the tensor %s begins at byte %d of the data, which is aligned to %d" % (name, offset, alignment), begun)
+        if max(sides, default=0) > LARGEST or elements > LARGEST or offset + size > LARGEST:
             reader.refuse("the tensor %s would have %d elements at byte %d, which no file can hold" % (name, elements, offset), begun)
         found[name] = (offset, size)
     return found
@@ -200,11 +212,12 @@ def read_header(stream, name=""):
     try:
         reader = _Reader(stream, name)
         metadata, alignment = _metadata(reader)
-        tensors = _tensors(reader, metadata["tensor_count"])
+        tensors = _tensors(reader, metadata["tensor_count"], alignment)
     except OSError as error:
         raise GGUFError("%sit cannot be read: %s" % (name + ", " if name else "", error.strerror or error)) from error
     end = max((offset + size for offset, size in tensors.values()), default=0)
-    return Header(metadata, {tensor: size for tensor, (_offset, size) in tensors.items()}, -(-reader.tell() // alignment) * alignment + end)
+    begin = -(-reader.tell() // alignment) * alignment if tensors else reader.tell()
+    return Header(metadata, {tensor: size for tensor, (_offset, size) in tensors.items()}, begin + end)
 
 
 def read_file(path):

@@ -87,3 +87,20 @@ def test_what_comes_with_the_hosts_driver_is_not_missing(root, tmp_path):
              str(work / "libcuda.so.1"), str(work / "libnvidia-ml.so.1"))
     shutil.copy(work / "libnear.so", root / "opt")
     assert looked_at(root)[1]["verdict"] == "native"
+
+
+def test_a_library_that_lies_elsewhere_in_there_may_have_been_opened_before(root):
+    """An extension of PyTorch needs libtorch.so, which Python opened before, and has no way to it by itself."""
+    (root / "usr/torch").mkdir(parents=True)
+    (root / "opt" / "libnear.so").rename(root / "usr/torch/libnear.so")
+    found = readiness.report(root=str(root), program="/opt/program", patterns=["plugin.so"], capabilities=[90], remember=False)
+    assert found["verdicts"]["9.0"]["verdict"] == "native"
+    assert any("libnear.so, asked for by /opt/plugin.so, is nowhere the loader looks, but it lies in there" in text for text in found["problems"])
+
+
+def test_of_programs_for_other_processors_nothing_is_said(root):
+    data = bytearray((root / "opt" / "program").read_bytes())
+    data[18:20] = (183).to_bytes(2, "little")  # EM_AARCH64
+    (root / "opt" / "program").write_bytes(data)
+    (root / "opt" / "libnear.so").unlink()
+    assert looked_at(root)[1]["verdict"] == "native"

@@ -115,6 +115,32 @@ def test_a_library_whose_sections_point_past_its_end_is_read_as_the_loader_reads
     ctypes.CDLL(str(tmp_path / "odd.so"))  # the loader takes it
 
 
+def test_device_code_beside_machine_code_is_found_without_section_headers(tmp_path, sample_folder):
+    """Older linkers lay read-only data into the executable segment."""
+    (tmp_path / "f.s").write_text('.section .nv_fatbin,"a"\n.incbin "%s"\n' % (sample_folder / "mixed.fatbin"), encoding="ascii")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-Wl,-z,noseparate-code", "-o", str(tmp_path / "whole.so"), str(tmp_path / "f.s")], check=True)
+    whole = (tmp_path / "whole.so").read_bytes()
+    (tmp_path / "odd.so").write_bytes(sections_beyond_the_end(whole))
+    (tmp_path / "none.so").write_bytes(whole[:40] + bytes(8) + whole[48:60] + bytes(4) + whole[64:])
+    counts = [report(tmp_path / name)["files"][0]["counts"]["modules"] for name in ("whole.so", "odd.so", "none.so")]
+    assert counts[0] > 0 and counts == [counts[0]] * 3
+
+
+def test_members_of_an_archive_with_bsds_names_are_read(tmp_path, sample_folder):
+    body, name = (sample_folder / "sass_90.o").read_bytes(), b"a rather long name.o"
+    header = b"#1/%-13d" % len(name) + b" " * 32 + b"%-10d`\n" % (len(body) + len(name))
+    (tmp_path / "bsd.a").write_bytes(b"!<arch>\n" + header.ljust(60) + name + body)
+    (entry,) = report(tmp_path / "bsd.a")["files"]
+    assert entry["architectures"] == ["sm_90"] and entry["problems"] == []
+
+
+@pytest.mark.parametrize("name, data", [("libm.so", b"/* a comment of somebody */\nSEARCH_DIR(/lib)\nAS_NEEDED ( libm.so.6 )\n"), ("bit.o", b"BC\xc0\xde" + bytes(40)),
+                                        ("ld.so.8", b".TH LD.SO 8\n")])
+def test_a_sound_folder_is_not_refused_for_what_is_no_device_code(folder, name, data):
+    (folder / name).write_bytes(data)
+    assert refused(report(folder)) == []
+
+
 def test_a_folder_that_may_not_be_entered_is_said(folder):
     """Root enters everything, so somebody else looks."""
     (folder / "closed").mkdir()

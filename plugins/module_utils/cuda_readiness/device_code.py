@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from .byte_source import FormatError
-from .elf import EM_CUDA, ET_REL, MAGIC as ELF_MAGIC, PF_X, PT_LOAD, SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS, Elf
+from .elf import EM_CUDA, ET_REL, MAGIC as ELF_MAGIC, PT_LOAD, SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS, Elf
 from .fatbin import CONTAINER_MAGIC, read_container, read_cubin, read_ptx
 
 ARCHIVE_MAGIC, THIN_ARCHIVE_MAGIC = b"!<arch>\n", b"!<thin>\n"
@@ -50,7 +50,7 @@ class DeviceCode:
 
     def problem(self, text):
         """Something that could not be read."""
-        if len(self.problems) < MOST_PROBLEMS:
+        if len(self.unread) < MOST_PROBLEMS:
             self.problems.append(text)
             self.unread.append(text)
 
@@ -85,7 +85,7 @@ def read_device_code(source, name=""):
             _read_archive(code, source)
         elif head.startswith(THIN_ARCHIVE_MAGIC):
             code = DeviceCode("archive")
-            code.note("a thin archive: its members are files of their own, which are read where they lie")
+            code.problem("a thin archive: its members are files of their own, which are read where they lie, if they lie in there")
         elif head.startswith(CONTAINER_MAGIC):
             code = DeviceCode("fatbin")
             _search(code, source, "", 0, source.size, "", False)
@@ -144,8 +144,9 @@ def _read_host_elf(code, source, member):
     code.rocm = code.rocm or any(section.name.startswith((".hip_fatbin", ".hipFatBinSegment")) for section in sections)
     regions = [(section.offset, section.size, section.name) for section in sections
                if section.type == SHT_PROGBITS and section.flags & SHF_ALLOC and not section.flags & SHF_EXECINSTR]
-    if not sections:  # stripped of its section headers: what is loaded is still known
-        regions = [(segment.offset, segment.file_size, "") for segment in elf.segments() if segment.type == PT_LOAD and not segment.flags & PF_X]
+    if elf.type != ET_REL and not any(section.flags & SHF_ALLOC for section in sections):
+        # Stripped of its section headers: what is loaded is still known. With machine code among it: older linkers lay read-only data beside it.
+        regions = [(segment.offset, segment.file_size, "") for segment in elf.segments() if segment.type == PT_LOAD]
     done = 0
     for offset, size, name in sorted(regions):
         end = min(offset + size, source.size)
@@ -219,7 +220,11 @@ def _read_archive(code, source):
             if title[:1] == b"/" and title[1:].isdigit() and int(title[1:]) >= len(names):
                 code.problem("a member names its title at byte %d of the archive's list of names, which has %d, at byte %d" % (
                     int(title[1:]), len(names), source.start + place))
-            _read_member(code, source.part(body, size), _member_name(title, names))
+            inline = int(title[3:]) if title[:3] == b"#1/" and title[3:].isdigit() else 0  # BSD's: the name stands before the body
+            if inline > size:
+                raise FormatError("a member has a name of %d bytes in a body of %d" % (inline, size), source.start + place)
+            name = source.read(body, inline).rstrip(b"\0").decode("utf-8", "replace") if inline else _member_name(title, names)
+            _read_member(code, source.part(body + inline, size - inline), name)
         place = body + size + size % 2
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 CARRIERS = re.compile(r"(\.so(\.[0-9.]+)?|\.a|\.o|\.cubin|\.fatbin|\.ptx)$")
+SCRIPT = re.compile(rb"\b(INPUT|GROUP|OUTPUT_FORMAT|SEARCH_DIR|AS_NEEDED)\s*\(")
 # Beginning, where it stands, and what such a file is. Sources: the formats' own descriptions (APPNOTE.TXT, tar(5), RFC 1952, RFC 8878, Git LFS).
 KINDS = [
     (b"PK\x03\x04", 0, "a zip archive, as a wheel is one; unpack it (python3 -m zipfile -e FILE FOLDER) and give the folder"),
@@ -40,6 +41,8 @@ def words(source, path, asked_for):
     for magic, place, what in KINDS:
         if head[place:place + len(magic)] == magic:
             return "it is " + what
-    if carries and head.lstrip().startswith((b"INPUT", b"GROUP", b"OUTPUT_FORMAT", b"/* GNU ld script")):
+    if carries and SCRIPT.search(head):
         return ""  # a linker script in a library's place names the real one
+    if not asked_for and head.startswith((b"BC\xc0\xde", b".TH", b".\\\"", b"'\\\"")):
+        return ""  # LLVM's bitcode; a page of the manual, such as ld.so.8
     return "it is no ELF file, archive, cubin, fatbin or PTX"

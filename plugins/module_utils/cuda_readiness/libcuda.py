@@ -8,7 +8,7 @@ import os
 import re
 
 from .byte_source import FormatError
-from .elf import SHF_EXECINSTR, Elf
+from .elf import EM_X86_64, SHF_EXECINSTR, Elf
 from .loader import LoadedObject, LoaderError, Process
 
 NAME = "libcuda.so.1"
@@ -57,7 +57,14 @@ def missing(tree, requester, program, environment, cwd, hwcaps):
         process, _asking = _process(tree, requester, program, environment, cwd, hwcaps)
     except LoaderError as error:
         return [str(error)] if program else []
-    return [text for text in dict.fromkeys(process.missing) if not DRIVERS.match(text)] if process.program is not None else []
+    if process.program is None or not _is_x86_64(tree, process.program.real):
+        return []
+    return [text for text in dict.fromkeys(process.missing) if not DRIVERS.match(text)]
+
+
+def _is_x86_64(tree, path):
+    with tree.open(path) as source:
+        return Elf(source).machine == EM_X86_64
 
 
 def _process(tree, requester, program, environment, cwd, hwcaps):

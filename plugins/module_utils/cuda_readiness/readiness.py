@@ -122,7 +122,9 @@ def examine(target, patterns=("*",), hwcaps=None):
         facts["problems"].append(text)
         facts["unread"].append(text)
     asked_for = target.tree.resolve(target.start)[0]
+    names = set()
     for path, node in _files(target, unread):
+        names.add(os.path.basename(path))
         if not any(fnmatch.fnmatch(path if "/" in pattern else os.path.basename(path), pattern) for pattern in patterns):
             continue
         try:
@@ -144,6 +146,11 @@ def examine(target, patterns=("*",), hwcaps=None):
             requesters.append(path)
         if target.program and code.kind == "elf" and (code.found or code.libcuda == "needed") and len(facts["files"]) <= MOST_REQUESTERS:
             facts["files"][-1]["missing"] = libcuda.missing(target.tree, path, target.program, target.environment, target.cwd, hwcaps)
+    for file in facts["files"]:
+        # What lies elsewhere in there may be in the process already, by a file that was opened before.
+        elsewhere = [text for text in file["missing"] if text.split(",", 1)[0] in names]
+        facts["problems"] += ["%s: %s, but it lies in there" % (file["path"], text) for text in elsewhere]
+        file["missing"] = [text for text in file["missing"] if text not in elsewhere]
     for text in target.tree.unread:
         unread(text)
     facts["problems"] += target.tree.left_out

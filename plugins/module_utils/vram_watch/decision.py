@@ -106,6 +106,7 @@ class State:
     refuted: tuple = ()           # (rung, headroom predicted for it when it proved too small; None until the first look from another rung)
     failed: tuple = ()            # rungs at which it did not start since the last one at which it did
     latched: str = ""             # why
+    low_at: float = -math.inf     # when one was under act last
     went_back: float | None = None    # when the last step back ended
     relapses: int = 0             # steps back in a row after which a rung was needed again too soon
 
@@ -203,8 +204,13 @@ def _look(state, seen, limits):
     history = tuple(entry for entry in state.history if seen.time - entry[0] <= limits.window)
     low, closing, warned = state.low, state.closing, state.warned
     calm, wide, failures = state.calm_since, state.wide_since, state.failures
+    low_at = seen.time if seen.headroom is not None and seen.headroom < limits.act else state.low_at
     if seen.headroom is not None and not seen.complete:
-        low += seen.headroom < limits.act
+        # Of those that answered the tight one is one, or is silent; what was low long ago is no part of a row.
+        low = low + 1 if seen.headroom < limits.act else low if seen.time - low_at <= limits.window else 0
+        if seen.headroom < limits.warn:
+            history += ((seen.time, seen.headroom),)
+            closing = closing + 1 if time_to_zero(history, limits) <= limits.lead else 0
         wide = None
     elif seen.headroom is not None:
         history += ((seen.time, seen.headroom),)
@@ -213,6 +219,7 @@ def _look(state, seen, limits):
         closing = closing + 1 if under and time_to_zero(history, limits) <= limits.lead else 0
         warned = under and warned
         wide = None if under else seen.time if wide is None else wide
+    closing = closing if len(history) > 1 else 0  # what was seen longer ago than the window says nothing of now
     oom = state.oom or seen.event == "oom"
     if oom or low:
         calm = None
@@ -227,13 +234,13 @@ def _look(state, seen, limits):
                     for rung, left in state.refuted) if state.stepping is None else state.refuted
     held = state.went_back is not None and seen.time - state.went_back > max(HOUR, 2 * quiet(state, limits))
     state = dataclasses.replace(state, went_back=None, relapses=0) if held and state.stepping is None else state
-    return dataclasses.replace(state, history=history, low=low, closing=closing, oom=oom, warned=warned, calm_since=calm, wide_since=wide,
+    return dataclasses.replace(state, history=history, low=low, low_at=low_at, closing=closing, oom=oom, warned=warned, calm_since=calm, wide_since=wide,
                                failures=failures, refuted=refuted, steps=tuple(time for time in state.steps if seen.time - time < HOUR))
 
 
 def _hurries(state, limits):
     """Whether a second sample in a row under warn has to do: it fell again, and nothing is left before ``samples`` of them and a step of as long are over."""
-    if state.closing < 2:
+    if state.closing < 2 or len(state.history) < 2:
         return False
     (earlier, before), (later, left) = state.history[-2:]
     return left < before and time_to_zero(state.history, limits) <= 2 * limits.samples * (later - earlier)
@@ -302,11 +309,14 @@ def decide(state, seen, limits):
     reason = _needed(state, seen, limits)
     state = state if reason else dataclasses.replace(state, hopeless=0)
     waiting = (state.ended + limits.cooldown - seen.time if seen.time - state.ended < limits.cooldown else
+               HOUR if limits.steps_per_hour < 1 else
                state.steps[-limits.steps_per_hour] + HOUR - seen.time if len(state.steps) >= limits.steps_per_hour else 0)
     if reason and waiting:
         return _hold(state, "%s; the next step may begin in %.0f s" % (reason, waiting))
     if reason:
         rung, skipped = choose(seen, limits, state.failed, state.refuted)
+        if rung is None and not seen.complete:
+            return _hold(state, "%s, and no rung seems to help, as far as the cards that answer tell" % reason)
         if rung is None and not state.oom and state.low < limits.samples:
             return _hold(state, "%s, and no rung would help" % reason)  # it may end before the end
         if rung is None and state.hopeless + 1 < limits.samples:
@@ -348,7 +358,7 @@ def moved(state, seconds):
         return value if value is None else value + seconds
 
     return dataclasses.replace(
-        state, history=(), steps=tuple(later(begun) for begun in state.steps), ended=later(state.ended), calm_since=later(state.calm_since),
+        state, history=(), steps=tuple(later(begun) for begun in state.steps), ended=later(state.ended), low_at=-math.inf, calm_since=later(state.calm_since),
         wide_since=None, went_back=later(state.went_back))
 
 

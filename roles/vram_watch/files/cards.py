@@ -21,14 +21,15 @@ class Cards:
     def __init__(self, wanted, kind, seen, exporter, tell):
         self.wanted, self.kind, self.seen, self.exporter, self.tell = wanted, kind, set(seen), exporter, tell
         self.source, self.read_at, self.blind = None, 0.0, False
-        self.last = {}  # what each of the service's cards said when it was read last: UUID to gpus.Gpu
+        # last: what each of the service's cards said when it was read last, UUID to gpus.Gpu; whoever starts the service anew empties it
         self.odd = {}  # those that are there and say nothing that could be read: UUID to what they say
         self._answered = {}  # samples in a row at which one answered that had been off the bus
         self.forget()
 
     def forget(self):
         """Somebody set a rung: a card that was lost may have come back."""
-        self._missing, self._off_the_bus = {}, set()
+        self._missing, self._off_the_bus, self._never = {}, set(), 0
+        self.last = {}
 
     @property
     def name(self):
@@ -53,6 +54,10 @@ class Cards:
             odd = gpus.implausible(read, getattr(self.source, "odd", {}))
             found = {card.uuid: card for card in read if card.uuid not in odd}
             odd = {uuid: words for uuid, words in odd.items() if uuid in self.wanted}
+            unseen = [uuid for uuid in self.wanted if uuid not in self.seen and uuid not in found and uuid not in odd]
+            self._never = self._never + 1 if unseen else 0
+            if self._never >= LOST_AFTER:
+                odd.update((uuid, "nothing: it was never listed") for uuid in unseen)
             if odd and not set(found) & set(self.wanted):
                 raise gpus.Unreadable("; ".join("card %s says %s" % entry for entry in sorted(odd.items())))
         except gpus.Unreadable as error:

@@ -24,6 +24,11 @@ class Gpu:
     processes: dict
 
 
+def number(text):
+    """A whole number that was printed; None for anything else, or more than a card could mean."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
 def implausible(cards, odd=()):
     """What cards say that cannot be: dict of UUID to words.
 
@@ -132,12 +137,13 @@ class NvidiaSmi:
     @staticmethod
     def _ask(what):
         try:
-            done = subprocess.run(["nvidia-smi", what, "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=20, check=False)
+            done = subprocess.run(["nvidia-smi", what, "--format=csv,noheader,nounits"], capture_output=True, text=True, errors="replace", timeout=20, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unreadable("nvidia-smi: %s" % error) from error
         if done.returncode:
             raise Unreadable("nvidia-smi: %s" % (done.stdout + done.stderr).strip()[:200])
-        lines = [[field.strip() for field in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
+        # Among them may stand warnings, of a damaged infoROM for example, which are of no card.
+        lines = [[field.strip() for field in line.split(",")] for line in done.stdout.splitlines() if line.startswith(("GPU-", "MIG-"))]
         if any(len(line) != what.count(",") + 1 for line in lines):
             raise Unreadable("nvidia-smi: %s" % done.stdout.strip()[:200])
         return lines
@@ -154,13 +160,14 @@ class NvidiaSmi:
         for uuid, name, *sizes in self._ask("--query-gpu=uuid,name,memory.total,memory.used,memory.free"):
             if uuid in found or uuid in self.odd:
                 raise Unreadable("nvidia-smi: it lists card %s twice" % uuid)
-            if all(size.isascii() and size.isdigit() for size in sizes):
-                found[uuid] = Gpu(uuid, name, *(int(size) * MIB for size in sizes), {})
+            numbers = [number(size) for size in sizes]
+            if None not in numbers:
+                found[uuid] = Gpu(uuid, name, *(size * MIB for size in numbers), {})
             else:
-                self.odd[uuid] = " ".join(dict.fromkeys(size for size in sizes if not size.isdigit()))
+                self.odd[uuid] = " ".join(dict.fromkeys(size[:40] for size in sizes if number(size) is None))
         for uuid, pid, used in self._ask("--query-compute-apps=gpu_uuid,pid,used_memory"):
-            if uuid in found and pid.isdigit():
-                found[uuid].processes[int(pid)] = int(used) * MIB if used.isdigit() else None
+            if uuid in found and number(pid) is not None:
+                found[uuid].processes[number(pid)] = number(used) * MIB if number(used) is not None else None
         return list(found.values())
 
     def errors(self):

@@ -187,6 +187,7 @@ class Watcher:
             return ""
         if container and container != self.exits.container:
             self.learned.pop(self.rung, None)  # what it held before its present start is past
+            self.cards.last = {}
         return self.exits.look(container, self.up)
 
     def holds(self, cards):
@@ -219,8 +220,9 @@ class Watcher:
                 self.filled.pop("ended", None)
         cards = self.cards.look(time.time())
         event = self.look_at_service(other_hand)
-        known_cards = {**self.cards.last, **(cards or {})}  # of one that does not answer this time, what it said last
+        known_cards = {**self.cards.last, **(cards or {})}  # of one that does not answer this time, what it said last, since the present start
         complete = set(self.settings["gpus"]) <= set(cards or {})
+        foreseeable = bool(cards) and set(self.settings["gpus"]) <= set(known_cards)
         held = self.holds(known_cards)
         if self.up and not busy and complete and any(held.values()):
             known = self.learned.setdefault(self.rung, {})
@@ -231,7 +233,7 @@ class Watcher:
         headroom = min(free.values()) if free and self.up else None
         seen = decision.Observation(
             time=now, rung=self.rung, since=self.since, headroom=headroom, event="lost" if self.cards.lost else event, complete=complete,
-            predicted=forecast.headrooms({uuid: card.free for uuid, card in known_cards.items()} if free else {}, held, forecast.needs(
+            predicted=forecast.headrooms({uuid: card.free for uuid, card in known_cards.items()} if foreseeable else {}, held, forecast.needs(
                 self.learned, self.relief, self.experts, next(iter(self.settings["gpus"]), ""), self.shares)),
             barred=forecast.barred(self.resolved["ladder"], self.ram, self.rung, memory, self.settings["ram_reserve"] * decision.GIB))
         if other_hand:
@@ -300,6 +302,7 @@ class Watcher:
         self.reload()
         done = answer["done"] and self.rung == wanted
         self.learned.pop(self.rung, None)
+        self.cards.last = {}
         self.state = decision.finished(self.state, now, self.rung, self.since, done)
         self.trace.finished(now, self.rung, self.since, done)
         # A play that was ended goes not back by itself: what it was about to replace is deployed once more, once.

@@ -19,7 +19,7 @@ def programs(monkeypatch):
 def stand_in(folder, monkeypatch, text):
     """nvidia-smi that answers as NVIDIA's does."""
     program = folder / "nvidia-smi"
-    program.write_text("#!/bin/sh\n" + text, encoding="ascii")
+    program.write_text("#!/bin/sh\n" + text, encoding="utf-8")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % folder)
 
@@ -47,6 +47,27 @@ def test_a_driver_that_does_not_answer_is_said_and_the_next_source_is_taken(tmp_
     assert source.name == "none" and source.read() == [] and "could not communicate with the NVIDIA driver" in reasons[0]
     with pytest.raises(gpus["Unreadable"], match="could not communicate"):
         gpus["open_source"]("nvidia-smi")
+
+
+@pytest.mark.parametrize("words", ["[N/A]", "[GPU requires reset]", "9²", "9" * 5000, "-1", "9.5"])
+def test_words_for_figures_are_told_by_card_and_end_nothing(tmp_path, monkeypatch, programs, words):
+    (tmp_path / "said").write_text("GPU-1, a, %s, 1, 1\nGPU-2, b, 32607, 26000, 6607\n" % words, encoding="utf-8")
+    stand_in(tmp_path, monkeypatch, "case $1 in --query-gpu=*) cat %s ;; *) echo 'GPU-2, 4², 9²' ;; esac" % (tmp_path / "said"))
+    source = programs("gpus")["NvidiaSmi"]()
+    assert [(card.uuid, card.processes) for card in source.read()] == [("GPU-2", {})] and source.odd == {"GPU-1": words[:40]}
+
+
+def test_a_warning_among_the_cards_and_bytes_that_are_no_text_end_nothing(tmp_path, monkeypatch, programs):
+    (tmp_path / "said").write_bytes(b"WARNING: infoROM is corrupted at gpu 0000:01:00.0\nGPU-2, b\xff, 32607, 26000, 6607\n")
+    stand_in(tmp_path, monkeypatch, "case $1 in --query-gpu=*) cat %s ;; esac" % (tmp_path / "said"))
+    assert [card.free for card in programs("gpus")["NvidiaSmi"]().read()] == [6607 * 2 ** 20]
+
+
+def test_a_card_that_is_listed_twice_is_refused_by_name(tmp_path, monkeypatch, programs):
+    stand_in(tmp_path, monkeypatch, "case $1 in --query-gpu=*) echo 'GPU-1, a, 9, 8, 1'; echo 'GPU-1, a, 9, 8, 1' ;; esac")
+    gpus = programs("gpus")
+    with pytest.raises(gpus["Unreadable"], match="lists card GPU-1 twice"):
+        gpus["NvidiaSmi"]()
 
 
 def test_a_lost_card_of_nvidia_smi_is_missing_and_not_the_end_of_the_watcher(tmp_path, monkeypatch, programs):

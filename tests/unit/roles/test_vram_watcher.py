@@ -577,6 +577,27 @@ def test_a_card_that_says_words_is_unreadable_and_not_lost_and_both_ends_are_tol
     assert told == ["card %s says %s" % (CARD, words), "the cards answer again: %s, %s" % (CARD, OTHER)]
 
 
+def test_what_a_silent_card_said_before_the_present_start_predicts_nothing(two_cards):
+    world = two_cards
+    world.cards = {CARD: (96 * GIB, 60 * GIB, 20 * GIB), OTHER: (96 * GIB, 60 * GIB, 0)}
+    watcher = world.watcher(gpus=[CARD, OTHER])
+    world.ticks(watcher, 2)
+    world.others(35 * GIB)
+    world.ticks(watcher, 3)
+    world.children[0].ends(True, 1)
+    world.cards.pop(OTHER)
+    watcher.cards.source.odd = {OTHER: "[N/A]"}
+    status = world.ticks(watcher, 8)
+    assert status["predicted"] == [None, None, None] and status["latched"] == ""
+
+
+def test_a_card_that_was_never_there_is_said(world):
+    watcher = world.watcher(gpus=[CARD, "GPU-of-nobody"])
+    assert world.ticks(watcher, 2)["unreadable"] == {}
+    status = world.ticks(watcher, 1)
+    assert status["unreadable"] == {"GPU-of-nobody": "nothing: it was never listed"} and status["lost"] == []
+
+
 def test_a_card_after_xid_79_that_answers_again_is_taken_back(world):
     watcher = world.watcher()
     world.ticks(watcher, 1)

@@ -96,7 +96,13 @@ REFUSED = {
     "a tensor twice": (header(ARCHITECTURE, tensors=2) + PLAIN + PLAIN, "the tensor a stands there twice"),
     "100,000 dimensions": (header(ARCHITECTURE, tensors=1) + text("a") + struct.pack("<I", 100000) + b"\1" * 64, "a has 100000 dimensions, possible are 4"),
     "a product of dimensions beyond 64 bits": (header(ARCHITECTURE, tensors=1) + tensor("a", 0, 0, 2**40, 2**40), "which no file can hold"),
-    "an offset at the end of 64 bits": (header(ARCHITECTURE, tensors=1) + tensor("a", 0, 2**63 - 1, 8), "which no file can hold"),
+    "an offset at the end of 64 bits": (header(ARCHITECTURE, tensors=1) + tensor("a", 0, 2**63 - 32, 2**32), "which no file can hold"),
+    "rows that are no whole blocks": (header(ARCHITECTURE, tensors=1) + tensor("a", 2, 0, 31), "rows of 31 elements, which come in blocks of 32"),
+    "a side beyond 64 bits beside one of nothing": (header(ARCHITECTURE, tensors=1) + tensor("a", 0, 0, 0, 2**63), "which no file can hold"),
+    "data that are not aligned": (header(ARCHITECTURE, tensors=1) + tensor("a", 0, 7, 8), "begins at byte 7 of the data, which is aligned to 32"),
+    "an alignment that is a long string": (header(key("general.alignment", 8, "Q", 9000) + b"9" * 9000, tensors=1) + PLAIN, "general.alignment is '999.{1,40}, and"),
+    "more strings than any header has": (
+        header(*[key("s%d" % number, 8, "Q", 12 << 20) + bytes(12 << 20) for number in range(3)], tensors=0), "more than 33554432 bytes of strings"),
     "a tensor's name of 64 letters": (header(ARCHITECTURE, tensors=1) + tensor("a" * 64, 0, 0, 8), "a string of 64 bytes"),
 }
 
@@ -138,9 +144,16 @@ def test_a_file_that_is_cut_anywhere_is_refused(size):
         read_header(io.BytesIO(data[:size]))
 
 
+def nothing(_path):
+    """Makes no file."""
+
+
+def link_to_itself(path):
+    path.symlink_to(path)
+
+
 @pytest.mark.parametrize("make, reason", [
-    (pathlib.Path.mkdir, "Is a directory"), (lambda path: None, "No such file"),
-    (lambda path: path.symlink_to(path), "Too many levels of symbolic links")],
+    (pathlib.Path.mkdir, "Is a directory"), (nothing, "No such file"), (link_to_itself, "Too many levels of symbolic links")],
     ids=["a folder", "nothing", "a link to itself"])
 def test_a_file_that_cannot_be_opened_is_the_same_kind_of_error(tmp_path, make, reason):
     make(tmp_path / "x.gguf")
@@ -174,3 +187,18 @@ def test_only_a_whole_number_is_counted_with(value, number):
 
 def test_a_number_beyond_its_limit_is_none():
     assert whole({"a": 512}, "a", 512) == 512 and whole({"a": 513}, "a", 512) is None
+
+
+def test_a_file_without_tensors_ends_with_its_header():
+    """llama.cpp pads only what data follow: a vocabulary alone is whole."""
+    data = header(ARCHITECTURE, tensors=0)
+    assert len(data) % 32 and read_header(io.BytesIO(data)).length == len(data)
+
+
+def test_many_lists_of_whole_numbers_are_read_at_once():
+    lists = [array("x%d" % number, 0, 4096, bytes(4096)) for number in range(350)]
+    begun = time.process_time()
+    assert len(read_header(io.BytesIO(header(*lists, tensors=0))).metadata) == 352
+    assert time.process_time() - begun < 1
+    with pytest.raises(GGUFError, match="more than 1500000"):
+        read_header(io.BytesIO(header(*lists, *[array("y%d" % number, 0, 4096, bytes(4096)) for number in range(350)], tensors=0)))

@@ -301,6 +301,49 @@ def test_samples_in_a_row_go_on_behind_one_that_was_incomplete(order):
     assert decision.kind == "step", state
 
 
+@pytest.mark.parametrize("blind", [{"headroom": None}, {"headroom": 20 * GIB, "complete": False}], ids=["nothing is seen", "the tight card is silent"])
+@pytest.mark.parametrize("closing", [1, 2, 3])
+def test_what_was_seen_longer_ago_than_the_window_ends_in_no_error(blind, closing):
+    """A gentle fall under the warning, and then two minutes without a word: llama-server that exited for another reason and loads."""
+    looks = [look(12 * GIB, 19 * GIB), look(9 * GIB, 19 * GIB, time=60.0)]
+    looks += [look(int((6.9 - number / 10) * GIB), 19 * GIB, time=65.0 + 5 * number) for number in range(closing)]
+    looks += [Observation(**{"time": 65.0 + 5 * number, "rung": 0, "predicted": (GIB, 9 * GIB), **blind}) for number in range(closing, 60)]
+    state = State(ended=0.0)
+    for seen in looks:
+        state, decision = decide(state, seen, LIMITS)
+    assert decision.kind == "hold" and state.closing == 0
+
+
+def test_dips_that_lie_far_apart_are_no_row_of_samples():
+    dips = {10, 400, 800}
+    looks = [look((GIB if number in dips else 50 * GIB), 60 * GIB, time=5.0 * number, complete=False) for number in range(900)]
+    state = State()
+    for seen in looks:
+        state, decision = decide(state, seen, LIMITS)
+        assert decision.kind in ("hold", "warn")
+
+
+def test_a_fall_is_seen_although_another_card_is_silent():
+    fall = [look(int((9 - number / 2) * GIB), 30 * GIB, time=5.0 * number, complete=False) for number in range(18)]
+    state = State()
+    for seen in fall:
+        state, decision = decide(state, seen, LIMITS)
+        if decision.kind == "step":
+            break
+    assert decision.kind == "step" and seen.headroom >= 4 * GIB
+
+
+def test_on_a_partial_look_it_does_not_give_up():
+    looks = [look(GIB, 0, time=5.0 * number, complete=False) for number in range(20)]
+    state, decision = run(looks)
+    assert not state.latched and "as far as the cards that answer tell" in decision.reason
+
+
+def test_no_step_an_hour_means_no_step():
+    state, decision = run([look(GIB, 9 * GIB, time=5.0 * number) for number in range(9)], dataclasses.replace(LIMITS, steps_per_hour=0))
+    assert decision.kind == "hold" and "may begin" in decision.reason, state
+
+
 def test_the_calm_before_a_step_back_begins_anew_behind_an_incomplete_look():
     allowed, state, back = dataclasses.replace(LIMITS, quiet=60.0), State(rung=1, since=""), None
     for number in range(60):
