@@ -152,7 +152,9 @@ class NvidiaSmi:
         """There is nothing to close."""
 
     def read(self, wanted=()):
-        """All cards that say how much they have; what others say in place of figures ("[N/A]", "[GPU requires reset]") stands in ``odd``. Sizes come in MiB.
+        """All cards that say how much they have; what others say in place of figures ("[N/A]", "[GPU requires reset]") stands in ``odd``.
+
+        Sizes come in MiB.
 
         :raises Unreadable: it does not answer, or a card twice.
         """

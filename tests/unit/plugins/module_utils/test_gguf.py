@@ -100,7 +100,8 @@ REFUSED = {
     "rows that are no whole blocks": (header(ARCHITECTURE, tensors=1) + tensor("a", 2, 0, 31), "rows of 31 elements, which come in blocks of 32"),
     "a side beyond 64 bits beside one of nothing": (header(ARCHITECTURE, tensors=1) + tensor("a", 0, 0, 0, 2**63), "which no file can hold"),
     "data that are not aligned": (header(ARCHITECTURE, tensors=1) + tensor("a", 0, 7, 8), "begins at byte 7 of the data, which is aligned to 32"),
-    "an alignment that is a long string": (header(key("general.alignment", 8, "Q", 9000) + b"9" * 9000, tensors=1) + PLAIN, "general.alignment is '999.{1,40}, and"),
+    "an alignment that is a long string": (
+        header(key("general.alignment", 8, "Q", 9000) + b"9" * 9000, tensors=1) + PLAIN, "general.alignment is '999.{1,40}, and"),
     "more strings than any header has": (
         header(*[key("s%d" % number, 8, "Q", 12 << 20) + bytes(12 << 20) for number in range(3)], tensors=0), "more than 33554432 bytes of strings"),
     "a tensor's name of 64 letters": (header(ARCHITECTURE, tensors=1) + tensor("a" * 64, 0, 0, 8), "a string of 64 bytes"),
