@@ -135,7 +135,8 @@ def test_members_of_an_archive_with_bsds_names_are_read(tmp_path, sample_folder)
 
 
 @pytest.mark.parametrize("name, data", [
-    ("libm.so", b"/* a comment of somebody */\nSEARCH_DIR(/lib)\nAS_NEEDED ( libm.so.6 )\n"), ("bit.o", b"BC\xc0\xde" + bytes(40)), ("ld.so.8", b".TH LD.SO 8\n")])
+    ("libm.so", b"/* a comment of somebody */\nSEARCH_DIR(/lib)\nAS_NEEDED ( libm.so.6 )\n"),
+    ("bit.o", b"BC\xc0\xde" + bytes(40)), ("ld.so.8", b".TH LD.SO 8\n")])
 def test_a_sound_folder_is_not_refused_for_what_is_no_device_code(folder, name, data):
     (folder / name).write_bytes(data)
     assert refused(report(folder)) == []

@@ -137,7 +137,8 @@ class NvidiaSmi:
     @staticmethod
     def _ask(what):
         try:
-            done = subprocess.run(["nvidia-smi", what, "--format=csv,noheader,nounits"], capture_output=True, text=True, errors="replace", timeout=20, check=False)
+            done = subprocess.run(["nvidia-smi", what, "--format=csv,noheader,nounits"], capture_output=True, text=True, errors="replace", timeout=20,
+                                  check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unreadable("nvidia-smi: %s" % error) from error
         if done.returncode:
