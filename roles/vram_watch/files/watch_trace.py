@@ -72,10 +72,11 @@ def replay(lines, changed=None):
     for number, text in enumerate(lines, 1):
         try:
             line = json.loads(text)
+            given = line.get("start") or line.get("state")
             if "start" in line:
-                state, limits = decision.from_json(json.dumps(line["start"])), decision.Limits(**dict(line["limits"], **(changed or {})))
-            elif "state" in line:
-                state, stepping = decision.from_json(json.dumps(line["state"])), line["state"]["stepping"]
+                limits = decision.Limits(**dict(line["limits"], **(changed or {})))
+            if given:
+                state, stepping = decision.from_json(json.dumps(given)), given["stepping"]
             elif "finished" in line:
                 # A step that today's rules would not have begun ends all the same: what is seen from here on is of its rung.
                 state = dataclasses.replace(state, stepping=line["finished"][1] if state.stepping is None else state.stepping)

@@ -668,6 +668,24 @@ def test_a_trace_read_again_gives_the_same_decisions(traced):
     assert any(": latch" in line for line in lines)
 
 
+def test_a_trace_that_begins_within_a_step_gives_the_same_decisions(world):
+    """The watcher was ended during the step; what stood before its start is gone."""
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.others(15 * GIB)
+    world.ticks(watcher, 3)
+    watcher = world.watcher()
+    world.ticks(watcher, 3)
+    world.children[-1].ends(True, 2)
+    world.ticks(watcher, 3)
+    path = world.folder / "trace.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    starts = [number for number, line in enumerate(lines) if line.startswith('{"start"')]
+    assert len(starts) == 2
+    path.write_text("".join(lines[starts[1]:]), encoding="utf-8")
+    assert replayed(world) == (0, ["all is decided now as it was then"])
+
+
 def test_a_trace_says_what_other_limits_would_have_decided(traced):
     code, lines = replayed(traced, "--limit", "samples=2")
     assert code == 1 and any("now: step to rung 2" in line for line in lines)
