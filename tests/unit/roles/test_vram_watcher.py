@@ -251,11 +251,17 @@ def test_an_exit_between_the_looks_at_the_cards_and_at_the_service_is_no_full_ca
     assert status["predicted"] == [2 * GIB, 2 * GIB, 12 * GIB] and [child.rung for child in world.children] == [2]
 
 
-def test_what_was_held_at_a_rung_is_still_known_at_another(world):
+def a_step_begun(world):
+    """A watcher that has just begun a step, because others took all but 1 GiB of the card."""
     watcher = world.watcher()
     world.ticks(watcher, 2)
     world.others(15 * GIB)
     world.ticks(watcher, 3)
+    return watcher
+
+
+def test_what_was_held_at_a_rung_is_still_known_at_another(world):
+    watcher = a_step_begun(world)
     assert [child.rung for child in world.children] == [2]
     world.cards[CARD] = (96 * GIB, 72 * GIB, 15 * GIB)  # it frees 8, not the 10 of the forecast
     world.ticks(watcher, 2)
@@ -311,10 +317,7 @@ def test_systemds_restarts_within_the_cool_down_are_one_failure(world):
 
 
 def test_a_step_that_takes_too_long_is_ended_and_what_ran_before_is_deployed_again_once(world):
-    watcher = world.watcher()
-    world.ticks(watcher, 2)
-    world.others(15 * GIB)
-    world.ticks(watcher, 3)
+    watcher = a_step_begun(world)
     world.at(2)  # half deployed
     world.ticks(watcher, 125)
     assert world.children[0].terminated
@@ -327,10 +330,7 @@ def test_a_step_that_takes_too_long_is_ended_and_what_ran_before_is_deployed_aga
 
 
 def test_a_watcher_that_was_killed_in_a_step_goes_on_with_it_and_says_why_it_was_begun(world):
-    watcher = world.watcher()
-    world.ticks(watcher, 2)
-    world.others(15 * GIB)
-    world.ticks(watcher, 3)
+    a_step_begun(world)
     world.ticks(world.watcher())
     assert [(child.rung, child.reason) for child in world.children] == [(2, "headroom 1.00 GiB is under 2.00 GiB")] * 2
     assert "resume" in world.events()
@@ -352,10 +352,7 @@ def test_while_another_play_changes_the_services_no_step_is_taken(world):
 
 
 def test_what_a_step_ends_is_no_accident(world):
-    watcher = world.watcher()
-    world.ticks(watcher, 2)
-    world.others(15 * GIB)
-    world.ticks(watcher, 3)
+    watcher = a_step_begun(world)
     exits_for_lack_of_memory(world)  # for instance because the rung is too small
     world.ticks(watcher, 2)
     world.up = True
@@ -488,10 +485,7 @@ def test_the_time_of_day_may_be_set_without_changing_what_is_decided(world, day)
 
 def after_a_step_in_vain(world):
     """Leaves the state of a watcher whose first step did not come to its end."""
-    watcher = world.watcher()
-    world.ticks(watcher, 2)
-    world.others(15 * GIB)
-    world.ticks(watcher, 3)
+    watcher = a_step_begun(world)
     world.children[0].ends(False, 0)
     world.ticks(watcher)
     watcher.save()
@@ -648,10 +642,7 @@ def replayed(world, *words):
 @pytest.fixture
 def traced(world):
     """A world in which two steps were taken, one of them in vain, and the watcher was started anew."""
-    watcher = world.watcher()
-    world.ticks(watcher, 2)
-    world.others(15 * GIB)
-    world.ticks(watcher, 3)
+    watcher = a_step_begun(world)
     world.children[0].ends(True, 2)
     world.ticks(watcher, 3)
     exits_for_lack_of_memory(world)
@@ -670,10 +661,7 @@ def test_a_trace_read_again_gives_the_same_decisions(traced):
 
 def test_a_trace_that_begins_within_a_step_gives_the_same_decisions(world):
     """The watcher was ended during the step; what stood before its start is gone."""
-    watcher = world.watcher()
-    world.ticks(watcher, 2)
-    world.others(15 * GIB)
-    world.ticks(watcher, 3)
+    a_step_begun(world)
     watcher = world.watcher()
     world.ticks(watcher, 3)
     world.children[-1].ends(True, 2)
