@@ -56,6 +56,11 @@ def test_ptx_text(sample_folder):
     assert (entry.kind, entry.sm, entry.suffix, entry.isa, entry.kernels) == ("ptx", 90, "", (9, 0), True)
 
 
+@pytest.mark.parametrize("target", ["sm_90", "sm_90a", "sm_100f", "sm_120", "sm_120a", "sm_120f"])
+def test_a_bare_cubin_names_its_family(target, sample_folder):
+    assert targets(sample_folder / (target + ".cubin"), "cubin") == [target]
+
+
 @pytest.mark.parametrize("name, kernels", [
     ("sass_90.o", [True]), ("ptx_90.o", [True]), ("device_only.o", [False, False]), ("empty.so", [False] * 3), ("empty_size.so", [False] * 3),
     ("lto.o", [None]), ("compress_size.so", [False, False, False, True, True, True, True]),

@@ -10,15 +10,10 @@ from __future__ import annotations
 
 import re
 
+from .targets import TARGETS
+
 #: From best to worst.
 VERDICTS = ("native", "jit", "unknown", "ptx_too_new", "none", "does_not_load")
-#: Boards of the Tegra line: their code is that of their own capability alone; of anything else nothing is promised.
-TEGRA = {53, 62, 72, 87, 101, 110}
-#: Members of the families that an "f" target covers.
-FAMILIES = {100: {100, 103}, 103: {103}, 101: {101}, 110: {110}, 120: {120, 121}, 121: {121}}
-#: The oldest CUDA version whose driver knows a card of that capability at all: so much is certain without asking.
-FIRST_DRIVER = {75: (10, 0), 80: (11, 0), 86: (11, 1), 87: (11, 4), 89: (11, 8), 90: (11, 8), 100: (12, 8), 101: (12, 8), 103: (12, 9),
-                110: (13, 0), 120: (12, 8), 121: (12, 9)}
 PTX_8_FROM = {6: (12, 7), 7: (12, 8), 8: (12, 9)}
 
 
@@ -65,25 +60,32 @@ def cuda_for_isa(isa):
     return major + 4, minor
 
 
+def _in_family(sm, capability):
+    """Whether code for the family of an SM architecture runs on a capability: True, False or None (a family that targets.py does not know)."""
+    if sm == capability:
+        return True
+    return capability in TARGETS[sm].family if sm in TARGETS else None if sm < capability else False
+
+
 def machine_code_runs(sm, suffix, capability):
     """Whether a cubin for an SM architecture runs on a capability: True, False or None (not known)."""
     if suffix == "a":
         return sm == capability
     if suffix == "f":
-        return capability in FAMILIES.get(sm, {sm})
+        return _in_family(sm, capability)
     if sm == capability:
         return True
     if sm // 10 != capability // 10 or sm > capability:
         return False
-    return None if sm in TEGRA or capability in TEGRA else True
+    return True if all(number in TARGETS and not TARGETS[number].tegra for number in (sm, capability)) else None
 
 
 def ptx_fits(sm, suffix, capability):
-    """Whether PTX for a target may be compiled for a capability, ISA version aside."""
+    """Whether PTX for a target may be compiled for a capability, ISA version aside: True, False or None (not known)."""
     if suffix == "a":
         return sm == capability
     if suffix == "f":
-        return capability in FAMILIES.get(sm, {sm})
+        return _in_family(sm, capability)
     return sm <= capability
 
 
@@ -92,7 +94,8 @@ def ptx_verdict(isa, capability, driver_cuda):
     needed = cuda_for_isa(isa)
     if driver_cuda is not None:
         return "jit" if driver_cuda >= needed else "ptx_too_new"
-    return "jit" if FIRST_DRIVER.get(capability, (0, 0)) >= needed else "unknown"
+    known_by = TARGETS[capability].cuda if capability in TARGETS else (0, 0)  # a card runs, so its driver is no older
+    return "jit" if known_by >= needed else "unknown"
 
 
 def _preference(entry):
@@ -119,7 +122,8 @@ def judge_entries(entries, capability, driver_cuda):
     if run:
         best = max(map(_preference, run))
         return None if all(entry.kernels is False for entry in run if _preference(entry) == best) else "native"
-    fitting = [entry for entry in entries if entry.kind == "ptx" and ptx_fits(entry.sm, entry.suffix, capability)]
+    ptx = [(ptx_fits(entry.sm, entry.suffix, capability), entry) for entry in entries if entry.kind == "ptx"]
+    fitting = [entry for fits, entry in ptx if fits]
     if fitting:
         best = max(map(_preference, fitting))
         chosen = [entry for entry in fitting if _preference(entry) == best]
@@ -127,7 +131,7 @@ def judge_entries(entries, capability, driver_cuda):
             return None
         verdicts = [ptx_verdict(entry.isa, capability, driver_cuda) for entry in chosen if entry.kernels is not False]
         return min(verdicts, key=VERDICTS.index)
-    if any(runs is None for runs, _entry in cubins) or any(entry.kind.isdigit() for entry in entries):
+    if any(runs is None for runs, _entry in cubins + ptx) or any(entry.kind.isdigit() for entry in entries):
         return "unknown"
     return "none"  # LTO-IR counts for nothing: a linker makes machine code of it, the driver does not
 

@@ -29,6 +29,8 @@ ELF64_SECTION = struct.Struct("<4xIQ16xQ24x")  # type, flags, size
 EMPTY_PTX = 70
 PTX_HEAD = re.compile(rb"\.version[ \t]+(\d+)\.(\d+)[ \t]*(?:\r?\n[ \t]*(?://[^\n]*)?)*\.target[ \t]+sm_(\d+)([af]?)\b")
 ENTRY_POINT = re.compile(rb"\.entry\b")
+# The assembler notes its own command line in a cubin: the only place in there that tells code for a family from plain code.
+ASSEMBLED_FOR = re.compile(rb"-arch[ =]sm_(\d+)([af]?)(?![0-9a-z])")
 
 #: One piece of device code.
 #: kind: ptx, cubin, lto, or the number of one that is not known · sm: int, 120 for sm_120 · suffix: "", "a" or "f"
@@ -119,7 +121,9 @@ def _holds_kernels(kind, data):
 
 
 def read_cubin(source, offset):
-    """A cubin that lies in no container. Its architecture stands in its ELF flags, where the ``a`` can be read but not the ``f``.
+    """A cubin that lies in no container. Its architecture stands in its ELF flags, where the ``a`` can be read but not the ``f``: that one is
+    known where ptxas noted its command line (CUDA 13 does). Without the note an ``f`` reads as plain code, which runs on the same cards: the
+    members of a family are the later minors of one major version.
 
     :returns: Module
     :raises FormatError: no CUDA ELF, or cut off.
@@ -130,7 +134,7 @@ def read_cubin(source, offset):
         raise FormatError("ELF machine %d is not CUDA," % elf.machine, whole.start)
     if elf.abi_version >= 8:
         sm = elf.flags >> 8 & 0xff
-        suffix = "a" if elf.flags & 0x8 or _compatibility_says_a(elf) else ""
+        suffix = "a" if elf.flags & 0x8 or _compatibility_says_a(elf) else _noted_suffix(elf, sm)
     else:
         sm = elf.flags & 0xff
         suffix = "a" if elf.flags & 0x800 and sm >= 90 else ""
@@ -143,13 +147,23 @@ def read_cubin(source, offset):
     return Module("cubin", whole.start, offset + max(end, 64), [entry], problem)
 
 
+def _small_section(elf, name):
+    """The bytes of the first section of that name, empty where there is none or it is far too large to be what is sought."""
+    for section in elf.sections():
+        if section.name == name and section.size <= 4096:
+            return elf.source.read(section.offset, section.size)
+    return b""
+
+
 def _compatibility_says_a(elf):
     """Section .nv.compat holds type, attribute, value triples; 02 09 01 marks architecture-accelerated code."""
-    for section in elf.sections():
-        if section.name == ".nv.compat" and section.size <= 4096:
-            data = elf.source.read(section.offset, section.size)
-            return any(data[place:place + 3] == b"\x02\x09\x01" for place in range(len(data)))
-    return False
+    return b"\x02\x09\x01" in _small_section(elf, ".nv.compat")
+
+
+def _noted_suffix(elf, sm):
+    """The suffix of the target that the assembler was asked for, where it noted it and means the same architecture."""
+    noted = ASSEMBLED_FOR.search(_small_section(elf, ".note.nv.tkinfo"))
+    return noted.group(2).decode() if noted and int(noted.group(1)) == sm else ""
 
 
 def read_ptx(source, offset, longest=64 << 20):

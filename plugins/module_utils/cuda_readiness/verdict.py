@@ -77,7 +77,8 @@ def _reason(verdict, bad, counted, capability, driver_cuda, code):
         if all(found.module.form == "ptx" for found in bad):
             error = "error 218, a PTX JIT compilation failed"  # what the driver says of PTX that it is given by itself
         return "%s %s neither machine code nor PTX for %s (only %s): %s." % (share, have, gpu, held or "nothing that loads", error)
-    return "%s %s what nobody can judge from here for %s (%s): the driver's CUDA version, or a board of the Tegra line, decides." % (share, need, gpu, held)
+    return ("%s %s what nobody can judge from here for %s (%s): the driver's CUDA version, a board of the Tegra line or a target that is in no "
+            "table decides." % (share, need, gpu, held))
 
 
 def judge_target(verdicts, capability):

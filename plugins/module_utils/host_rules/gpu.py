@@ -7,13 +7,9 @@ from __future__ import annotations
 import re
 
 from ..cuda_readiness.capability import machine_code_runs, parse_capability
+from ..cuda_readiness.targets import BLACKWELL, BLACKWELL_BRANCH, BRANCH_OF_CUDA
 from .finding import ERROR, WARNING, Finding, version
 
-# Blackwell runs with NVIDIA's open kernel modules from branch 570 on (NVIDIA driver release notes).
-BLACKWELL = 100
-BLACKWELL_BRANCH = 570
-# First driver branch for each major version of CUDA (CUDA Toolkit release notes, table of minor version compatibility).
-BRANCH_OF_CUDA = {11: 450, 12: 525, 13: 580}
 # The legacy hook's container escape was closed here (CVE-2025-23266).
 TOOLKIT_MINIMUM = (1, 17, 8)
 

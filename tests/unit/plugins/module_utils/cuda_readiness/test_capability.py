@@ -37,14 +37,26 @@ def test_the_truth_is_whole():
     (110, ["sm_100f"], "none"), (120, ["compute_90"], "jit"), (120, ["compute_90a"], "none"), (121, ["compute_120f"], "jit"), (120, ["compute_121"], "none"),
     (120, ["sm_90", "compute_75"], "jit"), (120, ["sm_120", "compute_75"], "native"), (87, ["sm_86"], "unknown"), (89, ["sm_87"], "unknown"),
     (87, ["sm_87"], "native"), (87, ["compute_80"], "jit"), (120, ["lto_120"], "none"), (120, ["lto_120", "compute_120"], "jit"),
+    (107, ["sm_107a"], "native"), (107, ["sm_100f"], "native"), (107, ["sm_103f"], "native"), (107, ["sm_100"], "native"), (107, ["sm_103a"], "none"),
+    (103, ["sm_107f"], "none"), (107, ["compute_100f"], "jit"), (110, ["sm_107"], "none"),
 ])
 def test_rules(capability, targets, expected):
     assert judge(capability, *targets) == expected
 
 
+@pytest.mark.parametrize("capability, target, expected", [
+    (151, "sm_151", "native"), (151, "sm_151f", "native"), (152, "sm_151", "unknown"), (152, "sm_151f", "unknown"), (152, "compute_151f", "unknown"),
+    (152, "sm_151a", "none"), (151, "sm_152f", "none"), (129, "sm_120", "unknown"), (129, "sm_120f", "none"), (120, "sm_151", "none"),
+    (152, "compute_151", "jit"),
+])
+def test_a_target_that_nobody_knows_is_judged_for_itself_alone(capability, target, expected):
+    assert judge(capability, target) == expected
+
+
 @pytest.mark.parametrize("isa, driver, expected", [
     ((9, 0), (13, 0), "jit"), ((9, 1), (13, 0), "ptx_too_new"), ((8, 8), (12, 8), "ptx_too_new"), ((8, 7), (12, 8), "jit"), ((8, 6), (12, 6), "ptx_too_new"),
     ((8, 5), (12, 5), "jit"), ((7, 8), (11, 8), "jit"), ((6, 5), (11, 0), "jit"), ((8, 7), None, "jit"), ((8, 8), None, "unknown"),
+    ((9, 4), (13, 4), "jit"), ((9, 5), (13, 4), "ptx_too_new"),
 ])
 def test_the_driver_must_know_the_isa(isa, driver, expected):
     assert judge(120, entry("compute_80", isa), driver=driver) == expected
