@@ -1,4 +1,5 @@
 """Files that want to harm their reader: no crash, no hang, nothing read outside, and one bad file never hides the rest."""
+import json
 import os
 import pathlib
 import random
@@ -97,6 +98,19 @@ def test_no_file_needs_much_memory(repeated, times, tmp_path):
     grown, problems = done.stdout.split(" ", 1)
     assert int(grown) < 100000, "%s kB" % grown
     assert "is not read" in problems or "cut off" in problems
+
+
+def test_sixteen_thousand_cubins_need_no_more_memory(tmp_path, sample_folder):
+    """The answer with every module is the largest that there is: 26 MB of text, which once stood in memory as a whole."""
+    cubin = (sample_folder / "sm_90.cubin").read_bytes()
+    for number in range(16000):
+        (tmp_path / ("%d.cubin" % number)).write_bytes(cubin)
+    program = ("import re, sys; from cuda_readiness.__main__ import main; main(sys.argv[1:]); "
+               "sys.stderr.write(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read()).group(1))")
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path), "--capability", "9.0", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={"PYTHONPATH": str(mutations.ROOT / "plugins" / "module_utils")}, text=True, check=True)
+    assert int(done.stderr) < 100000, "%s kB" % done.stderr
+    assert len(json.loads(done.stdout)["files"]) == 16000
 
 
 def test_a_folder_of_everything(tmp_path, sample_folder):

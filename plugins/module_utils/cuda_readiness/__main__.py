@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 
@@ -38,7 +39,7 @@ def main(arguments=None):
         sys.stderr.write("cuda_readiness: %s\n" % error)
         return 2
     if options.json:
-        _say(json.dumps(result, indent=2, sort_keys=True))
+        _say_json(result)
     else:
         _print(result)
     left = unaccounted(result, options.unreadable)
@@ -49,6 +50,14 @@ def main(arguments=None):
 
 def _say(line):
     sys.stdout.write(line + "\n")
+
+
+def _say_json(result):
+    """Some thousand pieces at a time: as one text it would take more memory than everything that was read."""
+    pieces = json.JSONEncoder(indent=2, sort_keys=True).iterencode(result)
+    for piece in pieces:
+        sys.stdout.write(piece + "".join(itertools.islice(pieces, 5000)))
+    _say("")
 
 
 def _print(result):
