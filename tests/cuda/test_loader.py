@@ -34,7 +34,7 @@ def test_the_same_libcuda_as_the_real_loader(case, builder):
     try:
         requester = "/usr/lib/libasks.so" if case.how.startswith("library") else "/opt/bin/program"
         levels = processor_levels(pathlib.Path("/proc/cpuinfo").read_text())
-        found = libcuda.find(tree, requester, "/opt/bin/program", dict(case.environment), case.cwd, levels)["path"]
+        found = libcuda.find(libcuda.follow(tree, requester, "/opt/bin/program", dict(case.environment), case.cwd, levels))["path"]
     finally:
         tree.close()
     # The loader keeps relative names as the user wrote them; we give the absolute path of the same file.
@@ -49,6 +49,6 @@ def test_a_program_that_cannot_be_followed_hides_nothing(program, builder):
     (root / "opt/bin/script").write_text("#!/bin/sh\nexec program\n")
     (root / "opt/bin/broken").write_bytes(b"\x7fELF\x02\x01\x01" + b"\xff" * 200)
     tree = FolderTree([str(root)])
-    found = libcuda.find(tree, "/usr/lib/libasks.so", program, {}, "/", [])
+    found = libcuda.find(libcuda.follow(tree, "/usr/lib/libasks.so", program, {}, "/", []))
     tree.close()
     assert (found["path"], found["program"]) == ("/one/libcuda.so.1", None)

@@ -104,3 +104,14 @@ def test_of_programs_for_other_processors_nothing_is_said(root):
     (root / "opt" / "program").write_bytes(data)
     (root / "opt" / "libnear.so").unlink()
     assert looked_at(root)[1]["verdict"] == "native"
+
+
+def test_of_more_files_than_are_followed_it_is_said_how_many(root):
+    """Each is loaded once for both questions; where it becomes too many, neither is left out in silence."""
+    for number in range(70):
+        shutil.copy(root / "opt" / "plugin.so", root / "opt" / ("plugin%02d.so" % number))
+    (root / "opt" / "libnear.so").unlink()
+    found = readiness.report(path=str(root / "opt"), root=str(root), program="/opt/program", capabilities=[90], remember=False)
+    assert sum(1 for entry in found["files"] if entry["missing"]) == 64
+    assert [text for text in found["problems"] if "what the loader finds" in text] == [
+        "71 files would load libcuda.so.1 or have to be loaded themselves; what the loader finds for them was looked up for the first 64"]

@@ -33,7 +33,7 @@ def look(name, program, environment, host):
     """Predicts, runs, compares."""
     tree = FolderTree(["/"])
     levels = processor_levels(read("/proc/cpuinfo"))
-    found = libcuda.judge(libcuda.find(tree, str(program), None, environment, "/", levels), host["kernel_module"])
+    found = libcuda.judge(libcuda.find(libcuda.follow(tree, str(program), None, environment, "/", levels)), host["kernel_module"])
     tree.close()
     done = subprocess.run([str(program)], env=dict(environment, LD_DEBUG="libs"), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
                           text=True, timeout=60)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import namedtuple
 
 from .byte_source import FormatError
 from .elf import EM_X86_64, SHF_EXECINSTR, Elf
@@ -17,25 +18,46 @@ VERSION_IN_NAME = re.compile(r"libcuda\.so\.(\d{3,}\.\d+(?:\.\d+)?)$")
 STUB_BELOW = 1 << 20
 
 
-def find(tree, requester, program, environment, cwd, hwcaps):
+#: A process as far as the loader takes it, and who asks in it.
+#: tree: file_trees.Tree · requester: str, path · process: loader.Process or None · asking: loader.LoadedObject or None
+#: error: str, why there is no process, else ""
+Followed = namedtuple("Followed", "tree requester process asking error")
+
+
+def follow(tree, requester, program, environment, cwd, hwcaps):
+    """Loads a file as the loader would, once for all that is asked about it.
+
+    :param requester: str, path of the file that is loaded.
+    :param program: str or None, the program that loads it.
+    :param hwcaps: list of str, the folders of glibc-hwcaps that this processor takes.
+    :returns: Followed
+    """
+    try:
+        return Followed(tree, requester, *_process(tree, requester, program, environment, cwd, hwcaps), error="")
+    except LoaderError as error:
+        return Followed(tree, requester, None, None, str(error))
+
+
+def find(followed):
     """What the loader takes when a file asks for libcuda.so.1.
 
-    :param requester: str, path of the file that needs or opens it.
-    :param program: str or None, the program that loads the requester.
+    :param followed: Followed, of the file that needs or opens it.
     :returns: dict of requester, program (None where it could not be followed), path, real_path, found_by, version, stub, error, others (files that would come
         next). Values are None where nothing is found.
     """
-    result = {"requester": requester, "program": program, "path": None, "real_path": None, "found_by": None, "version": None, "stub": None,
-              "error": None, "others": []}
+    tree, requester, process, asking, error = followed
+    result = {"requester": requester, "program": None, "path": None, "real_path": None, "found_by": None, "version": None, "stub": None,
+              "error": error or None, "others": []}
+    if error:
+        return result
+    result["program"] = process.program.path if process.program else None
     try:
-        process, asking = _process(tree, requester, program, environment, cwd, hwcaps)
-        result["program"] = process.program.path if process.program else None
         found = process.loaded(NAME) or process.find(NAME, asking)
         if found.why is None:
             raise LoaderError("%s names itself %s" % (found.path, NAME))
         asking = found.by or asking
-    except LoaderError as error:
-        result["error"] = str(error)
+    except LoaderError as why:
+        result["error"] = str(why)
         return result
     result.update(path=found.path, real_path=found.real, found_by=found.why, **describe(tree, found.real))
     result["others"] = [dict(path=path, real_path=real, found_by=rule, **describe(tree, real))
@@ -47,17 +69,16 @@ def find(tree, requester, program, environment, cwd, hwcaps):
 DRIVERS = re.compile(r"^(libcuda|libnvidia-[a-z0-9-]+|libcudadebugger|libnvcuvid)\.so\b")
 
 
-def missing(tree, requester, program, environment, cwd, hwcaps):
+def missing(followed):
     """What a file needs, itself or by what it needs, and the loader does not find in this root.
 
-    :param program: str, the program that opens it; what a library by itself would find beside a program that nobody knows, nobody can say.
+    :param followed: Followed, with the program that opens it; what a library by itself would find beside a program that nobody knows, nobody can say.
     :returns: list of str, each a sentence without its full stop; empty where the program cannot be followed.
     """
-    try:
-        process, _asking = _process(tree, requester, program, environment, cwd, hwcaps)
-    except LoaderError as error:
-        return [str(error)] if program else []
-    if process.program is None or not _is_x86_64(tree, process.program.real):
+    if followed.error:
+        return [followed.error]
+    process = followed.process
+    if process.program is None or not _is_x86_64(followed.tree, process.program.real):
         return []
     return [text for text in dict.fromkeys(process.missing) if not DRIVERS.match(text)]
 

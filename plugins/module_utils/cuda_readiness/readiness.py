@@ -25,7 +25,7 @@ from .loader import processor_levels
 from .verdict import judge_file, judge_target
 
 FORMAT = 2  # of remembered facts; raise it when what examine returns changes
-MOST_REQUESTERS = 64
+MOST_FOLLOWED = 64  # files whose loading is followed: each takes some milliseconds, and more for what it needs
 DEFAULT_CACHE = "/var/cache/protocol_omni/cuda_readiness"
 
 
@@ -116,7 +116,7 @@ def examine(target, patterns=("*",), hwcaps=None):
     """
     hwcaps = processor_levels(read("/proc/cpuinfo")) if hwcaps is None else hwcaps
     facts = {"files": [], "libcuda": [], "mapped": [], "problems": [], "unread": []}
-    requesters = []
+    followed = passed_over = 0
 
     def unread(text):
         facts["problems"].append(text)
@@ -142,10 +142,17 @@ def examine(target, patterns=("*",), hwcaps=None):
         facts["unread"] += ["%s: %s" % (path, problem) for problem in code.unread]
         if code.found or code.rocm or code.libcuda == "needed":
             facts["files"].append(_plain(path, node.size, code))
-        if code.libcuda and (code.found or code.libcuda == "needed"):
-            requesters.append(path)
-        if target.program and code.kind == "elf" and (code.found or code.libcuda == "needed") and len(facts["files"]) <= MOST_REQUESTERS:
-            facts["files"][-1]["missing"] = libcuda.missing(target.tree, path, target.program, target.environment, target.cwd, hwcaps)
+        asks = code.libcuda and (code.found or code.libcuda == "needed")
+        loads = target.program and code.kind == "elf" and (code.found or code.libcuda == "needed")
+        if (asks or loads) and followed == MOST_FOLLOWED:
+            passed_over += 1
+        elif asks or loads:
+            followed += 1
+            process = libcuda.follow(target.tree, path, target.program, target.environment, target.cwd, hwcaps)
+            if loads:
+                facts["files"][-1]["missing"] = libcuda.missing(process)
+            if asks:
+                facts["libcuda"].append(libcuda.find(process))
     for file in facts["files"]:
         # What lies elsewhere in there may be in the process already, by a file that was opened before.
         elsewhere = [text for text in file["missing"] if text.split(",", 1)[0] in names]
@@ -154,10 +161,9 @@ def examine(target, patterns=("*",), hwcaps=None):
     for text in target.tree.unread:
         unread(text)
     facts["problems"] += target.tree.left_out
-    for path in requesters[:MOST_REQUESTERS]:
-        facts["libcuda"].append(libcuda.find(target.tree, path, target.program, target.environment, target.cwd, hwcaps))
-    if len(requesters) > MOST_REQUESTERS:
-        facts["problems"].append("%d files ask for libcuda.so.1; it was looked up for the first %d" % (len(requesters), MOST_REQUESTERS))
+    if passed_over:
+        facts["problems"].append("%d files would load libcuda.so.1 or have to be loaded themselves; what the loader finds for them was looked up for the "
+                                 "first %d" % (followed + passed_over, followed))
     if target.process:
         facts["mapped"] = [dict(path=path, **libcuda.describe(target.tree, path))
                            for pid in processes_of(target.process) for path in libcuda.mapped(read("/proc/%d/maps" % pid))]
