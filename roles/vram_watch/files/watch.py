@@ -122,8 +122,8 @@ class Watcher:
                 self.state = decision.State(rung=self.rung, since=self.since, steps=self.state.steps, ended=self.state.ended)
         except (KeyError, ValueError):
             self.state = decision.State(rung=self.rung, since=self.since)
-        self.trace = Trace(settings.get("trace_path", ""))
-        self.trace.started(self.limits, self.state)
+        self.trace = Trace(settings.get("trace_path", ""), lambda: (self.limits, self.state))
+        self.trace.started()
         self.child, self.began, self.saved, self.last, self.returning = None, 0.0, 0.0, 0.0, False
         self.filler, self.chosen, self.up, self.pid = None, decision.Decision("hold"), False, 0
         if self.state.stepping is None:

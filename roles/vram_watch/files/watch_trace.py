@@ -4,7 +4,8 @@
 """What the watcher saw, look by look, and what would have been decided: watch_trace.py TRACE [--limit act=4 …]
 
 Prints each decision of the trace but "hold", and where today's rules, or other limits, decide otherwise. Limits are those of the inventory
-(vram_watch_act and so on), in its units. A trace is lines of JSON: the limits and the state at each start, each look, each end of a step.
+(vram_watch_act and so on), in its units. A trace is lines of JSON: the limits and the state at each start and at the head of each file,
+each look, each end of a step.
 """
 import argparse
 import dataclasses
@@ -22,24 +23,28 @@ class Trace:
     """Appends to a file, which is exchanged when it is full. What cannot be written is no reason not to watch.
 
     :param path: str; "" for none.
+    :param current: function without arguments that returns (limits, state) as they are now: each file begins with them, so that it can be read alone.
     """
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, current):
+        self.path, self.current = path, current
 
     def _write(self, **line):
         if not self.path:
             return
         try:
-            if os.path.exists(self.path) and os.path.getsize(self.path) > LONGEST:
-                os.replace(self.path, self.path + ".before")
             with open(self.path, "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line, separators=(",", ":")) + "\n")
+                full = stream.tell() > LONGEST
+            if full and "start" not in line:
+                os.replace(self.path, self.path + ".before")
+                self.started()
         except OSError:
             pass
 
-    def started(self, limits, state):
-        """The watcher begins, with these limits and this state."""
+    def started(self):
+        """The watcher begins, or goes on in another file."""
+        limits, state = self.current()
         self._write(start=json.loads(decision.to_json(state)), limits=dataclasses.asdict(limits))
 
     def became(self, state):
@@ -73,6 +78,8 @@ def replay(lines, changed=None):
         try:
             line = json.loads(text)
             given = line.get("start") or line.get("state")
+            if number == 1 and "start" not in line:
+                raise ValueError("with which limits and which state it began is not known. Give a trace from a line with \"start\" on")
             if "start" in line:
                 limits = decision.Limits(**dict(line["limits"], **(changed or {})))
             if given:

@@ -695,6 +695,13 @@ def test_a_file_that_is_no_trace_is_refused_by_its_line(traced):
     assert code == 2 and "is none of a trace of the watcher" in lines[-1]
 
 
+def test_a_trace_whose_beginning_is_gone_is_refused(traced):
+    path = traced.folder / "trace.jsonl"
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]), encoding="utf-8")
+    code, lines = replayed(traced)
+    assert code == 2 and "line 1 " in lines[-1] and "Give a trace from a line with \"start\" on" in lines[-1]
+
+
 def test_a_trace_that_is_full_is_exchanged_and_one_that_cannot_be_written_ends_nothing(world):
     watcher = world.watcher()
     import watch_trace
@@ -704,5 +711,9 @@ def test_a_trace_that_is_full_is_exchanged_and_one_that_cannot_be_written_ends_n
     finally:
         watch_trace.LONGEST = before
     assert (world.folder / "trace.jsonl.before").exists() and (world.folder / "trace.jsonl").stat().st_size < 4000
+    with open(world.folder / "trace.jsonl", encoding="utf-8") as stream:
+        head = json.loads(next(stream))
+    assert head["limits"]["act"] == watcher.limits.act and head["start"]["since"] == watcher.since
+    assert replayed(world) == (0, ["all is decided now as it was then"])
     watcher.trace.path = str(world.folder / "nowhere" / "trace.jsonl")
     assert world.ticks(watcher, 2)["headroom"] is not None
