@@ -30,6 +30,15 @@ def test_each_test_can_fail(path):
     "def test_a(x):\n    for y in [z for z in (1, 2) if z > x]:\n        assert y == 1\n",
     "def test_a(x):\n    try:\n        x()\n    except ValueError as error:\n        assert str(error)\n",
     "def help():\n    return 1\ndef test_a():\n    help()\n",
+    "def help(x):\n    if x:\n        assert x == 1\ndef test_a(x):\n    help(x)\n",
+    "def test_a(x):\n    assert all(y == 1 for y in x)\n",
+    "def test_a(x):\n    assert all([y == 1 for y in (1, 2) if y == x])\n",
+    "def test_a(x):\n    assert not any(y == 1 for y in x)\n",
+    "def test_a(x):\n    assert not any(x) and all(x)\n",
+    "def test_a(x):\n    assert x == 1 or not any(x)\n",
+    "def test_a(x):\n    if x == 2:\n        return\n    assert x == 1\n",
+    "def test_a(x):\n    for y in x:\n        return\n    assert x == 1\n",
+    "def test_a(x):\n    for y in (1, 2):\n        if y == x:\n            continue\n        assert y == 3\n",
 ])
 def test_a_test_that_cannot_fail_is_found(text):
     tree = ast.parse(text)
@@ -45,6 +54,11 @@ def test_a_test_that_cannot_fail_is_found(text):
     "def test_a(x):\n    try:\n        x()\n    except ValueError:\n        pytest.fail('no')\n    else:\n        assert x\n",
     "def help(x):\n    assert x\ndef test_a(x):\n    help(x)\n",
     "def test_a(x):\n    for y in x:\n        print(y)\n    assert len(x) == 3\n",
+    "def test_a(x):\n    assert all(y == x for y in (1, 2))\n",
+    "def test_a(x):\n    assert any(y == 1 for y in x)\n",
+    "def test_a(x):\n    assert all(y == 1 for y in x) and len(x) == 3\n",
+    "def test_a(x):\n    if x == 2:\n        assert not x.a\n        return\n    assert x == 1\n",
+    "def test_a(x):\n    for y in x:\n        if y:\n            continue\n        print(y)\n    assert x == 1\n",
 ])
 def test_a_test_that_can_fail_passes(text):
     tree = ast.parse(text)

@@ -1,7 +1,8 @@
 """Finds tests that cannot fail, by reading them.
 
 A test function is named when it holds no assertion, one that is always true, or only assertions that need not be reached: behind an ``if`` without an
-``else`` that asserts too, or in a loop over what may be empty. Helpers count by what they hold.
+``else`` that asserts too, behind a ``return`` that some condition takes, in a loop over what may be empty, or of the form ``all(… for … in …)`` or
+``not any(…)`` over what may be empty. Helpers count by what they hold, by the same rules.
 """
 import ast
 
@@ -12,14 +13,37 @@ def _name(call):
     return call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id if isinstance(call.func, ast.Name) else ""
 
 
-def asserts(node, helpers):
-    """Whether a statement asserts by itself, whatever its conditions."""
+def asserts(node, helpers, known=frozenset()):
+    """Whether a statement asserts by itself, whatever its conditions.
+
+    :param known: names of variables that are not empty.
+    """
     for part in ast.walk(node):
-        if isinstance(part, ast.Assert):
+        if isinstance(part, ast.Assert) and not holds_of_nothing(part.test, known):
             return True
         if isinstance(part, ast.Call) and (_name(part) in ASSERTING or _name(part) in helpers):
             return True
     return False
+
+
+def holds_of_nothing(test, known):
+    """Whether an assertion's expression is true where what it goes through is empty, and it may be."""
+    if isinstance(test, ast.BoolOp):
+        return (all if isinstance(test.op, ast.And) else any)(holds_of_nothing(value, known) for value in test.values)
+    negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+    call = test.operand if negated else test
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != ("any" if negated else "all") or not call.args:
+        return False
+    through = call.args[0]
+    if isinstance(through, (ast.GeneratorExp, ast.ListComp)):  # nested ones are empty where any of them is
+        return not all(never_empty(part.iter, known) and not part.ifs for part in through.generators)
+    return not never_empty(through, known)
+
+
+def may_leave(statements):
+    """Whether some of these statements may end the function, or the turn of the loop that they stand in."""
+    return any(isinstance(part, (ast.Return, ast.Continue, ast.Break)) for one in statements for part in ast.walk(one)
+               if not isinstance(one, (ast.FunctionDef, ast.ClassDef, ast.For, ast.While)) or isinstance(part, ast.Return))
 
 
 def always_true(test):
@@ -77,9 +101,13 @@ def reached(statements, helpers, known=frozenset()):
         if isinstance(one, ast.If):
             if asserts(one.test, helpers) or reached(one.body, helpers, known) and reached(one.orelse, helpers, known):
                 return True
+            if any(may_leave(branch) and not reached(branch, helpers, known) for branch in (one.body, one.orelse)):
+                return False
         elif isinstance(one, ast.For):
             if asserts(one.iter, helpers) or never_empty(one.iter, known) and reached(one.body, helpers, known):
                 return True
+            if may_leave([one]):
+                return False
         elif isinstance(one, ast.While):
             if isinstance(one.test, ast.Constant) and reached(one.body, helpers, known):
                 return True
@@ -91,8 +119,10 @@ def reached(statements, helpers, known=frozenset()):
                 return True
             if one.handlers and all(reached(handler.body, helpers, known) for handler in one.handlers) and reached(one.orelse, helpers, known):
                 return True
-        elif not isinstance(one, (ast.FunctionDef, ast.ClassDef)) and asserts(one, helpers):
+        elif not isinstance(one, (ast.FunctionDef, ast.ClassDef)) and asserts(one, helpers, known):
             return True
+        elif isinstance(one, (ast.Return, ast.Continue, ast.Break)):
+            return False
     return False
 
 
@@ -104,7 +134,7 @@ def helpers_of(tree, direct=False):
     functions = [part for part in ast.walk(tree) if isinstance(part, ast.FunctionDef) and not part.name.startswith(("test", "_"))]
     found = set()
     while True:
-        more = {one.name for one in functions if asserts(one, found)} - found
+        more = {one.name for one in functions if reached(one.body, found)} - found
         if not more or direct:
             return found | more
         found |= more
