@@ -34,7 +34,8 @@ class Entry:
     def changed(self):
         """How many of its files have changed since its commit, as words; "" where git does not know the commit."""
         row = provenance.row_of(self.path)
-        paths = [":(glob)" + one for one in provenance.patterns(row, self.name)]
+        globs = provenance.patterns(row, self.name)
+        paths = [":(glob)" + one for one in globs] + [str(path.relative_to(ROOT)) for path in provenance.code_of(globs)]
         words = ["git", "-C", str(ROOT), "diff", "--name-only", self.made["commit"].split()[0], "--", *paths]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         return "%d files changed since" % len(done.stdout.split()) if done.returncode == 0 else "commit " + self.made["commit"]

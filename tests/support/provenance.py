@@ -3,8 +3,10 @@
 tests/records.toml names every record and its code. Standard library alone: the programs that measure also run where nothing else is installed,
 and without git, where the commit stays unknown and the hash alone tells which code it was.
 """
+import ast
 import datetime
 import fnmatch
+import functools
 import hashlib
 import json
 import os
@@ -17,6 +19,7 @@ import tomllib
 from support import ROOT
 
 TABLE = ROOT / "tests" / "records.toml"
+COLLECTION = ["ansible_collections", "protocol_omni", "bunker"]
 COMMENT = re.compile(r"^<!-- provenance: (\{.*\}) -->$", re.MULTILINE)
 
 
@@ -49,19 +52,64 @@ def patterns(row, entry=""):
     return found
 
 
-def code_sha256(globs, root=ROOT):
-    """SHA-256 over names and contents of the files that match, in the order of their names.
+def imported_by(path, root):
+    """The files of a tree that a Python file imports: relatively, by the collection's full name, or from its own folder.
+
+    :returns: set of pathlib.Path
+    """
+    found = set()
+
+    def take(folder, names):
+        """A module, or what stands in a package: whatever of it is a file."""
+        for place in (folder, *(folder / name for name in names)):
+            found.update(one for one in (place.with_name(place.name + ".py"), place / "__init__.py") if one.is_file())
+    for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(part, ast.ImportFrom):
+            words, names = (part.module or "").split("."), [alias.name for alias in part.names]
+            if part.level:
+                take(path.parents[part.level - 1].joinpath(*filter(None, words)), names)
+            elif words[:3] == COLLECTION:
+                take(root.joinpath(*words[3:]), names)
+            else:
+                take(path.parent.joinpath(*words), [])
+        elif isinstance(part, ast.Import):
+            for alias in part.names:
+                take(path.parent.joinpath(*alias.name.split(".")), [])
+    return {one for one in found if root in one.parents}
+
+
+def code_of(globs, root=ROOT):
+    """The files that match, and of Python what they import, and what that imports: none of it can change without the record's growing stale.
 
     :param globs: list of str, as pathlib.Path.glob takes them, from the root.
+    :returns: set of pathlib.Path
     :raises ValueError: where a glob matches no file, because nothing would be held to anything.
     """
-    digest, files = hashlib.sha256(), set()
+    files = set()
     for pattern in globs:
         found = {path for path in root.glob(pattern) if path.is_file() and "__pycache__" not in path.parts}
         if not found:
             raise ValueError("no file matches %s" % pattern)
         files |= found
-    for path in sorted(files):
+    left = [path for path in files if path.suffix == ".py"]
+    while left:
+        path = left.pop()
+        more = _imported_by(path, root, path.stat().st_mtime_ns) - files
+        files |= more
+        left += more
+    return files
+
+
+@functools.lru_cache(maxsize=None)
+def _imported_by(path, root, _changed):
+    """As it was read once, until the file changes."""
+    return frozenset(imported_by(path, root))
+
+
+def code_sha256(globs, root=ROOT):
+    """SHA-256 over names and contents of the files of :func:`code_of`, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(code_of(globs, root)):
         digest.update(b"%s\0%s\0" % (str(path.relative_to(root)).encode(), hashlib.sha256(path.read_bytes()).digest()))
     return digest.hexdigest()
 

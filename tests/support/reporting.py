@@ -16,11 +16,19 @@ from support import ROOT, plays, provenance
 
 LOGS = ROOT / "reports" / "tests"
 BEGUN = time.time()
+MEASURED = ["plugins/**/*", "roles/**/*", "playbooks/**/*", "tests/**/*.py", "tests/host/*"]
+began_with = ""  # hash of that code, where something is to be recorded of this run
 
 
 def pytest_addoption(parser):
     parser.addoption("--record", metavar="FILE", help="write the outcome of each test marked full, with where it comes from, to FILE as JSON")
     parser.addoption("--times", metavar="FILE", help="write a table of where the time went to FILE, in Markdown")
+
+
+def pytest_configure(config):
+    global began_with
+    if config.getoption("--times") or config.getoption("--record"):
+        began_with = provenance.code_sha256(MEASURED)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -101,9 +109,13 @@ def _record(path, reports):
 def pytest_terminal_summary(terminalreporter, config):
     reports = _reports(terminalreporter)
     lines = times(reports, time.time() - BEGUN)
-    if config.getoption("--times"):
+    changed = began_with and began_with != provenance.code_sha256(MEASURED)
+    if changed:  # which of the two was run, nobody could say
+        terminalreporter.write_line("the code changed while the tests ran, so nothing of this run is recorded. Remedy: run them on a checkout of their own",
+                                    red=True)
+    if config.getoption("--times") and not changed:
         _write_times(ROOT / config.getoption("--times"), " ".join(map(str, config.invocation_params.args)), lines)
-    if config.getoption("--record"):
+    if config.getoption("--record") and not changed:
         _record(ROOT / config.getoption("--record"), [
             report for outcome in ("passed", "failed", "error") for report in terminalreporter.stats.get(outcome, []) if "full" in report.keywords])
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if isinstance(report, pytest.TestReport)]

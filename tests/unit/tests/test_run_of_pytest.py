@@ -54,6 +54,14 @@ def test_the_table_of_times_tells_modules_phases_and_plays(run):
     assert "| setup of `test_it.py::test_a` | 0:01 |" in text and "| `site.yml` | host | 1:03 |" in text
 
 
+def test_nothing_is_recorded_of_code_that_changed_meanwhile(run):
+    path = ROOT / "reports" / "record-of-a-test.json"
+    status, said = run("from support import reporting\ndef test_a():\n    assert len(reporting.began_with) == 64\n    reporting.began_with = 'another'\n",
+                       "--record=reports/record-of-a-test.json", "--times=reports/times-of-a-test.md")
+    assert status == 0 and "the code changed while the tests ran" in said
+    assert not path.exists() and not (ROOT / "reports" / "times-of-a-test.md").exists()
+
+
 def test_a_quiet_test_runs_while_no_other_worker_runs_one(run, tmp_path):
     """Two workers: each test notes when it began and ended; nothing overlaps with the quiet one, and the others do overlap."""
     body = ("import time, pytest, pathlib\n"

@@ -45,6 +45,17 @@ def test_a_record_is_fresh_until_a_file_that_it_speaks_of_changes(tree):
     assert states() == {"fast": "stale", "slow one": "stale", "before": "of the past"}
 
 
+def test_what_is_imported_is_spoken_of_too(tree):
+    (tree / "code" / "a.py").write_text("from ansible_collections.protocol_omni.bunker.other.c import c\nfrom .deep import d\nimport json\n", encoding="utf-8")
+    (tree / "code" / "deep").mkdir()
+    (tree / "code" / "deep" / "d.py").write_text("from ..near import n\n", encoding="utf-8")
+    (tree / "code" / "near").mkdir()
+    (tree / "code" / "near" / "__init__.py").write_text("import beside\n", encoding="utf-8")
+    (tree / "code" / "near" / "beside.py").write_text("beside = 1\n", encoding="utf-8")
+    assert {str(path.relative_to(tree)) for path in provenance.code_of(["code/*.py"], tree)} == {
+        "code/a.py", "code/b.py", "other/c.py", "code/deep/d.py", "code/near/__init__.py", "code/near/beside.py"}
+
+
 def test_a_renamed_file_is_a_change(tree):
     (tree / "code" / "b.py").rename(tree / "code" / "z.py")
     assert states()["fast"] == "stale"
