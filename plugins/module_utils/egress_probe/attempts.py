@@ -22,7 +22,8 @@ Attempt = collections.namedtuple("Attempt", ["name", "where", "each_network", "s
 
 MULTICAST, ALL_NODES, ALL_NODES_MAC, BROADCAST_MAC = "224.0.0.251", "ff02::1", "33:33:00:00:00:01", "ff:ff:ff:ff:ff:ff"
 SOURCE_PORT = 4242
-HOST_PORT = 42042  # where our own listeners on the host are
+# Where our own listeners on the host are: below the ports that a kernel gives to whoever connects (from 32768 on), or any connection could have it already.
+HOST_PORT = 24042
 
 
 class Origin:

@@ -43,13 +43,7 @@ class World:
         self.everywhere = ear(self.host)
         self.datagrams = [self._listener(socket.AF_INET, "0.0.0.0", HOST_PORT), self._listener(socket.AF_INET6, "::", HOST_PORT)]
         self.resolvers = [self._listener(socket.AF_INET, network.gateway, 53) for network in self.networks]
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as opened:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            opened.setblocking(False)
-            opened.bind(("0.0.0.0", HOST_PORT))
-            opened.listen(64)
-            self.connections = opened.dup()
-        self.connections.setblocking(False)
+        self.connections = self._listener(socket.AF_INET, "0.0.0.0", HOST_PORT, socket.SOCK_STREAM)
         self.hears_itself = self._hears_itself()
 
     def _hears_itself(self):
@@ -62,18 +56,22 @@ class World:
         return False
 
     @staticmethod
-    def _listener(family, address, port):
-        opened = socket.socket(family, socket.SOCK_DGRAM)
+    def _listener(family, address, port, kind=socket.SOCK_DGRAM):
+        opened = socket.socket(family, kind)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.setblocking(False)
         try:
+            if kind == socket.SOCK_STREAM:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.bind((address, port))
+            if kind == socket.SOCK_STREAM:
+                opened.listen(64)
         except OSError as error:
             opened.close()
             if error.errno == errno.EADDRINUSE and port == 53:
                 return None  # the host's own resolver listens there
-            raise NamespaceError("port %d of the host: %s" % (port, error.strerror)) from error
+            raise NamespaceError("port %d of the host: %s. Free it, or wait where another look at the claims is under way" % (port, error.strerror)) from error
         return opened
 
 

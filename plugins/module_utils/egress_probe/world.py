@@ -105,7 +105,8 @@ class Outside:
         self.address, self.control_address = str(self.subnet.network_address + 2), str(self.subnet.network_address + 3)
         taken = run_ip("-json", "route", "show", "exact", subnet).stdout
         if json.loads(taken or "[]"):
-            raise NamespaceError("outside %s: this host has a route to it already. Choose another documentation subnet" % subnet)
+            raise NamespaceError("outside %s: this host has a route to it already. Wait where another look at the claims is under way, else choose another "
+                                 "documentation subnet" % subnet)
         self.namespace = Namespace.new()
         port = prefix + "o"
         self.namespace.ip("link add %s type veth peer name outside0" % port, "link set %s netns 1" % port, "link set lo up",

@@ -231,7 +231,7 @@ def test_a_container_with_the_oracles_address_leaks_nothing_from_its_first_packe
 
 FIREWALLS = {  # how it is enabled, made to accept more than it should, reloaded, and disabled
     "firewalld": ("systemctl start firewalld", "firewall-cmd --zone=public --add-masquerade --permanent && firewall-cmd --reload", "systemctl stop firewalld"),
-    "ufw": ("ufw default allow routed && ufw --force enable", "ufw allow proto tcp from any to any port 42042 && ufw reload", "ufw disable"),
+    "ufw": ("ufw default allow routed && ufw --force enable", "ufw allow proto tcp from any to any port 24042 && ufw reload", "ufw disable"),
 }
 
 

@@ -6,6 +6,7 @@ import types
 import pytest
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe import attempts, frames, probe
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe.namespaces import NamespaceError
 
 
 def test_the_checksum_of_rfc_1071():
@@ -132,3 +133,21 @@ def test_a_resolver_that_would_forward_is_a_way_out_and_is_not_asked(monkeypatch
     own, foreign = probe.resolver_rows(world, "oracle", forwarders)
     assert own["observed"] == "answered" and len(asked) == 1
     assert foreign["observed"] == "passed" and "would forward" in foreign["evidence"]
+
+
+def test_the_listeners_port_is_none_that_a_connection_may_have_already():
+    """One in some thousand looks failed with "Address already in use": the kernel had given the port to a connection of the host."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as stream:
+        lowest = int(stream.read().split()[0])
+    assert 1024 < attempts.HOST_PORT < min(lowest, 32768)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_that_is_taken_is_named(kind):
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen(1)
+        port = taken.getsockname()[1]
+        with pytest.raises(NamespaceError, match="port %d of the host: Address already in use. Free it" % port):
+            probe.World._listener(socket.AF_INET, "127.0.0.1", port, kind)
