@@ -30,6 +30,13 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_copied(site, sec
         assert site.execute("umount /srv/small && rmdir /srv/small")[0] == 0
 
 
+def test_a_bundle_that_gives_no_image_is_refused_before_anything_is_copied(site, second):
+    refused = site.run("playbooks/bundle.yml", extra_vars={"bundle_path": "/srv/none", "bundle_image": False})
+    assert refused.rc != 0
+    assert "bundle_image is false and bundle_build is not true" in refused.failures[-1] and "Set bundle_build: true" in refused.failures[-1]
+    assert site.execute("test -e /srv/none")[0] != 0
+
+
 class Isolated(Host):
     """A host whose network namespace holds the loopback device and nothing else."""
 
