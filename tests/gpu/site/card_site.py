@@ -6,7 +6,7 @@ Steps, in their order: join engine host install site again claims; then each of 
 folder (default /opt/card-site) that it is done, and is passed over from then on. ``results`` prints what was seen as JSON, for tests/gpu/results/site.json.
 
 The bare host is a container with systemd, the machine's card, the driver's libraries and nvidia-smi, as a host has them; its engine, image, networks, services,
-gateway and watcher are what site.yml makes of the bundle in it. NVIDIA's container toolkit cannot be installed there: stand-in-nvidia-ctk takes its place.
+gateway and watcher are what site.yml makes of the bundle in it. NVIDIA's container toolkit cannot be installed there: stand_in_nvidia_ctk.py takes its place.
 """
 import argparse
 import json
@@ -127,10 +127,12 @@ def host(state):
         archive.extractall(state.folder, filter="fully_trusted")
     folder = driver_folder()
     version = pathlib.Path("/proc/driver/nvidia/version").read_text(encoding="ascii").split("x86_64")[1].split()[0]
-    shutil.copy(HERE / "stand-in-nvidia-ctk", state.folder)  # a checkout may be exchanged under what is mounted of it
-    libraries = [path for path in folder.glob("*.so.%s" % version)]
+    toolkit = state.folder / "nvidia-ctk"  # a copy: a checkout may be exchanged under what is mounted of it
+    toolkit.write_text("#!/usr/bin/env python3\n" + (HERE / "stand_in_nvidia_ctk.py").read_text(encoding="utf-8"), encoding="utf-8")
+    toolkit.chmod(0o755)
+    libraries = list(folder.glob("*.so.%s" % version))
     volumes = ["--volume=%s:%s/%s:ro" % (path, LIBRARIES, path.name) for path in libraries]
-    volumes += ["--volume=%s:/usr/bin/nvidia-smi:ro" % SMI, "--volume=%s:/usr/bin/nvidia-ctk:ro" % (state.folder / "stand-in-nvidia-ctk"),
+    volumes += ["--volume=%s:/usr/bin/nvidia-smi:ro" % SMI, "--volume=%s:/usr/bin/nvidia-ctk:ro" % toolkit,
                 "--volume=%s:/srv/bundle" % (state.folder / "bundle")]
     docker("run", "--detach", "--name", HOST, "--hostname", HOST, "--network=none", "--privileged", "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock",
            "--volume=/var/lib/docker", "--volume=/srv/models", "--env=container=docker", *volumes, "protocol-omni-test/host:trixie")

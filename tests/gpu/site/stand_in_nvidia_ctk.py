@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Stands in for NVIDIA's container toolkit on a machine that cannot install it, in front of real cards and the real driver.
 
     nvidia-ctk --version
