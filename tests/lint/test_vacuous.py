@@ -38,6 +38,9 @@ def test_each_test_can_fail(path):
     "def test_a(x):\n    assert x == 1 or not any(x)\n",
     "def test_a(x):\n    if x == 2:\n        return\n    assert x == 1\n",
     "def test_a(x):\n    for y in x:\n        return\n    assert x == 1\n",
+    "def test_a(x):\n    with x:\n        return\n    assert x == 1\n",
+    "def test_a(x):\n    while x:\n        return\n    assert x == 1\n",
+    "def test_a(x):\n    try:\n        x()\n    except ValueError:\n        return\n    assert x == 1\n",
     "def test_a(x):\n    for y in (1, 2):\n        if y == x:\n            continue\n        assert y == 3\n",
 ])
 def test_a_test_that_cannot_fail_is_found(text):
@@ -56,6 +59,7 @@ def test_a_test_that_cannot_fail_is_found(text):
     "def test_a(x):\n    for y in x:\n        print(y)\n    assert len(x) == 3\n",
     "def test_a(x):\n    assert all(y == x for y in (1, 2))\n",
     "def test_a(x):\n    assert any(y == 1 for y in x)\n",
+    "def test_a(x):\n    if x:\n        def f():\n            return 1\n    assert x == 1\n",
     "def test_a(x):\n    assert all(y == 1 for y in x) and len(x) == 3\n",
     "def test_a(x):\n    if x == 2:\n        assert not x.a\n        return\n    assert x == 1\n",
     "def test_a(x):\n    for y in x:\n        if y:\n            continue\n        print(y)\n    assert x == 1\n",

@@ -16,7 +16,7 @@ from support import ROOT, plays, provenance
 
 LOGS = ROOT / "reports" / "tests"
 BEGUN = time.time()
-MEASURED = ["plugins/**/*", "roles/**/*", "playbooks/**/*", "tests/**/*.py", "tests/host/*"]
+MEASURED = ["plugins/**/*", "roles/**/*", "playbooks/**/*", "molecule/**/*", "galaxy.yml", "tests/**/*.py", "tests/host/*", "tests/targets/*"]
 began_with = ""  # hash of that code, where something is to be recorded of this run
 
 
@@ -106,10 +106,18 @@ def _record(path, reports):
     path.write_text(json.dumps({"tests": tests}, indent=1) + "\n", encoding="utf-8")
 
 
+def _code():
+    """The hash of the code, or "" where somebody is just writing at it and a file cannot be read."""
+    try:
+        return provenance.code_sha256(MEASURED)
+    except (OSError, SyntaxError, ValueError):
+        return ""
+
+
 def pytest_terminal_summary(terminalreporter, config):
     reports = _reports(terminalreporter)
     lines = times(reports, time.time() - BEGUN)
-    changed = began_with and began_with != provenance.code_sha256(MEASURED)
+    changed = began_with and began_with != _code()
     if changed:  # which of the two was run, nobody could say
         terminalreporter.write_line("the code changed while the tests ran, so nothing of this run is recorded. Remedy: run them on a checkout of their own",
                                     red=True)

@@ -40,10 +40,20 @@ def holds_of_nothing(test, known):
     return not never_empty(through, known)
 
 
-def may_leave(statements):
-    """Whether some of these statements may end the function, or the turn of the loop that they stand in."""
-    return any(isinstance(part, (ast.Return, ast.Continue, ast.Break)) for one in statements for part in ast.walk(one)
-               if not isinstance(one, (ast.FunctionDef, ast.ClassDef, ast.For, ast.While)) or isinstance(part, ast.Return))
+def may_leave(statements, inner=False):
+    """Whether some of these statements may end the function, or the turn of the loop that they stand in.
+
+    :param inner: bool, they stand in a loop of their own: what ends that one ends no more.
+    """
+    for one in statements:
+        if isinstance(one, ast.Return) or not inner and isinstance(one, (ast.Continue, ast.Break)):
+            return True
+        if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        parts = [getattr(one, name, []) for name in ("body", "orelse", "finalbody")] + [handler.body for handler in getattr(one, "handlers", [])]
+        if any(may_leave(part, inner or isinstance(one, (ast.For, ast.While))) for part in parts):
+            return True
+    return False
 
 
 def always_true(test):
@@ -111,14 +121,20 @@ def reached(statements, helpers, known=frozenset()):
         elif isinstance(one, ast.While):
             if isinstance(one.test, ast.Constant) and reached(one.body, helpers, known):
                 return True
+            if may_leave([one]):
+                return False
         elif isinstance(one, ast.With):
             if any(asserts(item.context_expr, helpers) for item in one.items) or reached(one.body, helpers, known):
                 return True
+            if may_leave(one.body):
+                return False
         elif isinstance(one, ast.Try):
             if reached(one.body, helpers, known) or reached(one.finalbody, helpers, known):
                 return True
             if one.handlers and all(reached(handler.body, helpers, known) for handler in one.handlers) and reached(one.orelse, helpers, known):
                 return True
+            if may_leave([one]):
+                return False
         elif not isinstance(one, (ast.FunctionDef, ast.ClassDef)) and asserts(one, helpers, known):
             return True
         elif isinstance(one, (ast.Return, ast.Continue, ast.Break)):

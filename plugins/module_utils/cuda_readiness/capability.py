@@ -61,10 +61,14 @@ def cuda_for_isa(isa):
 
 
 def _in_family(sm, capability):
-    """Whether code for the family of an SM architecture runs on a capability: True, False or None (a family that targets.py does not know)."""
+    """Whether code for the family of an SM architecture runs on a capability: True, False or None (targets.py knows family or card not)."""
     if sm == capability:
         return True
-    return capability in TARGETS[sm].family if sm in TARGETS else None if sm < capability else False
+    if sm > capability:
+        return False
+    if sm not in TARGETS or (capability not in TARGETS and sm // 10 == capability // 10):
+        return None
+    return capability in TARGETS[sm].family
 
 
 def machine_code_runs(sm, suffix, capability):

@@ -24,7 +24,7 @@ from .host import read
 from .loader import processor_levels
 from .verdict import judge_file, judge_target
 
-FORMAT = 2  # of remembered facts; raise it when what examine returns changes
+FORMAT = 3  # of remembered facts; raise it when what examine returns changes
 MOST_FOLLOWED = 64  # files whose loading is followed: each takes some milliseconds, and more for what it needs
 DEFAULT_CACHE = "/var/cache/protocol_omni/cuda_readiness"
 
@@ -116,7 +116,7 @@ def examine(target, patterns=("*",), hwcaps=None):
     """
     hwcaps = processor_levels(read("/proc/cpuinfo")) if hwcaps is None else hwcaps
     facts = {"files": [], "libcuda": [], "mapped": [], "problems": [], "unread": []}
-    followed = passed_over = 0
+    followed = passed_over = 0  # files that are loaded themselves; those that ask for libcuda have an allowance of their own
 
     def unread(text):
         facts["problems"].append(text)
@@ -144,14 +144,14 @@ def examine(target, patterns=("*",), hwcaps=None):
             facts["files"].append(_plain(path, node.size, code))
         asks = code.libcuda and (code.found or code.libcuda == "needed")
         loads = target.program and code.kind == "elf" and (code.found or code.libcuda == "needed")
-        if (asks or loads) and followed == MOST_FOLLOWED:
-            passed_over += 1
-        elif asks or loads:
-            followed += 1
+        look_for_missing, look_for_libcuda = loads and followed < MOST_FOLLOWED, asks and len(facts["libcuda"]) < MOST_FOLLOWED
+        passed_over += bool(loads and not look_for_missing or asks and not look_for_libcuda)
+        if look_for_missing or look_for_libcuda:
             process = libcuda.follow(target.tree, path, target.program, target.environment, target.cwd, hwcaps)
-            if loads:
+            if look_for_missing:
+                followed += 1
                 facts["files"][-1]["missing"] = libcuda.missing(process)
-            if asks:
+            if look_for_libcuda:
                 facts["libcuda"].append(libcuda.find(process))
     for file in facts["files"]:
         # What lies elsewhere in there may be in the process already, by a file that was opened before.
@@ -162,8 +162,7 @@ def examine(target, patterns=("*",), hwcaps=None):
         unread(text)
     facts["problems"] += target.tree.left_out
     if passed_over:
-        facts["problems"].append("%d files would load libcuda.so.1 or have to be loaded themselves; what the loader finds for them was looked up for the "
-                                 "first %d" % (followed + passed_over, followed))
+        facts["problems"].append("what the loader finds was looked up for %d files; for %d more it was not" % (MOST_FOLLOWED, passed_over))
     if target.process:
         facts["mapped"] = [dict(path=path, **libcuda.describe(target.tree, path))
                            for pid in processes_of(target.process) for path in libcuda.mapped(read("/proc/%d/maps" % pid))]

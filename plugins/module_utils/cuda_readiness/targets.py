@@ -1,7 +1,7 @@
 # Copyright: Contributors to protocol_omni.bunker
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every GPU target that CUDA compiles for, its family, and the oldest driver that knows it: data alone; capability.py holds the rules.
+"""Every GPU target that CUDA 12 and 13 compile for, its family, and the oldest driver that knows it: data alone; capability.py holds the rules.
 
 Sources, read on 2026-11-29:
 - the targets and their suffixes: ``nvcc --list-gpu-code`` and the target names within ptxas of the toolkits 13.0 and 13.5; those that toolkit 13

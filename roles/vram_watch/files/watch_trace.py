@@ -34,6 +34,8 @@ class Trace:
             return
         try:
             with open(self.path, "a", encoding="utf-8") as stream:
+                if stream.tell() == 0 and "start" not in line:  # somebody took the file away
+                    line = self._head()
                 stream.write(json.dumps(line, separators=(",", ":")) + "\n")
                 full = stream.tell() > LONGEST
             if full and "start" not in line:
@@ -44,8 +46,11 @@ class Trace:
 
     def started(self):
         """The watcher begins, or goes on in another file."""
+        self._write(**self._head())
+
+    def _head(self):
         limits, state = self.current()
-        self._write(start=json.loads(decision.to_json(state)), limits=dataclasses.asdict(limits))
+        return {"start": json.loads(decision.to_json(state)), "limits": dataclasses.asdict(limits)}
 
     def became(self, state):
         """The state was set otherwise than by a decision."""
@@ -95,7 +100,7 @@ def replay(lines, changed=None):
                 stepping = then[1] if then[0] in ("step", "back") else stepping
                 if stepping is None and state.stepping is not None:  # nobody took it then: go on as the trace does
                     state = dataclasses.replace(state, stepping=None, steps=state.steps[:-1])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError("line %d is none of a trace of the watcher: %s" % (number, error)) from error
 
 

@@ -2,8 +2,9 @@
 
     python3 tests/gpu/site/card_site.py --parts FOLDER [--state FOLDER] STEP...
 
-Steps, in their order: join engine host install site again claims; then each of the experiments; at the end down. Each fits ten minutes, notes in the state's
-folder (default /opt/card-site) that it is done, and is passed over from then on. ``results`` prints what was seen as JSON, for tests/gpu/results/site.json.
+Steps, in their order: join engine host install site again claims; then each of the experiments; at the end down. Each but site fits ten minutes,
+notes in the state's folder (default /opt/card-site) that it is done, and is passed over from then on. ``results`` prints what was seen as JSON,
+for tests/gpu/results/site.json.
 
 The bare host is a container with systemd, the machine's card, the driver's libraries and nvidia-smi, as a host has them; its engine, image, networks, services,
 gateway and watcher are what site.yml makes of the bundle in it. NVIDIA's container toolkit cannot be installed there: stand_in_nvidia_ctk.py takes its place.
@@ -48,7 +49,7 @@ class State:
         self.seen = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
 
     def run(self, name):
-        if name in self.seen:
+        if name in self.seen and name != "down":
             print("%s: done before" % name)
             return
         begun = time.monotonic()
@@ -158,6 +159,7 @@ def play(state, name, playbook="protocol_omni.bunker.site", changed=None):
 
     :param changed: dict, variables that are others than the inventory's.
     """
+    on_host("rm -rf /root/reports")  # what is read afterwards is of this play
     output = on_host("%s -i /root/inventory.yml %s -e bunker_bundle=/srv/bundle -e bunker_report_path=/root/reports -e %s; echo status $?"
                      % (ANSIBLE, playbook, shlex.quote(json.dumps(changed or {}))), check=False)
     (state.folder / (name + ".log")).write_text(output, encoding="utf-8")
@@ -177,9 +179,9 @@ def judged(state, found):
     """Ends here where a play ended otherwise than by the claims that fail on such a machine (tests/gpu/site/expected_claims.json)."""
     statuses = {entry["id"]: entry["status"] for entry in json.loads(on_host("cat /root/reports/card.json", check=False) or "{}").get("claims", ())}
     expected = json.loads((HERE / "expected_claims.json").read_text(encoding="utf-8"))
-    others = {name: status for name, status in statuses.items() if status != expected.get(name)}
-    if others or not statuses:
-        sys.exit("claims that are others than in expected_claims.json: %s; the play: %s" % (others or "there is no report", found))
+    others = {name: statuses.get(name) for name in {*statuses, *expected} if statuses.get(name) != expected.get(name)}
+    if others:
+        sys.exit("claims that are others than in expected_claims.json: %s; the play: %s" % (others, found))
     return found
 
 
@@ -193,7 +195,10 @@ def site(state):
 @step
 def again(state):
     """A second run changes nothing."""
-    return judged(state, play(state, "again"))
+    found = judged(state, play(state, "again"))
+    if found["changed"]:
+        sys.exit("the second run changed something: %s/again.log" % state.folder)
+    return found
 
 
 @step
@@ -216,7 +221,7 @@ def service_says(unit="protocol-omni-oracle"):
     """The last words of a unit's journal that are about a failure, and its state."""
     lines = on_host("journalctl -u %s -n 40 --no-pager -o cat" % unit, check=False).splitlines()
     return {"state": on_host("systemctl is-active %s" % unit, check=False).strip(),
-            "said": [line[:300] for line in lines if re.search(r"does not start|error|fail|no kernel image|CUDA", line, re.IGNORECASE)][-4:]}
+            "said": [line[:300] for line in lines if re.search(r"does not start|error|fail|no kernel image|CUDA|CDI", line, re.IGNORECASE)][-12:]}
 
 
 @step
@@ -308,7 +313,8 @@ def shadowed(state):
 
 @step
 def down(state):
-    """Removes the host and ends the engine."""
+    """Removes the host and ends the engine; from then on nothing is done."""
+    state.seen.clear()
     docker("rm", "--force", "--volumes", HOST)
     pid = pathlib.Path("/var/run/docker.pid")
     if pid.exists():
@@ -324,7 +330,8 @@ def main():
     state = State(options.state, options.parts)
     for name in options.steps:
         if name == "results":
-            print(json.dumps({"provenance": provenance.made(RECORD), "steps": state.seen}, indent=1))
+            record = json.dumps({"provenance": provenance.made(RECORD), "steps": state.seen}, indent=1, ensure_ascii=False)
+            print(re.sub(r"GPU-[0-9a-f]{8}[0-9a-f-]+", "GPU-…", record))  # the card's identity is nobody's business
         else:
             state.run(name)
 

@@ -688,9 +688,10 @@ def test_a_limit_that_is_none_is_refused(traced, words, said):
         watch_trace.main([str(traced.folder / "trace.jsonl"), *words])
 
 
-def test_a_file_that_is_no_trace_is_refused_by_its_line(traced):
+@pytest.mark.parametrize("text", ['{"seen": 1}', "[1]", "null", "3"])
+def test_a_file_that_is_no_trace_is_refused_by_its_line(traced, text):
     path = traced.folder / "trace.jsonl"
-    path.write_text(path.read_text(encoding="utf-8") + '{"seen": 1}\n', encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8") + text + "\n", encoding="utf-8")
     code, lines = replayed(traced)
     assert code == 2 and "is none of a trace of the watcher" in lines[-1]
 
@@ -714,6 +715,9 @@ def test_a_trace_that_is_full_is_exchanged_and_one_that_cannot_be_written_ends_n
     with open(world.folder / "trace.jsonl", encoding="utf-8") as stream:
         head = json.loads(next(stream))
     assert head["limits"]["act"] == watcher.limits.act and head["start"]["since"] == watcher.since
+    assert replayed(world) == (0, ["all is decided now as it was then"])
+    (world.folder / "trace.jsonl").unlink()  # by hand, under the running watcher
+    world.ticks(watcher, 3)
     assert replayed(world) == (0, ["all is decided now as it was then"])
     watcher.trace.path = str(world.folder / "nowhere" / "trace.jsonl")
     assert world.ticks(watcher, 2)["headroom"] is not None

@@ -46,7 +46,8 @@ def test_rules(capability, targets, expected):
 
 @pytest.mark.parametrize("capability, target, expected", [
     (151, "sm_151", "native"), (151, "sm_151f", "native"), (152, "sm_151", "unknown"), (152, "sm_151f", "unknown"), (152, "compute_151f", "unknown"),
-    (152, "sm_151a", "none"), (151, "sm_152f", "none"), (129, "sm_120", "unknown"), (129, "sm_120f", "none"), (120, "sm_151", "none"),
+    (152, "sm_151a", "none"), (151, "sm_152f", "none"), (129, "sm_120", "unknown"), (129, "sm_120f", "unknown"), (105, "sm_100f", "unknown"),
+    (105, "compute_100f", "unknown"), (129, "sm_100f", "none"), (120, "sm_151", "none"),
     (152, "compute_151", "jit"),
 ])
 def test_a_target_that_nobody_knows_is_judged_for_itself_alone(capability, target, expected):
