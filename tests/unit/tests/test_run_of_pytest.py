@@ -57,9 +57,9 @@ def test_the_table_of_times_tells_modules_phases_and_plays(run):
 def test_nothing_is_recorded_of_code_that_changed_meanwhile(run):
     path = ROOT / "reports" / "record-of-a-test.json"
     status, said = run("from support import reporting\ndef test_a():\n    assert len(reporting.began_with) == 64\n    reporting.began_with = 'another'\n",
-                       "--record=reports/record-of-a-test.json", "--times=reports/times-of-a-test.md")
+                       "--record=reports/record-of-a-test.json", "--times=reports/times-of-changed-code.md")
     assert status == 0 and "the code changed while the tests ran" in said
-    assert not path.exists() and not (ROOT / "reports" / "times-of-a-test.md").exists()
+    assert not path.exists() and not (ROOT / "reports" / "times-of-changed-code.md").exists()
 
 
 def test_a_quiet_test_runs_while_no_other_worker_runs_one(run, tmp_path):
