@@ -66,3 +66,8 @@ def test_bunker_refuses_an_unknown_command():
     result = subprocess.run(["./bunker", "frobnicate"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "Usage" in result.stderr
+
+
+def test_the_whole_of_the_tests_can_be_collected():
+    """A file that does not import, or that has the name of another one, is otherwise found only in a run that reads everything."""
+    run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q")

@@ -6,12 +6,12 @@
 Sources, read on 2026-11-29:
 - the targets and their suffixes: ``nvcc --list-gpu-code`` and the target names within ptxas of the toolkits 13.0 and 13.5; those that toolkit 13
   dropped: CUDA Toolkit 12.9 release notes;
-- the families: what ptxas 13.5 compiles PTX of a family's target for, tried for each pair (tests/cuda/test_targets.py does it again);
+- the families: what ptxas 13.5 compiles PTX of a family's target for, tried for each pair (tests/cuda/test_gpu_targets.py does it again);
 - the first toolkit of a target: the PTX ISA document's release history, and the release notes of CUDA 13.4 for sm_107;
 - the driver branches: CUDA Toolkit release notes, table of minor version compatibility; NVIDIA driver release notes for Blackwell.
 
 A target that is in no row here is judged for its own capability alone, and said to be unknown for every other one.
-tests/cuda/test_targets.py fails when the newest toolkit of the package index compiles for one that is missing.
+tests/cuda/test_gpu_targets.py fails when the newest toolkit of the package index compiles for one that is missing.
 """
 from __future__ import annotations
 
