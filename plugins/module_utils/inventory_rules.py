@@ -13,6 +13,7 @@ import difflib
 import ipaddress
 import re
 
+from .llama import options
 from .throughput import topology
 
 Problem = collections.namedtuple("Problem", ["value", "rule", "remedy"])
@@ -47,24 +48,6 @@ PLAIN_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 IMAGE_NAME = re.compile(r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")
 CAPABILITY = re.compile(r"^[1-9][0-9]?\.[0-9]$")
 PLACEHOLDER = re.compile(r"^REPLACE with (.*)$", re.DOTALL)
-
-# The role sets these itself; a second one on the command line would win in silence.
-MANAGED_ARGUMENTS = {
-    "--model": "model", "-m": "model", "--host": "address", "--port": "port", "--ctx-size": "context", "-c": "context",
-    "--threads": "threads", "-t": "threads", "--batch-size": "batch", "-b": "batch", "--ubatch-size": "micro_batch", "-ub": "micro_batch",
-    "--no-kv-offload": "ladder", "-nkvo": "ladder",
-    "--cpu-mask": "cpuset", "-C": "cpuset", "--cpu-range": "cpuset", "-Cr": "cpuset", "--cpu-strict": "cpuset", "--numa": "cpuset",
-    "--n-gpu-layers": "gpu_layers", "-ngl": "gpu_layers", "--gpu-layers": "gpu_layers",
-    "--tensor-split": "tensor_split", "-ts": "tensor_split", "--override-tensor": "tensor_overrides", "-ot": "tensor_overrides",
-    "--split-mode": "split_mode", "-sm": "split_mode", "--load-mode": "load_mode", "-lm": "load_mode",
-    "--cpu-moe": "tensor_overrides", "-cmoe": "tensor_overrides", "--n-cpu-moe": "tensor_overrides",
-    "-ncmoe": "tensor_overrides", "--fit": "placement", "-fit": "placement", "--spec-type": "speculation", "--spec-default": "speculation",
-    "--spec-draft-model": "draft_model", "-md": "draft_model", "--model-draft": "draft_model",
-    "--alias": "name", "-a": "name",
-}
-# These give whoever reaches the port tools, files or other machines.
-FORBIDDEN_ARGUMENTS = ("--tools", "--agent", "-ag", "--rpc", "--mcp", "--webui-mcp", "--ui-mcp", "--slot-save-path", "--media-path", "--path", "--props",
-                       "--cors", "--api-key", "--hf", "-hf", "--model-url", "-mu", "--docker", "-dr")
 
 
 def _duplicates(values):
@@ -202,6 +185,10 @@ def _check_placement(service):
     if service["device"] == "cpu" and (service["tensor_split"] or service["gpu_layers"] not in ("auto", "0")):
         yield Problem("service %s: gpu_layers %s, tensor_split '%s'" % (name, service["gpu_layers"], service["tensor_split"]),
                       "a CPU service puts no layers on a GPU", "Remove both.")
+    for key in ("split_mode", "tensor_overrides"):
+        if service["device"] == "cpu" and service[key]:
+            yield Problem("service %s: %s %s" % (name, key, service[key]), "it parts a model between GPUs and RAM, and this service has none of them",
+                          "Remove it.")
 
 
 def _check_numbers(service):
@@ -231,14 +218,18 @@ def _check_numbers(service):
 
 
 def _check_arguments(service):
-    for argument in service["extra_arguments"]:
-        option = argument.split("=", 1)[0]
-        if option in MANAGED_ARGUMENTS:
-            yield Problem("service %s: extra argument %s" % (service["name"], option), "the role sets this option itself",
-                          "Use the service's %s." % MANAGED_ARGUMENTS[option])
-        if option.startswith(FORBIDDEN_ARGUMENTS):
-            yield Problem("service %s: extra argument %s" % (service["name"], option),
-                          "an option that opens files, tools or other machines to callers has no place in the bunker", "Remove it.")
+    for word in service["extra_arguments"]:
+        option = options.of_word(word)
+        if not option:
+            continue
+        where, field, harm = "service %s: extra argument %s" % (service["name"], option), options.field_of(option), options.harm_of(option)
+        if field is not None:
+            yield Problem(where, "the role sets this option itself", "Use the service's %s." % field if field else "Remove it.")
+        elif harm:
+            yield Problem(where, "an option that %s has no place in the bunker" % harm, "Remove it.")
+        elif word != re.split(r"[=\s]", word, maxsplit=1)[0]:
+            yield Problem("service %s: extra argument %s" % (service["name"], word), "llama.cpp takes an option and its value as two words",
+                          "Write them as two entries of the list.")
 
 
 def check_services(services, networks, models):

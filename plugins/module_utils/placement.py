@@ -14,10 +14,14 @@ from __future__ import annotations
 import re
 import shlex
 
+from .engine import container
+from .llama import options
+
 KEYS = ("gpus", "gpu_layers", "tensor_split", "tensor_overrides", "split_mode", "load_mode")
 AS_DEFINED = "as_defined"
-# Options of llama-server that a definition may have besides and that llama-fit-params has to know too (llama.cpp, common/arg.cpp).
-TAKES_MEMORY = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv", "--parallel", "-np", "--flash-attn", "-fa", "--kv-unified", "-kvu", "--swa-full")
+# Options of llama-server that a definition may have besides and that llama-fit-params has to be told too. It ends at one that it does not know, such as
+# --kv-unified (llama.cpp, common/arg.cpp).
+TAKES_MEMORY = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv", "--parallel", "-np", "--flash-attn", "-fa", "--swa-full")
 MIB = 1 << 20
 COMPUTED_WITH = 1200  # MiB of a card that holds experts alone, beside them: 961 on an H200 (tests/gpu/results/placement_two_cards.json)
 # Matrices of a layer's experts, for llama.cpp's --override-tensor, and all of them; the names are those that its own --n-cpu-moe takes.
@@ -94,10 +98,9 @@ def memory_arguments(service):
     """Those of a service's further arguments that change how much memory it takes, with their values."""
     words, found = service["extra_arguments"], []
     for place, word in enumerate(words):
-        option, equals, _value = word.partition("=")
-        if option in TAKES_MEMORY:
+        if options.of_word(word) in TAKES_MEMORY:
             found.append(word)
-            if not equals and place + 1 < len(words) and not words[place + 1].startswith("-"):
+            if "=" not in word and place + 1 < len(words) and not words[place + 1].startswith("-"):
                 found.append(words[place + 1])
     return found
 
@@ -262,8 +265,8 @@ def fit_command(service, placement, folder, file_name, image, cdi_kind, kept):
     :param folder: of the model, on the host.
     :param file_name: its first file.
     """
-    words = ["docker", "run", "--rm", "--pull", "never", "--network", "none", "--user", "65532:65532", "--read-only", "--cap-drop", "ALL",
-             "--security-opt", "no-new-privileges", "--volume", "%s:/models:ro" % folder, "--env", "CUDA_VISIBLE_DEVICES=" + ",".join(placement["gpus"])]
+    words = ["docker", "run"] + container.hardened() + [
+        "--network", "none", "--volume", "%s:/models:ro" % folder, "--env", "CUDA_VISIBLE_DEVICES=" + ",".join(placement["gpus"])]
     for gpu in placement["gpus"]:
         words += ["--device", "%s=%s" % (cdi_kind, gpu)]
     return words + ["--entrypoint", "/opt/llama/llama-fit-params", image] + fit_words(service, placement, "/models/" + file_name, kept)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from . import gguf, placement
+from .engine import container
 from .seal_rules import LABEL, hardware_address
 
 
@@ -96,7 +97,7 @@ def server_arguments(service, model, tuning, rung=None):
         "--metrics",
     ] + tuning["arguments"] + (rung or rung_arguments(service, {}, {}))
     if service["device"] == "cpu":
-        arguments += ["--n-gpu-layers", "0"]
+        arguments += ["--n-gpu-layers", "0"] + (["--load-mode", service["load_mode"]] if service["load_mode"] else [])
     else:
         arguments += placement.server_words(dict(service, tensor_overrides=[]))  # those come with the rung
     return arguments + service["extra_arguments"]
@@ -113,10 +114,8 @@ def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path="
     :param tuning: ``cpuset`` and ``mems`` of throughput/tuning.py's tune(): on which CPUs it computes, and where its memory is; None for anywhere.
     """
     gpus = service["gpus"]
-    options = [
-        "--rm", "--name", service["name"], "--pull", "never", "--log-driver", "none",
-        "--user", "65532:65532", "--read-only", "--tmpfs", "/tmp:rw,noexec,nosuid,size=64m",
-        "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "4096",
+    options = container.hardened(service["name"]) + container.locked_memory(service["load_mode"]) + [
+        "--tmpfs", "/tmp:rw,noexec,nosuid,size=64m",
         "--volume", "%s/%s:/models:ro" % (models_path, service["model"]),
         # CUDA takes the cards in the order of this list; nvidia-smi's indices would be another order.
         "--env", "CUDA_VISIBLE_DEVICES=%s" % ",".join(gpus),

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 
 from . import placement
-from .inventory_rules import FORBIDDEN_ARGUMENTS, MANAGED_ARGUMENTS, Problem
+from .inventory_rules import Problem
+from .llama import options
 from .throughput import speculation
 
 PLACEMENT_KEYS = ("cards", "gpu_layers", "tensor_split", "tensor_overrides", "split_mode", "load_mode", "others")
@@ -33,8 +34,9 @@ def check_definitions(placements, ways):
         if isinstance(way, dict) and (way.get("needs", "") not in NEEDS or not way.get("arguments")):
             yield Problem("inference_service_speculations: %s" % name, "it has arguments, and needs mtp, draft_model or nothing", "Add them.")
         for word in _words(way):
-            option = word.split("=", 1)[0]
-            if option.startswith(FORBIDDEN_ARGUMENTS) or MANAGED_ARGUMENTS.get(option, "speculation") != "speculation":
+            option = options.of_word(word)
+            field = options.field_of(option)
+            if field not in (None, "speculation") or (field is None and options.harm_of(option)):
                 yield Problem("inference_service_speculations: %s: %s" % (name, option), "it says how to speculate and nothing else", "Remove it.")
 
 

@@ -10,6 +10,7 @@ from support import ROOT
 SITE = [
     "site/test_first_runs.py",  # the bare host: it must see the first run
     "site/test_refusals.py",
+    "site/test_llama_options.py",
     "site/test_installed_collection.py",
     "site/test_sbom.py",
     "site/test_changes.py",

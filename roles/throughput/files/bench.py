@@ -22,6 +22,7 @@ import time
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import (
     gguf, local_http, memory_bandwidth, model_memory, placement, small_file,
 )
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import container
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import choice, reading, roofline, speculation, sweep, topology, tuning
 
 LABEL = "protocol_omni.bunker.bench"
@@ -46,10 +47,10 @@ def remove_containers():
 
 def container_words(plan, service, settings, program, *more):
     """The words up to the program's: hardened as the service's own container, and without any network."""
-    words = ["docker", "run", "--rm", "--name", NAME % service["name"], "--label", LABEL, "--pull", "never", "--log-driver", "none", "--network", "none",
-             "--user", "65532:65532", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "4096",
-             "--volume", "%s:/models:ro" % service["folder"]]
-    gpus = service["placements"][settings["placement"]]["gpus"] if settings["placement"] else []
+    chosen = service["placements"][settings["placement"]] if settings["placement"] else {"gpus": [], "load_mode": ""}
+    words = ["docker", "run"] + container.hardened(NAME % service["name"]) + container.locked_memory(chosen["load_mode"]) + [
+        "--label", LABEL, "--network", "none", "--volume", "%s:/models:ro" % service["folder"]]
+    gpus = chosen["gpus"]
     words += ["--env", "CUDA_VISIBLE_DEVICES=%s" % ",".join(gpus)]
     if settings["cpuset"]:
         words += ["--cpuset-cpus", settings["cpuset"]]

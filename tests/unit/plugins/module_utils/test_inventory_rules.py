@@ -8,7 +8,8 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import invent
 HASH = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 SERVICE = {
-    "name": "oracle", "model": "tiny", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "draft_model": "",
+    "name": "oracle", "model": "tiny", "device": "cpu", "gpus": [], "gpu_layers": "auto", "tensor_split": "", "split_mode": "",
+    "tensor_overrides": [], "draft_model": "",
     "threads": "auto", "cpuset": "auto",
     "context": 8192, "batch": "512", "micro_batch": 512, "ladder": [], "address": "127.0.0.1", "port": 8000, "memory": "", "start_timeout": 60,
     "extra_arguments": [], "sealed": True,
@@ -163,7 +164,18 @@ def volume(**values):
      "Name it once"),
     (service(device="gpu", gpus=["0"]), "gpu 0", "nvidia-smi -L"),
     (service(tensor_split="75,25"), "tensor_split '75,25'", "Remove"),
+    (service(split_mode="row"), "split_mode row", "Remove"),
+    (service(tensor_overrides=["exps=CPU"]), "tensor_overrides ['exps=CPU']", "Remove"),
     (service(extra_arguments=["--port", "1"]), "extra argument --port", "port"),
+    (service(extra_arguments=["--ctx_size", "65536"]), "extra argument --ctx-size", "Use the service's context"),
+    (service(extra_arguments=["--media_path", "/models"]), "extra argument --media-path", "Remove"),
+    (service(extra_arguments=["--slot_save_path=/tmp"]), "extra argument --slot-save-path", "Remove"),
+    (service(extra_arguments=["--slots"]), "extra argument --slots", "Remove"),
+    (service(extra_arguments=["--webui"]), "extra argument --webui", "Remove"),
+    (service(extra_arguments=["--log_prompts_dir", "/tmp"]), "extra argument --log-prompts-dir", "Remove"),
+    (service(extra_arguments=["-hfd", "someone/model"]), "extra argument -hfd", "Remove"),
+    (service(extra_arguments=["--cache-type-k=q8_0"]), "extra argument --cache-type-k=q8_0", "two entries"),
+    (service(extra_arguments=["--temp 0"]), "extra argument --temp 0", "two entries"),
     (service(extra_arguments=["--tools"]), "extra argument --tools", "Remove"),
     (service(extra_arguments=["--rpc=10.0.0.1:50052"]), "extra argument --rpc", "Remove"),
     (attachment(address="172.31.0.10"), "172.31.0.10 on omni-network", "inside it"),

@@ -73,6 +73,14 @@ def test_the_container_is_hardened_and_ends_with_the_image():
     assert after(words, "--publish") == ["127.0.0.1:8002:8002"]
 
 
+@pytest.mark.parametrize("service", [CPU, GPU])
+@pytest.mark.parametrize("mode, locked", [("", []), ("none", []), ("mlock", ["memlock=-1:-1"]), ("mmap+mlock", ["memlock=-1:-1"])])
+def test_a_load_mode_is_told_and_what_it_locks_may_be_locked(service, mode, locked):
+    plan = service_plan.resolve(dict(service, load_mode=mode), MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu")
+    assert after(plan["server_arguments"], "--load-mode") == ([mode] if mode else [])
+    assert after(plan["container_arguments"], "--ulimit") == locked
+
+
 @pytest.mark.parametrize("word", ["plain", "two words", "50%", "$HOME", 'a"b', "back\\slash", ""])
 def test_systemd_reads_a_quoted_word_back(word):
     # systemd's own rules (systemd.service(5)): %% and $$ stand for themselves, double quotes as in C.

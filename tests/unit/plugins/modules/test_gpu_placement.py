@@ -159,8 +159,8 @@ def test_where_no_plan_can_be_made_the_service_runs_again(place):
 
 
 def test_arguments_that_take_memory_are_told_and_others_are_not(place):
-    place(service={"extra_arguments": ["--jinja", "--cache-type-k", "q8_0", "--parallel", "4", "--mlock"]})
-    assert "--cache-type-k q8_0 --parallel 4\n" in place.calls() and "--jinja" not in place.calls()
+    place(service={"extra_arguments": ["--jinja", "--cache_type_k", "q8_0", "--kv-unified", "--parallel", "4", "--temp", "0"]})
+    assert "--cache_type_k q8_0 --parallel 4\n" in place.calls() and "--jinja" not in place.calls()
     assert place()["origin"] == "planned"
 
 

@@ -1,0 +1,37 @@
+"""What is taken for true of llama.cpp's options, asked of the programs of the golden image."""
+import pytest
+from support import ROOT, llama_options
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import container
+
+@pytest.mark.parametrize("program", ["llama-server", "llama-fit-params"])
+def test_the_lists_of_options_are_those_of_the_image(site, second, program):
+    second.assert_ok()
+    code, text = site.execute("docker run --rm --network none --entrypoint /opt/llama/%s %s --help" % (program, site.image))
+    assert code == 0, text[-500:]
+    recorded = (ROOT / "tests/fixtures/llama_cpp" / (program + ".txt")).read_text(encoding="utf-8").splitlines()
+    assert llama_options.options(text) == recorded
+
+
+@pytest.mark.parametrize("option", ["--ctx_size", "--ctx-size"])
+def test_llama_cpp_reads_underscores_as_dashes(site, second, option):
+    """With a value that is none, it says so: it knew the option. One that it does not know it calls invalid."""
+    second.assert_ok()
+    code, text = site.execute("docker run --rm --network none %s %s many 2>&1" % (site.image, option))
+    assert code != 0 and "error while handling argument \"--ctx-size\"" in text
+    code, text = site.execute("docker run --rm --network none %s --no_such_option 2>&1" % site.image)
+    assert code != 0 and "invalid argument: --no-such-option" in text
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_memory_is_locked_where_the_container_may(site, second, granted):
+    """Without the grant llama.cpp says that it failed, and goes on."""
+    second.assert_ok()
+    model = site.execute("ls /srv/models/*/*.gguf | head -n 1")[1].strip()
+    assert model.endswith(".gguf")
+    words = container.hardened("bunker-locks") + (container.locked_memory("mlock") if granted else []) + [
+        "--network", "none", "--volume", "%s:/models/m.gguf:ro" % model]
+    line = "timeout 15 docker run %s %s --model /models/m.gguf --load-mode mlock --n-gpu-layers 0 --ctx-size 256 --port 1 --host 127.0.0.1 2>&1" % (
+        " ".join(words), site.image)
+    text = site.execute(line)[1]
+    assert ("failed to mlock" in text) is not granted, text[-1000:]
