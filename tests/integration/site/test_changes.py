@@ -61,6 +61,21 @@ def test_a_service_that_fails_says_why_and_the_previous_one_runs_again(site, sec
     assert answers(site)
 
 
+def test_a_definition_that_cannot_be_written_leaves_the_service_as_it_was(site, second):
+    """The resolved service is written first; then the folder of the units takes nothing."""
+    before, resolved = started(site), site.sums("/etc/protocol_omni/services/executor.json")
+    assert site.execute("mount --bind /etc/systemd/system /etc/systemd/system && mount -o remount,ro,bind /etc/systemd/system")[0] == 0
+    try:
+        failed = redeploy(site, {"threads": "1"})
+    finally:
+        assert site.execute("umount /etc/systemd/system")[0] == 0
+    assert failed.rc != 0
+    assert "Service executor was not deployed. Write the unit" in failed.failures[-1] and "What ran before runs again" in failed.failures[-1]
+    assert site.sums("/etc/protocol_omni/services/executor.json") == resolved
+    assert started(site) == before
+    assert answers(site)
+
+
 def test_a_service_that_is_stopped_while_it_starts_or_loads_stops_at_once(site, second):
     """systemd asks nothing of it before it has started, and llama-server heeds no SIGTERM before its model is loaded."""
     unit, found = "protocol-omni-executor", []
