@@ -7,37 +7,9 @@ from __future__ import annotations
 import re
 
 from . import gguf
+from .llama import kv_cache
+from .llama.kv_cache import MOST
 from .service_plan import expert_layers, first_gpu_layer
-
-# Bytes of one value of the KV cache, llama.cpp's default type (f16).
-KV_VALUE = 2
-# Layers, heads and widths beyond this are no model's: llama.cpp has at most 512 layers, and no width reaches a million.
-MOST = 1 << 20
-
-
-def kv_bytes_per_token(metadata):
-    """Bytes that the KV cache takes for each token of context, all layers together; None where the header does not say.
-
-    Keys are those of the GGUF specification (docs/gguf.md of ggml). With multi-head latent attention llama.cpp keeps
-    one compressed vector and the rotary part for each layer (llama-kv-cache.cpp), otherwise keys and values of each head.
-
-    :param metadata: dict of module_utils/gguf.py's Header.
-    """
-    def value(key):
-        return gguf.whole(metadata, "." + key, MOST)
-
-    layers = value("block_count")
-    if layers is None:
-        return None
-    rank = value("attention.kv_lora_rank")
-    if rank and value("rope.dimension_count"):
-        return layers * (rank + value("rope.dimension_count")) * KV_VALUE
-    heads, heads_kv, width = value("attention.head_count"), value("attention.head_count_kv"), value("embedding_length")
-    if not heads or (width is None and value("attention.key_length") is None):
-        return None
-    key = value("attention.key_length") or width // heads
-    return layers * (heads_kv or heads) * (key + (value("attention.value_length") or key)) * KV_VALUE
-
 
 EXPERTS = re.compile(r"^blk\.(\d+)\.ffn_(gate|up|down|gate_up)_exps\.")
 
@@ -76,23 +48,25 @@ def rung_relief(service, plan, metadata, tensors):
     :param tensors: dict of tensor name to bytes, of all its files.
     :returns: bytes; None where the header does not say.
     """
-    per_token = kv_bytes_per_token(metadata)
-    layers = gguf.whole(metadata, ".block_count", MOST)
-    if per_token is None or not layers:
+    cache, layers = kv_cache.of(metadata), gguf.whole(metadata, ".block_count", MOST)
+    if cache is None or not layers:
         return None
-    on_gpu = per_token * (layers - first_gpu_layer(service, layers)) // layers
-    context = min(service["context"], plan.get("context") or service["context"])
-    freed = on_gpu * (service["context"] if plan.get("kv_cache") == "ram" else service["context"] - context)
+    first = first_gpu_layer(service, layers)
+    freed = kv_cache.size(cache, _use(service, {}), first) - (0 if plan.get("kv_cache") == "ram" else kv_cache.size(cache, _use(service, plan), first))
     freed += moved_experts(service, plan, metadata, tensors) - room_for_prompts(service, plan, metadata, tensors)
-    micro_batch = min(service["micro_batch"], plan.get("micro_batch") or service["micro_batch"])
-    return freed + (service["micro_batch"] - micro_batch) * vocabulary(metadata) * 4
+    return freed + (service["micro_batch"] - _use(service, plan).micro_batch) * vocabulary(metadata) * 4
+
+
+def _use(service, plan):
+    """How a service uses its KV cache at a rung: a plan never gives more than the definition."""
+    context, micro_batch = (min(service[key], plan.get(key) or service[key]) for key in ("context", "micro_batch"))
+    return kv_cache.use_of(context, micro_batch, service["extra_arguments"])
 
 
 def ram_need(service, plan, metadata, tensors):
     """Bytes of RAM that a rung's plan takes besides: the KV cache and the experts that it moves."""
-    per_token = kv_bytes_per_token(metadata) or 0
-    context = min(service["context"], plan.get("context") or service["context"])
-    return (per_token * context if plan.get("kv_cache") == "ram" else 0) + moved_experts(service, plan, metadata, tensors)
+    cache = kv_cache.of(metadata) if plan.get("kv_cache") == "ram" else None
+    return (kv_cache.size(cache, _use(service, plan)) if cache else 0) + moved_experts(service, plan, metadata, tensors)
 
 
 def moved_experts(service, plan, metadata, tensors):

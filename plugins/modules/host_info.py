@@ -103,7 +103,9 @@ host:
       description: Version of the NVIDIA container toolkit, null where there is none.
       type: str
     models:
-      description: For each of O(models) whose files are there C(bytes), C(kv_bytes_per_token) and C(context_length).
+      description: >-
+        For each of O(models) whose files are there C(bytes), C(context_length) and C(kv_cache), which has C(window) (tokens) and C(layers) (a list for each:
+        its number, values of a token's key and of its value, whether it keeps a window); null where its header does not say.
       type: dict
 """
 
@@ -111,8 +113,9 @@ import json  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, model_memory, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kv_cache  # noqa: E402
 
 PCI = "sys/bus/pci/devices"
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -185,10 +188,10 @@ def models_of(wanted):
     found = {}
     for name, paths in wanted.items():
         if paths and all(os.path.isfile(path) for path in paths):
-            found[name] = {"bytes": sum(os.path.getsize(path) for path in paths), "kv_bytes_per_token": None, "context_length": None}
+            found[name] = {"bytes": sum(os.path.getsize(path) for path in paths), "kv_cache": None, "context_length": None}
             try:
                 metadata = gguf.read_file(paths[0]).metadata
-                found[name].update(kv_bytes_per_token=model_memory.kv_bytes_per_token(metadata), context_length=gguf.whole(metadata, ".context_length"))
+                found[name].update(kv_cache=kv_cache.as_json(kv_cache.of(metadata)), context_length=gguf.whole(metadata, ".context_length"))
             except gguf.GGUFError:
                 pass  # model_store refuses it by name
     return found

@@ -9,10 +9,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory, service_plan  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kv_cache  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import roofline, speculation  # noqa: E402
 
 LONGEST = 1.0  # seconds for one file
-SERVICE = {"name": "oracle", "device": "gpu", "gpu_layers": "19", "context": 8192, "micro_batch": 512, "tensor_overrides": []}
+SERVICE = {"name": "oracle", "device": "gpu", "gpu_layers": "19", "context": 8192, "micro_batch": 512, "tensor_overrides": [], "extra_arguments": []}
+USE = kv_cache.use_of(8192, 512)
 PLANS = [{}, {"kv_cache": "ram"}, {"context": 4096, "micro_batch": 128}, {"expert_layers_in_ram": 1}]
 
 
@@ -61,7 +63,8 @@ class Reader:
             assert str(error).startswith("mutated.gguf, at byte ")
         else:
             assert length >= 0 and all(size >= 0 for size in tensors.values())
-            model_memory.kv_bytes_per_token(metadata)
+            cache = kv_cache.of(metadata)
+            assert cache is None or kv_cache.size(cache, USE) >= kv_cache.read_bytes(cache, 0) == 0
             roofline.bytes_per_token(metadata, tensors, 512)
             speculation.possible({"mtp": {"needs": "mtp"}}, metadata, "")
             service_plan.expert_layers(SERVICE, metadata)

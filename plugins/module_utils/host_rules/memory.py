@@ -4,6 +4,7 @@
 """Rules of models and memory. Arguments as in judge.py."""
 from __future__ import annotations
 
+from ..llama import kv_cache
 from .finding import ERROR, GIB, WARNING, Finding
 
 
@@ -35,7 +36,8 @@ def model_fits(inventory, host):
                           "one, or nobody knows whether memory and file system hold it", "Give each of its files its size in bytes.")
     for service in inventory["bunker_services"]:
         weights = sizes.get(service["model"], 0) + sizes.get(service["draft_model"], 0)
-        kv = ((host["models"].get(service["model"]) or {}).get("kv_bytes_per_token") or 0) * service["context"]
+        cache = kv_cache.of_json((host["models"].get(service["model"]) or {}).get("kv_cache"))
+        kv = kv_cache.size(cache, kv_cache.use_of(service["context"], service["micro_batch"], service["extra_arguments"])) if cache else 0
         vram = sum(memory.get(uuid, 0) for uuid in service["gpus"])
         together += weights + kv
         if weights and weights + kv > ram + vram:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 
 from .. import gguf
-from ..model_memory import EXPERTS, MOST, kv_bytes_per_token
+from ..llama import kv_cache
+from ..model_memory import EXPERTS, MOST
 
 # A model that is smaller than so many times the last-level cache is partly read from there, and the memory's bandwidth is not its limit.
 TIMES_CACHE = 4
@@ -43,7 +44,8 @@ def bytes_per_token(metadata, tensors, depth=0):
                 return None
             size = size * used / experts
         total += size
-    return int(total + depth * (kv_bytes_per_token(metadata) or 0))
+    cache = kv_cache.of(metadata)
+    return int(total + (kv_cache.read_bytes(cache, depth) if cache else 0))
 
 
 def placed(speed, per_token, bandwidth, model_bytes, cache):

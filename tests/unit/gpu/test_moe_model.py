@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory, service_plan
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kv_cache
 
 GPU = pathlib.Path(__file__).resolve().parents[2] / "gpu"
 SERVICE = {"name": "oracle", "device": "gpu", "gpu_layers": "99", "context": 8192, "micro_batch": 512, "tensor_overrides": []}
@@ -25,7 +26,7 @@ def test_a_tiny_model_is_read_with_its_layers_and_the_bytes_of_its_experts(write
     assert size == path.stat().st_size and end <= size < end + 32
     assert service_plan.expert_layers(SERVICE, metadata) == [1, 2, 3]
     assert model_memory.expert_bytes(tensors) == {layer: 3 * 8 * 256 * 64 // 32 * 18 for layer in (1, 2, 3)}
-    assert model_memory.kv_bytes_per_token(metadata) == 4 * (64 + 16) * 2
+    assert kv_cache.read_bytes(kv_cache.of(metadata), 1) == 4 * (64 + 16) * 2
 
 
 def test_its_geometry_is_that_of_deepseek_v3(writer, tmp_path):
@@ -35,7 +36,7 @@ def test_its_geometry_is_that_of_deepseek_v3(writer, tmp_path):
     metadata, tensors = gguf.read_model([str(tmp_path / "header.gguf")])
     assert model_memory.expert_bytes(tensors) == {layer: 256 * 3 * 7168 * 2048 // 32 * 18 for layer in (1, 2)}
     # 61 layers of it are "about 70 kB a token".
-    assert model_memory.kv_bytes_per_token(metadata) * 61 // 3 == 70272
+    assert kv_cache.read_bytes(kv_cache.of(metadata), 1) * 61 // 3 == 70272
     assert metadata["deepseek2.attention.head_count"] == 128 and metadata["deepseek2.vocab_size"] == 129280
 
 

@@ -15,15 +15,16 @@ def told(tmp_path, data):
 
 def test_context_and_cache_are_read(tmp_path):
     pairs = [key("deepseek2.%s" % name, 4, "I", value) for name, value in (
-        ("block_count", 2), ("attention.kv_lora_rank", 512), ("rope.dimension_count", 64), ("context_length", 4096))]
+        ("block_count", 2), ("embedding_length", 7168), ("attention.head_count", 128), ("attention.head_count_kv", 1), ("attention.key_length", 576),
+        ("attention.value_length", 512), ("attention.key_length_mla", 192), ("attention.value_length_mla", 128), ("context_length", 4096))]
     found = told(tmp_path, header(ARCHITECTURE, *pairs, tensors=1) + tensor("a", 0, 0, 8))
-    assert found["kv_bytes_per_token"] == 2 * 576 * 2 and found["context_length"] == 4096
+    assert found["kv_cache"] == {"layers": [[0, 576, 0, False], [1, 576, 0, False]], "window": 0} and found["context_length"] == 4096
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_of_what_is_no_header_only_the_size_is_told(tmp_path, name):
     data = REFUSED[name][0]
-    assert told(tmp_path, data) == {"bytes": len(data), "kv_bytes_per_token": None, "context_length": None}
+    assert told(tmp_path, data) == {"bytes": len(data), "kv_cache": None, "context_length": None}
 
 
 def test_a_context_that_is_no_whole_number_is_none(tmp_path):
@@ -33,9 +34,9 @@ def test_a_context_that_is_no_whole_number_is_none(tmp_path):
 
 def test_a_model_of_absurdly_many_layers_is_told_at_once(tmp_path):
     found = told(tmp_path, header(ARCHITECTURE, key("deepseek2.block_count", 10, "Q", 2**62), key("deepseek2.expert_count", 4, "I", 8), tensors=0))
-    assert found["kv_bytes_per_token"] is None
+    assert found["kv_cache"] is None
 
 
 def test_a_list_of_layers_is_no_number(tmp_path):
     heads = key("deepseek2.attention.head_count", 9, "IQ", 4, 2) + struct.pack("<II", 8, 8)
-    assert told(tmp_path, header(ARCHITECTURE, key("deepseek2.block_count", 4, "I", 2), heads, tensors=0))["kv_bytes_per_token"] is None
+    assert told(tmp_path, header(ARCHITECTURE, key("deepseek2.block_count", 4, "I", 2), heads, tensors=0))["kv_cache"] is None

@@ -32,8 +32,10 @@ NO_GPU = dict(OMNI_PRIME, gpus=[], kernel=dict(OMNI_PRIME["kernel"], nvidia=None
 ADA = dict(OMNI_PRIME, gpus=[CARD_ADA])
 
 ORACLE = {"name": "oracle", "model": "big", "device": "gpu", "gpus": ["GPU-96", "GPU-32"], "threads": "auto", "cpuset": "auto",
-          "draft_model": "", "context": 8192}
-EXECUTOR = {"name": "executor", "model": "small", "device": "cpu", "gpus": [], "threads": "auto", "cpuset": "auto", "draft_model": "", "context": 16384}
+          "draft_model": "", "context": 8192,
+          "micro_batch": 512, "extra_arguments": []}
+EXECUTOR = {"name": "executor", "model": "small", "device": "cpu", "gpus": [], "threads": "auto", "cpuset": "auto", "draft_model": "", "context": 16384,
+            "micro_batch": 512, "extra_arguments": []}
 BOTH = {
     "bunker_services": [ORACLE, EXECUTOR],
     "bunker_cache_path": "/nvme/build-cache",

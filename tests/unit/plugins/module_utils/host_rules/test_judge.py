@@ -14,7 +14,14 @@ UNMOUNTED = changed(OMNI_PRIME, mounts=OMNI_PRIME["mounts"][:1], places={path: "
 ON_ROOT = changed(UNMOUNTED, devices={"/dev/disk/by-id/nvme-first": None})
 ROOT_INVENTORY = changed(BOTH, disk_layout_volumes=[])
 NO_UUID = ("warning", "gpu_exists", "no UUID can be read")
-BIG_IS_THERE = {"big": {"bytes": 300 * GIB, "kv_bytes_per_token": 70272, "context_length": 163840}}
+
+
+def kv(size):
+    """A cache of so many bytes a token at f16, all in one layer."""
+    return {"layers": [[0, size // 2, 0, False]], "window": 0}
+
+
+BIG_IS_THERE = {"big": {"bytes": 300 * GIB, "kv_cache": kv(70272), "context_length": 163840}}
 
 
 def gpus(*cards):
@@ -28,7 +35,7 @@ PAIRS = {
     "cards that no service uses are nobody's business": (changed(OMNI_PRIME, kernel={"nvidia": "470.1"}, toolkit="1.0.0"), CPU_ONLY, []),
     "the second run: image and models are there, little is free": (
         changed(OMNI_PRIME, images=["omni/llama-server:sm120-cuda13"],
-                models=dict(BIG_IS_THERE, small={"bytes": 5 * GIB, "kv_bytes_per_token": 57344, "context_length": 32768}),
+                models=dict(BIG_IS_THERE, small={"bytes": 5 * GIB, "kv_cache": kv(57344), "context_length": 32768}),
                 mounts=[dict(mount, free=GIB) for mount in OMNI_PRIME["mounts"]]), BOTH, []),
     # cards
     "GPU service, no card": (NO_GPU, BOTH, [("error", "gpu_exists", "no NVIDIA card on the PCI bus")]),
@@ -143,7 +150,7 @@ PAIRS = {
     "exactly the context that the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163840), []),
     "exactly the memory that is needed": (changed(OMNI_PRIME, memory={"total": 177 * GIB}), BOTH, []),
     "a byte less, for the KV cache counts": (
-        changed(OMNI_PRIME, memory={"total": 177 * GIB}, models={"small": {"bytes": 5 * GIB, "kv_bytes_per_token": 1, "context_length": None}}),
+        changed(OMNI_PRIME, memory={"total": 177 * GIB}, models={"small": {"bytes": 5 * GIB, "kv_cache": kv(2), "context_length": None}}),
         changed(BOTH, executor__context=1), [("error", "model_fits", "all services together")]),
     "one model in exactly the memory that is needed": (changed(NO_GPU, memory={"total": 5 * GIB}), CPU_ONLY, []),
     "exactly the room that is needed": (
