@@ -42,11 +42,13 @@ def shape(architecture, layers, heads, heads_kv, width=256, **more):
 
 MLA = {"attention__q_lora_rank": 64, "attention__kv_lora_rank": 64, "attention__key_length": 96, "attention__value_length": 64,
        "attention__key_length_mla": 64, "attention__value_length_mla": 32, "rope__dimension_count": 32}
+NO_MLA = {key: value for key, value in MLA.items() if not key.endswith("_mla")}
+NO_MLA.update(attention__key_length=64, attention__value_length=32)
 EXPERTS = {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 64}
 SOME_EXPERTS = dict(EXPERTS, leading_dense_block_count=1, expert_shared_count=1, expert_weights_scale=1.0, expert_gating_func=2)
 INDEXER = {"attention__indexer__head_count": 2, "attention__indexer__key_length": 32, "attention__indexer__top_k": 16}
-LINEAR = {"ssm__conv_kernel": 4, "ssm__inner_size": 128, "ssm__state_size": 32, "ssm__time_step_rank": 4, "ssm__group_count": 2}
-WIDE_LINEAR = dict(LINEAR, ssm__inner_size=512)  # twice the width, which some want
+SSM = {"ssm__conv_kernel": 4, "ssm__state_size": 32, "ssm__time_step_rank": 4, "ssm__group_count": 2}
+LINEAR, WIDE_LINEAR = {"ssm__inner_size": 128, **SSM}, {"ssm__inner_size": 512, **SSM}  # twice the width, which some want
 SHAPES = {
     "llama, grouped heads": shape("llama", 4, 4, 2),
     "llama, keys of 96 and values of 32": shape("llama", 2, 4, 2, attention__key_length=96, attention__value_length=32, rope__dimension_count=96),
@@ -67,8 +69,7 @@ SHAPES = {
     "nemotron_h": shape("nemotron_h", 4, 4, [0, 2, 0, 0], feed_forward_length=[0, 0, 64, 0], attention__layer_norm_epsilon=1e-6, **LINEAR),
     "granitehybrid": shape("granitehybrid", 4, 4, [0, 2, 0, 2], **WIDE_LINEAR),
     "deepseek2 with MLA": shape("deepseek2", 4, 4, 1, **MLA, **SOME_EXPERTS),
-    "deepseek2 from before MLA": shape("deepseek2", 4, 4, 4, **dict(MLA, attention__key_length=64, attention__value_length=32, attention__key_length_mla=None,
-                                                                   attention__value_length_mla=None), **SOME_EXPERTS),
+    "deepseek2 from before MLA": shape("deepseek2", 4, 4, 4, **NO_MLA, **SOME_EXPERTS),
     "deepseek32, an indexer besides": shape("deepseek32", 4, 4, 1, **MLA, **SOME_EXPERTS, **INDEXER),
     "deepseek32, a draft layer that is not loaded": shape("deepseek32", 5, 4, 1, nextn_predict_layers=1, **MLA, **SOME_EXPERTS, **INDEXER),
     "glm-dsa": shape("glm-dsa", 4, 4, 1, **MLA, **SOME_EXPERTS, **INDEXER),

@@ -41,13 +41,15 @@ FIXED = ("--ui", "--webui", "--no-ui", "--no-webui", "--slots", "--no-slots", "-
 
 # What an option would open, and its spellings. A "*" stands for anything, so that a later option of the family is refused as well.
 FORBIDDEN = {
-    "gives callers tools, agents or programs": ("--video-ffmpeg*", "--tools*", "-ag", "--agent*", "-no-ag", "--no-agent*", "--mcp*", "--ui-*", "--webui-*", "--no-ui-*", "--no-webui-*"),
+    "gives callers tools, agents or programs": (
+        "--video-ffmpeg*", "--tools*", "-ag", "--agent*", "-no-ag", "--no-agent*", "--mcp*", "--ui-*", "--webui-*", "--no-ui-*", "--no-webui-*"),
     "computes on other machines": ("--rpc*",),
     "opens files to callers": ("--slot-save*", "--media*", "--path*"),
     "writes down what callers asked": ("--log-prompts*", "-lcd", "--lookup-cache-dynamic"),
     "lets callers change what is served": ("--props", "--models-*", "--no-models-*"),
-    "fetches files that nobody verified": ("-hf*", "--hf*", "-mu", "--model-url", "-dr", "--docker*", "-mmu", "--mmproj-url", "--spec-draft-hf", "--embd-gemma-*",
-                                           "--fim-*", "--gpt-oss-*", "--vision-*", "--*-default"),
+    "fetches files that nobody verified": (
+        "-hf*", "--hf*", "-mu", "--model-url", "-dr", "--docker*", "-mmu", "--mmproj-url", "--spec-draft-hf", "--embd-gemma-*", "--fim-*", "--gpt-oss-*",
+        "--vision-*", "--*-default"),
     "prints something and ends": ("-h", "--help", "--usage", "--version", "--completion*", "-cl", "--cache-list", "--list-devices"),
     "is the gateway's (keys, certificates, paths)": ("--api-*", "--ssl-*"),
 }

@@ -4,6 +4,7 @@ from support import ROOT, llama_options
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import container
 
+
 @pytest.mark.parametrize("program", ["llama-server", "llama-fit-params"])
 def test_the_lists_of_options_are_those_of_the_image(site, second, program):
     second.assert_ok()
