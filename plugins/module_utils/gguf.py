@@ -164,6 +164,8 @@ def _metadata(reader):
             value = reader.scalar(_SCALARS[kind])
         else:
             reader.refuse("%s is a value of unknown type %d" % (key, kind), begun)
+        if key == "general.architecture" and kind != _STRING:
+            reader.refuse("general.architecture has type %d, and is a string" % kind, begun)
         if key == "general.alignment":
             if kind != _UINT32 or value == 0 or value & (value - 1):
                 reader.refuse("general.alignment is %.40r, and has to be a power of two, as a 32-bit number without a sign" % (value,), begun)

@@ -11,8 +11,10 @@ import json
 import re
 
 NVIDIA = "10de"
+OTHER_VENDORS = {"1002": "AMD", "8086": "Intel"}  # whose graphics cards people compute with; what a board manages itself by is none of them
 # PCI class codes of a graphics card: VGA controller, 3D controller.
 GRAPHICS_CLASSES = ("0300", "0302")
+DISPLAY_CLASSES = ("0380", "1200")  # other display controller, processing accelerator: where other makers put cards for computing
 # First and last PCI device id of a chip family, and the compute capability of its chips. What is not listed is unknown, never guessed.
 # Sources: the PCI ID Repository (pci.ids of 2025-06-09) for the ids, NVIDIA's "CUDA GPU Compute Capability" for the capabilities.
 PCI_CHIPS = [
@@ -22,10 +24,17 @@ PCI_CHIPS = [
     (0x2900, 0x297F, "Blackwell", "10.0"), (0x2B80, 0x2DFF, "Blackwell", "12.0"), (0x2F00, 0x2F7F, "Blackwell", "12.0"),
 ]
 GPU_QUERY = ["uuid", "name", "compute_cap", "driver_version", "memory.total", "memory.free", "pci.bus_id"]
+PCI_ADDRESS = re.compile(r"\b([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])\b", re.IGNORECASE)
+# What each field looks like where nvidia-smi can read it; in its place stand words such as [N/A], [Unknown Error], [GPU requires reset].
+READABLE = {"uuid": re.compile(r"^GPU-"), "name": re.compile(r"^[^\[]"), "compute_cap": re.compile(r"^([3-9]|[1-9]\d)\.\d$"),
+            "driver_version": re.compile(r"^\d+\.\d+"), "memory.total": re.compile(r"^[0-9]+$"), "memory.free": re.compile(r"^[0-9]+$"),
+            "pci.bus_id": re.compile("^%s$" % PCI_ADDRESS.pattern, re.IGNORECASE)}
 
 
 def chip_of(device):
     """(family, compute capability) of a PCI device id such as "2bb1"; (None, None) where it is not known."""
+    if not re.match(r"^[0-9a-f]{1,4}$", device):
+        return None, None
     number = int(device, 16)
     for first, last, family, capability in PCI_CHIPS:
         if first <= number <= last:
@@ -34,9 +43,9 @@ def chip_of(device):
 
 
 def pci_address(text):
-    """"0000:01:00.0" of nvidia-smi's "00000000:01:00.0" or sysfs's own form, lower case."""
-    domain, bus, rest = text.strip().lower().split(":")
-    return "%04x:%s:%s" % (int(domain, 16), bus, rest)
+    """"0000:01:00.0" of nvidia-smi's "00000000:01:00.0" or sysfs's own form, lower case; the first one in a longer text, None without one."""
+    found = PCI_ADDRESS.search(text)
+    return "%04x:%s:%s" % (int(found.group(1), 16), found.group(2).lower(), found.group(3).lower()) if found else None
 
 
 def gpus_of_pci(devices):
@@ -53,28 +62,47 @@ def gpus_of_pci(devices):
     return sorted(found, key=lambda gpu: gpu["pci"])
 
 
+def other_gpus_of_pci(devices):
+    """Graphics cards of other makers on the bus: list of dict of vendor (its name), pci and pci_device. Arguments as of :func:`gpus_of_pci`."""
+    return [{"vendor": OTHER_VENDORS[_hex(device["vendor"])], "pci": pci_address(device["address"]), "pci_device": _hex(device["device"])}
+            for device in devices if _hex(device["vendor"]) in OTHER_VENDORS and _hex(device["class"])[:4] in GRAPHICS_CLASSES + DISPLAY_CLASSES]
+
+
 def gpus_of_query(text):
-    """GPUs from ``nvidia-smi --query-gpu=GPU_QUERY --format=csv,noheader,nounits``."""
+    """GPUs from ``nvidia-smi --query-gpu=GPU_QUERY --format=csv,noheader,nounits``, whatever its exit status.
+
+    A field in whose place words stand is None; ``unreadable`` has the words, by the field's name. A line that is no row but names a card, such as
+    "Unable to determine the device handle for GPU0000:41:00.0: Unknown Error", is that card's, with the line as the words of "nvidia-smi".
+    """
     found = []
     for line in text.splitlines():
         fields = [field.strip() for field in line.split(",")]
-        if len(fields) == len(GPU_QUERY) and fields[0].startswith("GPU-"):
-            values = dict(zip(GPU_QUERY, fields))
+        said = dict(zip(GPU_QUERY, fields)) if len(fields) == len(GPU_QUERY) else {}
+        values = {key: said[key] if key in said and READABLE[key].match(said[key]) else None for key in GPU_QUERY}
+        unreadable = {key: word for key, word in said.items() if values[key] is None}
+        address = pci_address(values["pci.bus_id"] or "") if said else pci_address(line.replace("GPU", " "))
+        if not said:
+            unreadable = {"nvidia-smi": line.strip()}
+        if values["uuid"] or address:
             found.append({"uuid": values["uuid"], "name": values["name"], "capability": values["compute_cap"],
                           "memory": _mebibytes(values["memory.total"]), "memory_free": _mebibytes(values["memory.free"]),
-                          "pci": pci_address(values["pci.bus_id"]), "driver": values["driver_version"]})
+                          "pci": address, "driver": values["driver_version"], "unreadable": unreadable})
     return found
 
 
 def join_gpus(of_pci, of_query):
     """One list of GPUs: what the driver says over what the bus says, by PCI address.
 
-    A card that only the bus knows keeps uuid None: the driver does not drive it.
+    A card that only the bus knows keeps uuid None: the driver does not drive it. What the driver cannot read stays as the bus has it.
     """
-    queried = {gpu["pci"]: gpu for gpu in of_query}
-    joined = [dict(dict(gpu, driver=None), **queried.pop(gpu["pci"], {})) for gpu in of_pci]
-    joined += [dict({"family": None, "pci_device": None, "kernel_driver": None}, **gpu) for gpu in queried.values()]
-    return sorted(joined, key=lambda gpu: gpu["pci"])
+    queried = {gpu["pci"]: gpu for gpu in of_query if gpu["pci"]}
+    bare = {"family": None, "pci_device": None, "kernel_driver": None}
+    joined = []
+    for gpu in of_pci:
+        said = queried.pop(gpu["pci"], {})
+        joined.append(dict(dict(gpu, driver=None, unreadable={}), **{key: value for key, value in said.items() if value is not None}))
+    joined += [dict(bare, **gpu) for gpu in of_query if gpu["pci"] in queried or not gpu["pci"]]
+    return sorted(joined, key=lambda gpu: (gpu["pci"] or "", gpu["uuid"] or ""))
 
 
 def cpu_of_lscpu(text):
@@ -144,11 +172,11 @@ def _hex(text):
 
 
 def _mebibytes(text):
-    return int(text) << 20 if text.isdigit() else None
+    return int(text) << 20 if text and re.match(r"^[0-9]+$", text) else None
 
 
 def _number(text):
-    return int(text) if text and str(text).isdigit() else None
+    return int(text) if text and re.match(r"^[0-9]+$", str(text)) else None
 
 
 def _unescape(text):

@@ -218,6 +218,8 @@ def _check_numbers(service):
 
 
 def _check_arguments(service):
+    for option in sorted(_duplicates(option for option in map(options.of_word, service["extra_arguments"]) if option)):
+        yield Problem("service %s: extra argument %s twice" % (service["name"], option), "llama.cpp goes by the last one alone", "Remove one.")
     for word in service["extra_arguments"]:
         option = options.of_word(word)
         if not option:
@@ -227,7 +229,7 @@ def _check_arguments(service):
             yield Problem(where, "the role sets this option itself", "Use the service's %s." % field if field else "Remove it.")
         elif harm:
             yield Problem(where, "an option that %s has no place in the bunker" % harm, "Remove it.")
-        elif word != re.split(r"[=\s]", word, maxsplit=1)[0]:
+        elif not options.is_alone(word):
             yield Problem("service %s: extra argument %s" % (service["name"], word), "llama.cpp takes an option and its value as two words",
                           "Write them as two entries of the list.")
 

@@ -16,6 +16,7 @@ import shlex
 
 from .engine import container
 from .llama import options
+from .llama.kv_cache import SEQUENCES
 
 KEYS = ("gpus", "gpu_layers", "tensor_split", "tensor_overrides", "split_mode", "load_mode")
 AS_DEFINED = "as_defined"
@@ -98,11 +99,11 @@ def memory_arguments(service):
     """Those of a service's further arguments that change how much memory it takes, with their values."""
     words, found = service["extra_arguments"], []
     for place, word in enumerate(words):
-        if options.of_word(word) in TAKES_MEMORY:
-            found.append(word)
-            if "=" not in word and place + 1 < len(words) and not words[place + 1].startswith("-"):
-                found.append(words[place + 1])
-    return found
+        option = options.of_word(word)
+        if option in TAKES_MEMORY:
+            found += [word] if option == "--swa-full" else words[place:place + 2]
+    # llama-fit-params would plan for one sequence, where llama-server computes several.
+    return found if {"--parallel", "-np"} & {options.of_word(word) for word in found} else found + ["--parallel", str(SEQUENCES)]
 
 
 def fit_words(service, placement, model_path, kept):

@@ -34,10 +34,15 @@ def check_definitions(placements, ways):
         if isinstance(way, dict) and (way.get("needs", "") not in NEEDS or not way.get("arguments")):
             yield Problem("inference_service_speculations: %s" % name, "it has arguments, and needs mtp, draft_model or nothing", "Add them.")
         for word in _words(way):
+            if not isinstance(word, str):
+                continue  # check_entry names it
             option = options.of_word(word)
             field = options.field_of(option)
             if field not in (None, "speculation") or (field is None and options.harm_of(option)):
                 yield Problem("inference_service_speculations: %s: %s" % (name, option), "it says how to speculate and nothing else", "Remove it.")
+            elif option and not options.is_alone(word):
+                yield Problem("inference_service_speculations: %s: %s" % (name, word), "llama.cpp takes an option and its value as two words",
+                              "Write them as two entries of the list.")
 
 
 def _words(way):

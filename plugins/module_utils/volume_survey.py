@@ -13,6 +13,8 @@ import struct
 
 # As much of a device's start must be blank before it counts as empty: data without a signature that libblkid knows is data too.
 BLANK_BYTES = 1 << 20
+# Names of partitions, which are not on the device itself but in the table before it.
+LINKS = {"PARTUUID": "/dev/disk/by-partuuid/", "PARTLABEL": "/dev/disk/by-partlabel/"}
 XFS_FSGEOMETRY = 0x80705864  # ioctl XFS_IOC_FSGEOMETRY_V1: _IOR('X', 100, 112 bytes)
 XFS_FSGEOMETRY_BYTES = 112
 
@@ -91,6 +93,12 @@ def fstab(text):
     return entries
 
 
+def udev_escaped(name):
+    """A name as udev writes it into a link under /dev/disk."""
+    return "".join(character if re.match(r"[A-Za-z0-9#+.:=@_/-]", character) or ord(character) > 127
+                   else "\\x%02x" % ord(character) for character in name)
+
+
 def fstab_names_device(entry, found, real_path):
     """Whether an entry of fstab means this device.
 
@@ -99,6 +107,9 @@ def fstab_names_device(entry, found, real_path):
     :param entry: dict as :func:`fstab` makes them; ``found`` has the device's own real path in ``real``.
     """
     name, _equals, value = entry["device"].partition("=")
+    if name in LINKS and value:
+        value = value.strip('"')
+        return real_path(LINKS[name] + (value.lower() if name == "PARTUUID" else udev_escaped(value))) == found["real"]
     if value:
         key = {"UUID": "uuid", "LABEL": "label"}.get(name)
         value = value.strip('"')

@@ -108,8 +108,15 @@ PATIENCE = 60  # seconds for the driver to have the memory back
 KEPT = 6  # plans of a name: going back to an image finds its own
 
 
+class Failure(Exception):
+    """Why no placement was found; the message is for people."""
+
+
 def cards(module, column="memory.total"):
-    """UUID to bytes of VRAM; None in check mode where there is no driver yet."""
+    """UUID to bytes of VRAM; None in check mode where there is no driver yet.
+
+    :raises Failure: nvidia-smi does not say.
+    """
     try:
         code, out, errors = module.run_command(["nvidia-smi", "--query-gpu=uuid," + column, "--format=csv,noheader,nounits"], handle_exceptions=False)
     except OSError as error:
@@ -117,7 +124,7 @@ def cards(module, column="memory.total"):
     if code and module.check_mode:
         return None
     if code:
-        module.fail_json(msg="nvidia-smi does not say which GPUs there are: %s" % (errors or out).strip())
+        raise Failure("nvidia-smi does not say which GPUs there are: %s" % (errors or out).strip())
     return placement.cards_of(out)
 
 
@@ -143,10 +150,12 @@ def expert_matrices(module):
                              "file removed. Nothing was stopped." % (given["service"]["name"], error))
 
 
-def plan(module, place, there):
-    """Stops the service and has llama-fit-params say.
+def plan(module, place, there, keep):
+    """Stops the service and has llama-fit-params say. Whatever goes wrong from then on, a service that ran is started again.
 
+    :param keep: function that writes the placement down.
     :returns: (placement, whether the service ran).
+    :raises Failure: no placement, or one that cannot be written down.
     """
     given = module.params
     matrices = expert_matrices(module) if place.get("others") else {}
@@ -155,62 +164,92 @@ def plan(module, place, there):
     if ran:
         code, out, errors = module.run_command(["systemctl", "stop", given["unit"]])
         if code:
-            module.fail_json(msg="%s holds the cards and could not be stopped: %s" % (given["unit"], (errors or out).strip()))
-        wait_until_free(module)
-    ended = []
+            raise Failure("%s holds the cards and could not be stopped: %s" % (given["unit"], (errors or out).strip()))
+    ended = [0, ""]
 
     def fit(place, kept):
         code, out, errors = module.run_command(placement.fit_command(
             given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), given["model"]["files"][0]["name"], given["image"],
-            given["cdi_kind"], kept))
+            given["cdi_kind"], kept), handle_exceptions=False)
         ended[:] = [code, errors]
         return out, errors
     try:
-        return placement.planned(place, given["free"], fit, there, matrices), ran
-    except ValueError as error:
-        code, errors = ended
-        again = ""
         if ran:
-            again = " It runs again as it was." if module.run_command(["systemctl", "start", given["unit"]])[0] == 0 else " IT COULD NOT BE STARTED AGAIN."
-        module.fail_json(msg="service %s: placement %s could not be planned: %s (exit status %d). %s%s Lower inference_service_vram_free (%g GiB), or "
-                             "give gpu_layers a number." % (given["service"]["name"], given["name"], error, code, errors.strip()[-600:], again, given["free"]))
+            wait_until_free(module)
+        found = placement.planned(place, given["free"], fit, there, matrices)
+        keep(found)
+    except (ValueError, OSError, Failure) as error:
+        why = "%s (exit status %d). %s" % (error, ended[0], ended[1].strip()[-600:]) if isinstance(error, ValueError) else str(error)
+        remedy = " Lower inference_service_vram_free (%g GiB), or give gpu_layers a number." % given["free"] if isinstance(error, ValueError) else ""
+        raise Failure("service %s: placement %s could not be planned, or its plan not be kept: %s%s%s" % (
+            given["service"]["name"], given["name"], why, start_again(module, ran), remedy)) from error
+    except BaseException:
+        start_again(module, ran)
+        raise
+    return found, ran
+
+
+def start_again(module, ran):
+    """Starts a service that was stopped for its plan, and says so."""
+    if not ran:
+        return ""
+    return " It runs again as it was." if module.run_command(["systemctl", "start", module.params["unit"]])[0] == 0 else " IT COULD NOT BE STARTED AGAIN."
 
 
 def main():
-    module = AnsibleModule(argument_spec={
+    module = arguments()
+    try:
+        module.exit_json(**choose(module))
+    except Failure as error:
+        module.fail_json(msg=str(error))
+
+
+def arguments():
+    return AnsibleModule(argument_spec={
         "service": {"type": "dict", "required": True}, "name": {"type": "str", "required": True}, "placements": {"type": "dict", "required": True},
         "measured": {"type": "dict", "default": {}}, "image": {"type": "str", "required": True}, "model": {"type": "dict", "required": True},
         "store": {"type": "path", "required": True}, "cdi_kind": {"type": "str", "default": "nvidia.com/gpu"}, "free": {"type": "float", "required": True},
         "path": {"type": "path", "required": True}, "unit": {"type": "str", "required": True}}, supports_check_mode=True)
+
+
+def choose(module):
+    """Finds the placement: what the inventory says, what was measured or kept, or a new plan.
+
+    :returns: dict of the module's results.
+    :raises Failure: there is none.
+    """
     given = module.params
     try:
         place = placement.named(given["service"], given["placements"], given["name"])
     except ValueError as error:
-        module.fail_json(msg=str(error))
+        raise Failure(str(error)) from error
+    planned = placement.is_planned(place)
     there = cards(module)
     if there is None:
-        module.exit_json(changed=placement.is_planned(place), placement=place, stopped=False, origin="open" if placement.is_planned(place) else "inventory")
+        return {"changed": planned, "placement": place, "stopped": False, "origin": "open" if planned else "inventory"}
     # nvidia-smi names whole cards; whether a part of one is there, preflight knows.
     missing = [uuid for uuid in place["gpus"] if uuid not in there and not uuid.startswith("MIG-")]
     if missing:
-        module.fail_json(msg="service %s: the host has no GPU %s; it has %s. Mend the card; where it is gone for good take it out of gpus: the "
-                             "service is placed on those that remain." % (given["service"]["name"], ", ".join(missing), ", ".join(sorted(there)) or "none"))
-    if not placement.is_planned(place):
-        module.exit_json(changed=False, placement=place, stopped=False, origin="inventory")
+        raise Failure("service %s: the host has no GPU %s; it has %s. Mend the card; where it is gone for good take it out of gpus: the "
+                      "service is placed on those that remain." % (given["service"]["name"], ", ".join(missing), ", ".join(sorted(there)) or "none"))
+    if not planned:
+        return {"changed": False, "placement": place, "stopped": False, "origin": "inventory"}
     plans = small_file.record(given["path"])
     made_for = placement.identity(given["service"], place, given["image"], fingerprint.model_hash(given["model"]["files"]), there, given["free"])
     if given["measured"].get("made_for") == made_for:
-        module.exit_json(changed=False, placement=given["measured"]["placement"], stopped=False, origin="measured")
+        return {"changed": False, "placement": given["measured"]["placement"], "stopped": False, "origin": "measured"}
     known = next((one for one in plans.get(given["name"], []) if one["made_for"] == made_for), None)
     if known:
-        module.exit_json(changed=False, placement=known["placement"], stopped=False, origin="kept")
+        return {"changed": False, "placement": known["placement"], "stopped": False, "origin": "kept"}
     if module.check_mode:
-        module.exit_json(changed=True, placement=place, stopped=False, origin="open")
-    found, ran = plan(module, place, there)
-    entry = {"made_for": made_for, "placement": found, "date": time.strftime("%Y-%m-%d", time.gmtime())}
-    plans[given["name"]] = ([entry] + plans.get(given["name"], []))[:KEPT]
-    small_file.write_record(given["path"], plans)
-    module.exit_json(changed=True, placement=found, stopped=ran, origin="planned")
+        return {"changed": True, "placement": place, "stopped": False, "origin": "open"}
+
+    def keep(found):
+        entry = {"made_for": made_for, "placement": found, "date": time.strftime("%Y-%m-%d", time.gmtime())}
+        plans[given["name"]] = ([entry] + plans.get(given["name"], []))[:KEPT]
+        small_file.write_record(given["path"], plans)
+    found, ran = plan(module, place, there, keep)
+    return {"changed": True, "placement": found, "stopped": ran, "origin": "planned"}
 
 
 if __name__ == "__main__":

@@ -62,7 +62,12 @@ host:
     gpus:
       description:
         - Each NVIDIA card with C(pci) (address), C(pci_device) (id), C(family), C(capability) (such as V(12.0)), C(kernel_driver), and, where the
-          driver answers, C(uuid), C(name), C(memory) and C(memory_free) (bytes) and C(driver) (version).
+          driver answers, C(uuid), C(name), C(memory) and C(memory_free) (bytes) and C(driver) (version). C(unreadable) has what nvidia-smi prints in place
+          of a figure, by the figure's name.
+      type: list
+      elements: dict
+    other_gpus:
+      description: Each graphics card of another maker with C(vendor), C(pci) and C(pci_device).
       type: list
       elements: dict
     cpu:
@@ -139,14 +144,18 @@ class Reader:
         self.module = module
 
     def command(self, *arguments):
-        program = self.module.get_bin_path(arguments[0])
-        if program is None:
-            return ""
-        code, out, _error = self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})
+        code, out = self.run(*arguments)
         return out if code == 0 else ""
 
+    def run(self, *arguments):
+        program = self.module.get_bin_path(arguments[0])
+        if program is None:
+            return 127, ""
+        return self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})[:2]
+
     def gpus(self):
-        query = self.command("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")
+        # One card that does not answer makes it fail, and it prints the others all the same.
+        query = self.run("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")[1]
         return host_survey.join_gpus(host_survey.gpus_of_pci(pci_devices(self.module.params["hardware_root"])), host_survey.gpus_of_query(query))
 
     def mounts(self):
@@ -218,7 +227,7 @@ def main():
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
     places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
     module.exit_json(changed=False, host={
-        "gpus": reader.gpus(), "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
+        "gpus": reader.gpus(), "other_gpus": host_survey.other_gpus_of_pci(pci_devices(root)), "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
         "kernel": {
             "release": os.uname().release,
             "secure_boot": host_survey.secure_boot_of_variable(small_file.content(os.path.join(root, SECURE_BOOT))),

@@ -47,7 +47,10 @@ def seeds(_folder=None):
            struct.pack("<I?", 7, True), struct.pack("<IIQII", 9, 4, 2, 8, 8)]
     wrong = [header(b"deepseek2", {name: number for name, number in latent.items() if name != key}, experts, text(b"deepseek2." + key) + value)
              for key in latent for value in odd]
-    return [*wrong, header(b"llama", dense, [(b"token_embd.weight", 0, (576, 32)), (b"output.weight", 1, (576, 32))]),
+    named = text(b"general.architecture")
+    nameless = header(b"None", {b"block_count": 3, b"embedding_length": 64, b"attention.head_count": 4}, []).replace(named, text(b"general.nothing_else"))
+    listed = header(b"llama", dense, []).replace(named + struct.pack("<I", 8) + text(b"llama"), named + struct.pack("<IIQII", 9, 4, 2, 1, 2))
+    return [nameless, listed, *wrong, header(b"llama", dense, [(b"token_embd.weight", 0, (576, 32)), (b"output.weight", 1, (576, 32))]),
             header(b"deepseek2", latent, experts), header(b"x", {b"block_count": 3}, [], *values, *arrays)]
 
 

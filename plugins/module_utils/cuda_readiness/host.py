@@ -41,7 +41,8 @@ def parse_query(text):
 def parse_cuda_version(xml):
     """The driver's CUDA version from nvidia-smi -q -x: (13, 0), or None."""
     try:
-        text = ElementTree.fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", xml)).findtext("cuda_version") or ""
+        root = ElementTree.fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", xml))
+        text = root.findtext("cuda_version") or root.findtext("cuda_umd_version") or ""  # the second from driver 610 on
     except ElementTree.ParseError:
         return None
     match = re.match(r"^(\d+)\.(\d+)$", text)

@@ -31,8 +31,12 @@ def gpu_exists(inventory, host):
     if not services:
         return
     if not host["gpus"]:
-        yield Finding("gpu_exists", ERROR, "GPU services %s" % ", ".join(service["name"] for service in services), "no NVIDIA card on the PCI bus",
-                      "a card", "Seat the card, or set device: cpu for these services.")
+        others = ", ".join("%s (%s at %s)" % (card["vendor"], card["pci_device"], card["pci"]) for card in host["other_gpus"])
+        yield Finding("gpu_exists", ERROR, "GPU services %s" % ", ".join(service["name"] for service in services),
+                      "no NVIDIA card on the PCI bus%s" % (", and cards of other makers: " + others if others else ""),
+                      "an NVIDIA card: the image has CUDA's kernels and no others" if others else "a card",
+                      "Set device: cpu for these services: the CPU serves them, and an Executor alone is a sound stack." if others
+                      else "Seat the card, or set device: cpu for these services.")
         return
     known = {gpu["uuid"]: gpu for gpu in host["gpus"] if gpu["uuid"]}
     if not known:
@@ -48,6 +52,20 @@ def gpu_exists(inventory, host):
                               "those that remain.")
 
 
+def gpu_readable(inventory, host):
+    """nvidia-smi tells the figures of each card. One that a service names has to; with another the host has a fault that somebody should look at."""
+    services = _gpu_services(inventory)
+    named = {uuid for service in services for uuid in service["gpus"]}
+    for gpu in host["gpus"] if services else []:
+        if gpu["unreadable"]:
+            said = ", ".join("%s for %s" % (word, field) for field, word in sorted(gpu["unreadable"].items()))
+            needed = gpu["uuid"] in named and not set(gpu["unreadable"]) <= {"memory.free", "name"}
+            card = " ".join(filter(None, (gpu["uuid"], gpu["name"], gpu["pci"])))
+            yield Finding("gpu_readable", ERROR if needed else WARNING, "card %s" % card, "nvidia-smi says %s" % said, "its figures",
+                          "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % (gpu["pci"] or gpu["uuid"])
+                          if "reset" in said.lower() else "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % (gpu["pci"] or gpu["uuid"]))
+
+
 def gpu_family(inventory, host):
     """The image holds machine code for every card that a service uses."""
     if not inventory["golden_image_cuda"]:
@@ -55,6 +73,8 @@ def gpu_family(inventory, host):
     built = inventory["golden_image_cuda_architectures"]
     for gpu in _used_gpus(inventory, host):
         capability = gpu["capability"]
+        if capability is None and "compute_cap" in gpu["unreadable"]:
+            continue  # gpu_readable names it
         if capability is None:
             yield Finding("gpu_family", WARNING, "compute capability of the card at %s" % gpu["pci"],
                           "PCI id %s is not in this collection's table" % gpu["pci_device"], "a known card",
@@ -81,7 +101,7 @@ def _replaced(inventory, host):
     if not installed or not inventory["host_driver_upgrade"]:
         return not installed
     closed = host["kernel"]["nvidia_open"] is False and any(_is_blackwell(gpu) for gpu in host["gpus"])
-    return closed or version(installed)[0] < inventory["host_driver_branch"]
+    return closed or version(installed)[:1] < (inventory["host_driver_branch"],)
 
 
 def driver_branch(inventory, host):
@@ -96,7 +116,7 @@ def driver_branch(inventory, host):
         cuda = inventory["golden_image_cuda_major"]
         needs.append((BRANCH_OF_CUDA[cuda], "%d or newer for CUDA %d" % (BRANCH_OF_CUDA[cuda], cuda)))
     needs += [(BLACKWELL_BRANCH, "%d or newer for Blackwell (%s)" % (BLACKWELL_BRANCH, gpu["name"] or gpu["pci"])) for gpu in gpus if _is_blackwell(gpu)]
-    unmet = max((need for need in needs if version(driver)[0] < need[0]), default=None)
+    unmet = max((need for need in needs if version(driver)[:1] < need[:1]), default=None)
     if unmet:
         yield Finding("driver_branch", ERROR, "NVIDIA driver", "%s%s" % (driver, " (host_driver_branch)" if replaced else " (installed)"), unmet[1],
                       "Set host_driver_branch: %d%s." % (unmet[0], "" if replaced else " and host_driver_upgrade: true"))

@@ -4,6 +4,7 @@
 """Rules of processor, networks and container engine. Arguments as in judge.py."""
 from __future__ import annotations
 
+import collections
 import ipaddress
 
 from ..throughput.topology import expanded
@@ -11,6 +12,7 @@ from .finding import ERROR, WARNING, Finding, version
 
 # The engine that container_engine wants: CDI, and several networks at the start of a container.
 ENGINE_MINIMUM = (25, 0)
+WIDE = 8  # bits; a route that is as wide can be a piece of a default route
 
 
 def numa(_inventory, host):
@@ -38,16 +40,27 @@ def threads(inventory, host):
                           "Set cpuset: auto.")
 
 
+def _but_default(routes):
+    """(route, its network) of each route that is no piece of a default route: VPNs set wide ones through one device that lead everywhere together."""
+    found = [(route, ipaddress.ip_network(route["destination"], strict=False)) for route in routes]
+    pieces = collections.defaultdict(list)
+    for route, network in found:
+        if network.prefixlen <= WIDE:
+            pieces[route["device"], network.version].append(network)
+    everywhere = {key for key, networks in pieces.items() if next(ipaddress.collapse_addresses(networks)).prefixlen == 0}
+    return [(route, network) for route, network in found if network.prefixlen > WIDE or (route["device"], network.version) not in everywhere]
+
+
 def overlap(inventory, host):
     """A subnet of networks_definitions is nobody else's."""
     own = {network["bridge"] for network in inventory["networks_definitions"]}
+    routes = [("route %s dev %s" % (route["destination"], route["device"]), network) for route, network in _but_default(host["routes"])
+              if route["device"] not in own]
     for network in inventory["networks_definitions"]:
         subnet = ipaddress.ip_network(network["subnet"])
-        others = [("route %s dev %s" % (route["destination"], route["device"]), route["destination"]) for route in host["routes"] if route["device"] not in own]
-        others += [("Docker network %s %s" % (other["name"], other["subnet"]), other["subnet"]) for other in host["docker_networks"]
-                   if other["name"] != network["name"]]
-        for name, text in others:
-            other = ipaddress.ip_network(text, strict=False)
+        engines = [("Docker network %s %s" % (other["name"], other["subnet"]), ipaddress.ip_network(other["subnet"], strict=False))
+                   for other in host["docker_networks"] if other["name"] != network["name"]]
+        for name, other in routes + engines:
             if other.version == subnet.version and other.prefixlen and other.overlaps(subnet):
                 yield Finding("overlap", ERROR, "network %s %s" % (network["name"], subnet), name, "a subnet of its own",
                               "Choose another subnet in networks_definitions, and other service addresses.")

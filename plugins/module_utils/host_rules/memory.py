@@ -25,19 +25,27 @@ def model_context(inventory, host):
                           "at most %d, what %s was trained for" % (most, service["model"]), "Lower the service's context.")
 
 
+def _cache_bytes(host, service, model, arguments):
+    """Bytes of the KV cache of a service's model, or of its draft model, which looks back as far; 0 where the files are not there or do not say."""
+    cache = kv_cache.of_json((host["models"].get(model) or {}).get("kv_cache"))
+    return kv_cache.size(cache, kv_cache.use_of(service["context"], service["micro_batch"], arguments)) if cache else 0
+
+
 def model_fits(inventory, host):
     """Weights and KV cache fit into memory: a CPU service's into RAM, a GPU service's into its cards and RAM, and all services' together."""
     sizes, ram = model_sizes(inventory, host), host["memory"]["total"]
-    memory = {gpu["uuid"]: gpu["memory"] or 0 for gpu in host["gpus"]}
-    together = 0
+    memory = {gpu["uuid"]: gpu["memory"] for gpu in host["gpus"] if gpu["uuid"]}
+    together, unknown = 0, False
     for name in sorted({service[key] for service in inventory["bunker_services"] for key in ("model", "draft_model")} - {""}):
         if not sizes.get(name):
             yield Finding("model_fits", WARNING, "model %s" % name, "no size: its files are not there, and its entry gives none",
                           "one, or nobody knows whether memory and file system hold it", "Give each of its files its size in bytes.")
     for service in inventory["bunker_services"]:
         weights = sizes.get(service["model"], 0) + sizes.get(service["draft_model"], 0)
-        cache = kv_cache.of_json((host["models"].get(service["model"]) or {}).get("kv_cache"))
-        kv = kv_cache.size(cache, kv_cache.use_of(service["context"], service["micro_batch"], service["extra_arguments"])) if cache else 0
+        kv = _cache_bytes(host, service, service["model"], service["extra_arguments"]) + _cache_bytes(host, service, service["draft_model"], ())
+        if any(memory.get(uuid, 0) is None for uuid in service["gpus"]):
+            unknown = True  # gpu_readable names the card
+            continue
         vram = sum(memory.get(uuid, 0) for uuid in service["gpus"])
         together += weights + kv
         if weights and weights + kv > ram + vram:
@@ -46,6 +54,8 @@ def model_fits(inventory, host):
                           "at most %.1f GiB: %.1f of RAM and %.1f of its cards" % ((ram + vram) / GIB, ram / GIB, vram / GIB),
                           "Choose a smaller quantization or a smaller context.")
             return
+    if unknown:
+        return
     everything = ram + sum(memory.get(uuid, 0) for uuid in {uuid for service in inventory["bunker_services"] for uuid in service["gpus"]})
     if together > everything:
         yield Finding("model_fits", ERROR, "all services together", "%.1f GiB of weights and KV cache" % (together / GIB),

@@ -9,6 +9,7 @@ llama-server's own words about models of these shapes are tests/captures/cache_s
 from __future__ import annotations
 
 import collections
+import re
 
 from .. import gguf
 from . import options
@@ -19,9 +20,11 @@ MOST = 1 << 20
 CACHE_TYPES = {"f32": 128, "f16": 64, "bf16": 64, "q8_0": 34, "q5_1": 24, "q5_0": 22, "q4_1": 20, "q4_0": 18, "iq4_nl": 18}
 PADDING = 256  # tokens; what a sequence and a window keep comes in multiples of it
 SEQUENCES = 4  # llama-server's own --parallel; these share one cache
+MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ
 
 Cache = collections.namedtuple("Cache", ["layers", "window"])
-"""layers: a :data:`Layer` for each cache of a layer. window: tokens that layers with a window look back, 0 where the model has none."""
+"""layers: a :data:`Layer` for each cache of a layer. window: tokens that layers with a window look back, 0 where the model has none. Where attention is not
+computed by flash attention (``--flash-attn off``), layers whose values are of other widths take more than is counted."""
 Layer = collections.namedtuple("Layer", ["number", "key", "value", "windowed"])
 """number: of the layer, from 0. key, value: values that a token takes of the cache of each. windowed: whether it keeps a window, and not the whole context."""
 Use = collections.namedtuple("Use", ["context", "micro_batch", "sequences", "shared", "key_type", "value_type", "full_windows"])
@@ -31,9 +34,10 @@ Use = collections.namedtuple("Use", ["context", "micro_batch", "sequences", "sha
 # No cache, for they are no decoders, or keep a state of one size.
 WITHOUT = frozenset((
     "bert", "jina-bert-v2", "jina-bert-v3", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert", "modern-bert", "gemma-embedding", "wavtokenizer-dec",
-    "t5encoder", "dream", "llada", "llada-moe", "rnd1", "mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"))
+    "dream", "llada", "llada-moe", "rnd1", "mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"))
 # Caches of a kind of their own, which is not known here.
-UNKNOWN = frozenset(("deepseek4", "dflash", "dots3note", "gemma4-assistant", "glm5-next", "graniteswitch", "hy_v4", "minimax-m3", "nanbeige", "qwen4exp", "t5"))
+UNKNOWN = frozenset(("deepseek4", "dflash", "dots3note", "gemma4-assistant", "glm5-next", "graniteswitch", "hy_v4", "minimax-m3", "nanbeige", "qwen4exp", "t5",
+                     "t5encoder"))
 # One of so many layers has attention, where the header does not list them; the others are recurrent.
 INTERVAL = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4, "minimax-01": 8}
 # Hybrid models whose draft layers llama.cpp gives a cache like any other's.
@@ -53,6 +57,8 @@ WINDOWS = {
     "smallthinker": Windows(4, True, 0), "spark2_5": Windows(0, False, 0), "step35": Windows(0, False, 0),
 }
 FIXED_SIZE = {"llama4": 8192, "smallthinker": 4096}  # whatever the header says, unless that is 0
+# A window of 0 in the header means none. With the others it is one of no tokens, beside the micro-batch.
+NONE_AT_ZERO = frozenset(("afmoe", "gemma3", "laguna", "lfm2", "llama4", "mellum", "olmo2", "plamo3", "smallthinker"))
 
 
 def _by_layer(metadata, key, count):
@@ -66,25 +72,29 @@ def _by_layer(metadata, key, count):
 
 
 def _window(metadata, count):
-    """Tokens of the windows, 0 for none."""
-    architecture = metadata.get("general.architecture")
+    """Tokens of the windows; None where the model has none."""
+    architecture = metadata["general.architecture"]
     windows, said = WINDOWS.get(architecture), gguf.whole(metadata, ".attention.sliding_window", MOST)
-    if windows is None or (architecture == "exaone4" and count != 64):
+    if windows is None or (architecture == "exaone4" and count - (gguf.whole(metadata, ".nextn_predict_layers", MOST) or 0) != 64):
+        return None
+    if said == 0 and architecture not in NONE_AT_ZERO:
         return 0
     size = windows.size if said is None else said
-    return FIXED_SIZE.get(architecture, size) if size else 0
+    return FIXED_SIZE.get(architecture, size) if size else None
 
 
 def _windowed(metadata, count):
     """Whether each layer keeps a window: list of bool; None where the header has to list them and does not."""
-    if not _window(metadata, count):
+    if _window(metadata, count) is None:
         return [False] * count
     windows, key = WINDOWS[metadata["general.architecture"]], "attention.sliding_window_pattern"
-    if isinstance(metadata.get("%s.%s" % (metadata["general.architecture"], key)), list) or windows.period == 0:
-        listed = _by_layer(metadata, key, count)
-        return None if listed is None else [bool(number) for number in listed]
     if windows.period == 1:
         return [True] * count
+    listed = metadata.get("%s.%s" % (metadata["general.architecture"], key))
+    if isinstance(listed, list):  # the layers that it leaves out have none
+        return [bool(number) for number in listed[:count]] + [False] * max(count - len(listed), 0)
+    if windows.period == 0:
+        return None
     period = gguf.whole(metadata, "." + key, MOST)
     period = windows.period if period is None else period
     if period == 0:
@@ -110,6 +120,8 @@ def _indexer(metadata, last):
     if architecture not in INDEXED or not width:
         return []
     own = _by_layer(metadata, "attention.indexer.types", last) if architecture == "glm-dsa" else None
+    if own is None and architecture == "glm-dsa" and (gguf.whole(metadata, ".context_length") or 0) >= 1 << 20:
+        own = [layer < 2 or layer % 4 == 2 for layer in range(last)]  # GLM 5.2's own
     return [Layer(layer, width, 0, False) for layer in range(last) if own is None or own[layer]]
 
 
@@ -120,24 +132,27 @@ def of(metadata):
     :returns: :data:`Cache`; None where the header does not say, or the architecture's cache is none of those that are known here.
     """
     architecture, count = metadata.get("general.architecture"), gguf.whole(metadata, ".block_count", gguf.KEPT_ELEMENTS)
+    if not isinstance(architecture, str):
+        return None
     if architecture in WITHOUT:
         return Cache([], 0)
-    if not count or architecture in UNKNOWN:
+    drafts = gguf.whole(metadata, ".nextn_predict_layers", MOST) or 0
+    if not count or architecture in UNKNOWN or drafts > count:
         return None
     heads, heads_kv = (_by_layer(metadata, "attention." + key, count) for key in ("head_count", "head_count_kv"))
     if "%s.attention.head_count_kv" % architecture not in metadata:
         heads_kv = heads
-    widths = _widths(metadata, heads)
-    windowed = _windowed(metadata, count)
+    widths, windowed = _widths(metadata, heads), _windowed(metadata, count)
     if widths is None or heads_kv is None or windowed is None:
         return None
-    last = count - (0 if architecture in KEEPS_DRAFT_LAYERS else min(gguf.whole(metadata, ".nextn_predict_layers", MOST) or 0, count - 1))
+    last = count if architecture in KEEPS_DRAFT_LAYERS or drafts == count else count - drafts
     # What follows these computes with the keys and values of an earlier layer.
     own = {"gemma3n": 20, "gemma4": count - (gguf.whole(metadata, ".attention.shared_kv_layers", MOST) or 0)}.get(architecture, count)
+    own = own if own >= 0 else count
     recurrent = _recurrent(metadata, count, last)
     found = [Layer(layer, widths[windowed[layer]][0] * heads_kv[layer], widths[windowed[layer]][1] * heads_kv[layer], windowed[layer])
-             for layer in range(max(min(last, own), 0)) if heads_kv[layer] and not recurrent[layer]]
-    return Cache(found + _indexer(metadata, last), _window(metadata, count))
+             for layer in range(min(last, own)) if heads_kv[layer] and not recurrent[layer]]
+    return Cache(found + _indexer(metadata, last), _window(metadata, count) or 0)
 
 
 def _widths(metadata, heads):
@@ -146,13 +161,18 @@ def _widths(metadata, heads):
         return gguf.whole(metadata, "." + key, MOST)
 
     width, whole = value("embedding_length"), [value("attention.key_length"), value("attention.value_length")]
-    if not heads or not heads[0] or (width is None and None in whole):
+    # plamo2 begins with a layer without heads, and says its widths.
+    if not heads or (width is None and None in whole) or (not heads[0] and (metadata["general.architecture"] != "plamo2" or None in whole)):
         return None
     whole = [width // heads[0] if one is None else one for one in whole]
     windowed = [one if found is None else found for one, found in zip(whole, (value("attention.key_length_swa"), value("attention.value_length_swa")))]
     if value("attention.key_length_mla") and value("attention.value_length_mla"):  # the values are a part of the keys
         whole[1] = windowed[1] = 0
     return {False: tuple(whole), True: tuple(windowed)}
+
+
+_SAID = {"sequences": ("--parallel", "-np"), "key_type": ("--cache-type-k", "-ctk"), "value_type": ("--cache-type-v", "-ctv"), "full_windows": ("--swa-full",)}
+_SHARED, _APART = ("--kv-unified", "-kvu"), ("--no-kv-unified", "-no-kvu")
 
 
 def use_of(context, micro_batch, arguments=()):
@@ -165,14 +185,15 @@ def use_of(context, micro_batch, arguments=()):
     """
     said, words = {}, list(arguments)
     for place, word in enumerate(words):
-        said[options.of_word(word)] = words[place + 1] if place + 1 < len(words) else ""
-
-    def value(spellings, known, default):
-        return next((said[spelling] for spelling in spellings if said.get(spelling) in known), default)
-
-    sequences = next((int(said[spelling]) for spelling in ("--parallel", "-np") if said.get(spelling, "").isdigit() and int(said[spelling])), None)
-    return Use(context, micro_batch, sequences or SEQUENCES, sequences is None or "--kv-unified" in said or "-kvu" in said,
-               value(("--cache-type-k", "-ctk"), CACHE_TYPES, "f16"), value(("--cache-type-v", "-ctv"), CACHE_TYPES, "f16"), "--swa-full" in said)
+        option = options.of_word(word)
+        name = next((name for name, spellings in _SAID.items() if option in spellings), None)
+        if name:  # the last one counts, whichever its spelling
+            said[name] = words[place + 1] if place + 1 < len(words) else ""
+    number = re.match(r"^\s*\+?([0-9]{1,4})", said.get("sequences", ""))
+    sequences = int(number.group(1)) if number and 1 <= int(number.group(1)) <= MOST_SEQUENCES else None
+    shared = [option for option in map(options.of_word, words) if option in _SHARED + _APART][-1:]
+    return Use(context, micro_batch, sequences or SEQUENCES, shared[0] in _SHARED if shared else sequences is None,
+               *(said[name] if said.get(name) in CACHE_TYPES else "f16" for name in ("key_type", "value_type")), "full_windows" in said)
 
 
 def padded(tokens):

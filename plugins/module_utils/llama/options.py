@@ -45,7 +45,8 @@ FORBIDDEN = {
         "--video-ffmpeg*", "--tools*", "-ag", "--agent*", "-no-ag", "--no-agent*", "--mcp*", "--ui-*", "--webui-*", "--no-ui-*", "--no-webui-*"),
     "computes on other machines": ("--rpc*",),
     "opens files to callers": ("--slot-save*", "--media*", "--path*"),
-    "writes down what callers asked": ("--log-prompts*", "-lcd", "--lookup-cache-dynamic"),
+    "writes down what callers asked": (
+        "--log-prompts*", "--log-file*", "-lcd", "--lookup-cache-dynamic", "-v", "--verbose", "--log-verbose", "-lv", "--verbosity", "--log-verbosity"),
     "lets callers change what is served": ("--props", "--models-*", "--no-models-*"),
     "fetches files that nobody verified": (
         "-hf*", "--hf*", "-mu", "--model-url", "-dr", "--docker*", "-mmu", "--mmproj-url", "--spec-draft-hf", "--embd-gemma-*", "--fim-*", "--gpt-oss-*",
@@ -66,6 +67,14 @@ def of_word(word):
         return ""
     option = re.split(r"[=\s]", word, maxsplit=1)[0]
     return option.replace("_", "-") if option.startswith("--") else option
+
+
+def is_alone(word):
+    """Whether a word is an option and nothing else: llama.cpp takes a value as a word of its own, and knows no "=".
+
+    :param word: str that :func:`of_word` takes for an option.
+    """
+    return not re.search(r"[=\s]", word)
 
 
 def field_of(option):

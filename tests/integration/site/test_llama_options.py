@@ -32,7 +32,8 @@ def test_memory_is_locked_where_the_container_may(site, second, granted):
     assert model.endswith(".gguf")
     words = container.hardened("bunker-locks") + (container.locked_memory("mlock") if granted else []) + [
         "--network", "none", "--volume", "%s:/models/m.gguf:ro" % model]
-    line = "timeout 15 docker run %s %s --model /models/m.gguf --load-mode mlock --n-gpu-layers 0 --ctx-size 256 --port 1 --host 127.0.0.1 2>&1" % (
+    line = "timeout 20 docker run %s %s --model /models/m.gguf --load-mode mlock --n-gpu-layers 0 --ctx-size 256 --port 8080 --host 127.0.0.1 2>&1" % (
         " ".join(words), site.image)
-    text = site.execute(line)[1]
+    text = site.execute(line + "; docker rm --force bunker-locks >/dev/null 2>&1")[1]
+    assert "server is listening" in text, text[-1000:]
     assert ("failed to mlock" in text) is not granted, text[-1000:]

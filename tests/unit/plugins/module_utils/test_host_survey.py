@@ -57,6 +57,39 @@ def test_what_the_driver_says_stands_over_what_the_bus_says():
     assert cards[2]["memory"] is None and cards[2]["pci_device"] is None
 
 
+# One card fell off the bus, one has to be reset, one tells nothing but its name; the last one is sound. As seen with drivers 550 to 580.
+TROUBLE = """GPU-a, NVIDIA RTX PRO 6000 Blackwell Workstation Edition, [N/A], 580.95.05, [GPU requires reset], [GPU requires reset], 00000000:01:00.0
+Unable to determine the device handle for GPU0000:41:00.0: Unknown Error
+GPU-d, NVIDIA H200, [Unknown Error], [N/A], 143771, 143000, [N/A]
+[Unknown Error], NVIDIA H200, 9.0, 580.95.05, 143771, 143000, 00000000:05:00.0
+GPU-c, NVIDIA H200, 9.0, 580.95.05, 143771, 143000, 00000000:06:00.0
+"""
+
+
+def test_words_in_place_of_figures_are_said_and_hide_no_other_card():
+    cards = host_survey.join_gpus(host_survey.gpus_of_pci(BUS), host_survey.gpus_of_query(TROUBLE))
+    assert [(card["pci"], card["uuid"], card["capability"], sorted(card["unreadable"])) for card in cards] == [
+        (None, "GPU-d", None, ["compute_cap", "driver_version", "pci.bus_id"]),
+        ("0000:01:00.0", "GPU-a", "12.0", ["compute_cap", "memory.free", "memory.total"]),  # the bus knows what the driver does not tell
+        ("0000:05:00.0", None, "9.0", ["uuid"]),
+        ("0000:06:00.0", "GPU-c", "9.0", []),
+        ("0000:41:00.0", None, "12.0", ["nvidia-smi"])]
+    assert cards[1]["memory"] is None and cards[1]["unreadable"]["memory.total"] == "[GPU requires reset]"
+    assert cards[4]["unreadable"]["nvidia-smi"].startswith("Unable to determine")
+
+
+@pytest.mark.parametrize("device", ["", "0x", "zz", "2b85\n2b85"])
+def test_an_id_that_is_none_is_no_known_chip(device):
+    assert host_survey.chip_of(device) == (None, None)
+
+
+def test_cards_of_other_makers_are_told():
+    managed = {"address": "0000:03:00.0", "vendor": "0x1a03\n", "device": "0x2000\n", "class": "0x030000\n", "driver": "ast"}
+    accelerator = {"address": "0000:04:00.0", "vendor": "0x1002\n", "device": "0x74a1\n", "class": "0x120000\n", "driver": "amdgpu"}
+    assert host_survey.other_gpus_of_pci([*BUS, managed, accelerator]) == [
+        {"vendor": "AMD", "pci": "0000:02:00.0", "pci_device": "744c"}, {"vendor": "AMD", "pci": "0000:04:00.0", "pci_device": "74a1"}]
+
+
 @pytest.mark.parametrize("text", ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"])
 def test_a_driver_that_does_not_answer(text):
     assert host_survey.gpus_of_query(text) == []

@@ -103,10 +103,13 @@ FOUND = {"real": "/dev/nvme0n1", "signatures": [{"type": "xfs", "offset": 0, "uu
 @pytest.mark.parametrize("device, same", [
     ("UUID=344bba50-D62A-430b-9a40-4987122cec22", True), ('UUID="344bba50-d62a-430b-9a40-4987122cec22"', True), ("UUID=0", False), ("LABEL=two words", True),
     ("LABEL=two", False),
-    ("PARTUUID=344bba50-d62a-430b-9a40-4987122cec22", False), ("/dev/disk/by-id/one", True), ("/dev/disk/by-id/other", False), ("tmpfs", False),
+    ("PARTUUID=344bba50-d62a-430b-9a40-4987122cec22", False), ("PARTUUID=0F7C1A2B-02", True), ('PARTUUID="0f7c1a2b-02"', True),
+    ("PARTLABEL=models on nvme", True), ("PARTLABEL=models", False), ("PARTUUID=", False), ("SERIAL=1", False),
+    ("/dev/disk/by-id/one", True), ("/dev/disk/by-id/other", False), ("tmpfs", False),
 ])
 def test_whether_an_entry_of_fstab_means_the_device(device, same):
-    links = {"/dev/disk/by-id/one": "/dev/nvme0n1"}
+    links = {"/dev/disk/by-id/one": "/dev/nvme0n1", "/dev/disk/by-partuuid/0f7c1a2b-02": "/dev/nvme0n1",
+             "/dev/disk/by-partlabel/models\\x20on\\x20nvme": "/dev/nvme0n1"}
     assert volume_survey.fstab_names_device({"device": device}, FOUND, lambda path: links.get(path, path)) is same
 
 

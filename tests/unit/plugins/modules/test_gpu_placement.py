@@ -158,6 +158,22 @@ def test_where_no_plan_can_be_made_the_service_runs_again(place):
     assert found["failed"] and "It runs again as it was." in found["msg"] and (place.folder / "running").exists()
 
 
+def test_where_a_plan_cannot_be_kept_the_service_runs_again(place):
+    (place.folder / "running").touch()
+    (place.folder / "kept").write_text("in the way of the folder", encoding="ascii")
+    found = place()
+    assert found["failed"] and str(place.folder / "kept") in found["msg"] and "It runs again as it was." in found["msg"]
+    assert (place.folder / "running").exists()
+
+
+def test_where_the_driver_falls_silent_after_the_stop_the_service_runs_again(place):
+    (place.folder / "running").touch()
+    smi = place.folder / "bin" / "nvidia-smi"
+    smi.write_text(smi.read_text(encoding="utf-8").replace("cat cards", "[ -e running ] || { echo 'GPU is lost' >&2; exit 15; }; cat cards"), encoding="utf-8")
+    found = place()
+    assert found["failed"] and "GPU is lost" in found["msg"] and "It runs again as it was." in found["msg"] and (place.folder / "running").exists()
+
+
 def test_arguments_that_take_memory_are_told_and_others_are_not(place):
     place(service={"extra_arguments": ["--jinja", "--cache_type_k", "q8_0", "--kv-unified", "--parallel", "4", "--temp", "0"]})
     assert "--cache_type_k q8_0 --parallel 4\n" in place.calls() and "--jinja" not in place.calls()

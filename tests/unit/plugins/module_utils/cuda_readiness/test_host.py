@@ -19,6 +19,12 @@ def test_the_kernel_modules_version():
 def test_the_drivers_cuda_version():
     assert host.parse_cuda_version(read("nvidia-smi/q.xml")) == (13, 0)
     assert host.parse_cuda_version("no driver") is None
+
+
+def test_drivers_from_610_on_name_the_cuda_version_of_their_libraries_apart():
+    """By hand after the report; no such driver was at hand."""
+    xml = "<nvidia_smi_log><driver_version>610.12</driver_version><cuda_umd_version>13.4</cuda_umd_version><kmd_version>610.12</kmd_version></nvidia_smi_log>"
+    assert host.parse_cuda_version(xml) == (13, 4)
     assert host.cuda_of_driver("580.95.05") == (13, 0)
     assert host.cuda_of_driver("570.10") == (12, 8)
     assert host.cuda_of_driver("700.1") is None

@@ -7,7 +7,8 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import
 def test_a_container_is_removed_and_named_and_hardened():
     words = container.hardened("executor")
     assert words[:3] == ["--rm", "--name", "executor"]
-    for option, value in (("--user", "65532:65532"), ("--cap-drop", "ALL"), ("--security-opt", "no-new-privileges"), ("--pull", "never")):
+    for option, value in (("--user", "65532:65532"), ("--cap-drop", "ALL"), ("--security-opt", "no-new-privileges"), ("--pull", "never"),
+                          ("--log-driver", "none"), ("--pids-limit", "4096")):
         assert words[words.index(option) + 1] == value
     assert "--read-only" in words
     assert "--name" not in container.hardened()

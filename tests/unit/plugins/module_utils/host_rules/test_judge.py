@@ -24,6 +24,12 @@ def kv(size):
 BIG_IS_THERE = {"big": {"bytes": 300 * GIB, "kv_cache": kv(70272), "context_length": 163840}}
 
 
+def broken(card, word, *keys):
+    """The card, with words of nvidia-smi in place of some of its figures."""
+    names = {"memory_free": "memory.free", "memory": "memory.total", "capability": "compute_cap"}
+    return dict(card, unreadable={names[key]: word for key in keys}, **{key: None for key in keys})
+
+
 def gpus(*cards):
     return changed(OMNI_PRIME, gpus=list(cards))
 
@@ -39,6 +45,21 @@ PAIRS = {
                 mounts=[dict(mount, free=GIB) for mount in OMNI_PRIME["mounts"]]), BOTH, []),
     # cards
     "GPU service, no card": (NO_GPU, BOTH, [("error", "gpu_exists", "no NVIDIA card on the PCI bus")]),
+    "GPU service, only a card of another maker": (
+        changed(NO_GPU, other_gpus=[{"vendor": "AMD", "pci": "0000:03:00.0", "pci_device": "744c"}]), BOTH,
+        [("error", "gpu_exists", "cards of other makers: AMD (744c at 0000:03:00.0); needed an NVIDIA card: the image has CUDA's kernels and no others")]),
+    "CPU services, a card of another maker": (
+        changed(NO_GPU, other_gpus=[{"vendor": "Intel", "pci": "0000:00:02.0", "pci_device": "a780"}]), CPU_ONLY, []),
+    "a card that has to be reset": (gpus(broken(CARD_96, "[GPU requires reset]", "capability", "memory"), CARD_32), BOTH, [
+        ("error", "gpu_readable", "[GPU requires reset] for compute_cap, [GPU requires reset] for memory.total; needed its figures. Stop what uses the card, "
+                                  "then: nvidia-smi --gpu-reset -i 0000:01:00.0")]),
+    "another card than those that are used is broken": (gpus(CARD_96, CARD_32, broken(CARD_ADA, "[Unknown Error]", "memory")), BOTH, [
+        ("warning", "gpu_readable", "card GPU-ADA NVIDIA GeForce RTX 4090")]),
+    "free memory alone cannot be read": (gpus(broken(CARD_96, "[N/A]", "memory_free"), CARD_32), BOTH, [("warning", "gpu_readable", "memory.free")]),
+    "a broken card, CPU services": (gpus(broken(CARD_96, "[N/A]", "memory")), CPU_ONLY, []),
+    "a card fell off the bus": (gpus(CARD_96, dict(without_driver(CARD_32), unreadable={"nvidia-smi": "Unable to determine the device handle"})), BOTH, [
+        ("error", "gpu_exists", "found GPU-32;"), ("warning", "gpu_readable", "Unable to determine")]),
+    "a driver whose version is words": (changed(OMNI_PRIME, kernel={"nvidia": "unknown"}), BOTH, [("error", "driver_branch", "found unknown (installed)")]),
     "no driver yet": (BARE, BOTH, [NO_UUID]),
     "a UUID that is not there": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-96", "GPU-33"]), [
         ("error", "gpu_exists", "found GPU-33; needed one of GPU-96 (")]),
@@ -132,6 +153,19 @@ PAIRS = {
     "a context whose KV cache is too much": (
         changed(OMNI_PRIME, memory={"total": 172 * GIB}, models=BIG_IS_THERE), changed(BOTH, oracle__context=16384),
         [("error", "model_fits", "1.1 GiB of KV cache for 16384 tokens; needed at most 300.0 GiB: 172.0 of RAM and 128.0 of its cards")]),
+    "a VPN that takes the default route in halves": (changed(OMNI_PRIME, routes=[
+        {"destination": "0.0.0.0/1", "device": "tun0"}, {"destination": "128.0.0.0/1", "device": "tun0"}, {"destination": "10.8.0.0/24", "device": "tun0"}]),
+        BOTH, []),
+    "in quarters, and for IPv6": (changed(OMNI_PRIME, routes=[{"destination": one, "device": "wg0"} for one in (
+        "0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/2", "::/1", "8000::/1")]), BOTH, []),
+    "half of the addresses through one device alone": (changed(OMNI_PRIME, routes=[{"destination": "128.0.0.0/1", "device": "tun0"}]), BOTH, [
+        ("error", "overlap", "route 128.0.0.0/1 dev tun0"), ("error", "overlap", "route 128.0.0.0/1 dev tun0")]),
+    "two halves through two devices": (changed(OMNI_PRIME, routes=[
+        {"destination": "0.0.0.0/1", "device": "tun0"}, {"destination": "128.0.0.0/1", "device": "tun1"}]), BOTH, [
+        ("error", "overlap", "dev tun1"), ("error", "overlap", "dev tun1")]),
+    "a VPN with halves and the very subnet": (changed(OMNI_PRIME, routes=[
+        {"destination": one, "device": "tun0"} for one in ("0.0.0.0/1", "128.0.0.0/1", "172.30.0.0/16")]), BOTH, [
+        ("error", "overlap", "route 172.30.0.0/16 dev tun0")]),
     "each fits, both together do not": (changed(OMNI_PRIME, memory={"total": 176 * GIB}), BOTH, [
         ("error", "model_fits", "all services together: found 305.0 GiB")]),
     "more context than the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163841), [
@@ -140,6 +174,10 @@ PAIRS = {
         changed(OMNI_PRIME, memory={"total": 8 * GIB}), changed(CPU_ONLY, bunker_services=[dict(EXECUTOR, model="big")],
                                                                 model_store_extra_models=[{"name": "big", "files": [{"name": "big.gguf", "size": 0}]}]),
         [("warning", "model_fits", "model big: found no size: its files are not there, and its entry gives none; needed one")]),
+    "a draft model's KV cache counts as well": (
+        changed(OMNI_PRIME, memory={"total": 178 * GIB}, models=dict(BIG_IS_THERE, tiny={"bytes": GIB, "kv_cache": kv(140544), "context_length": None})),
+        changed(BOTH, oracle__draft_model="tiny", oracle__context=16384),
+        [("error", "model_fits", "all services together: found 309.2 GiB of weights and KV cache")]),
     "a draft model of unknown size as well": (
         OMNI_PRIME, changed(BOTH, oracle__draft_model="tiny", model_store_extra_models=[
             *BOTH["model_store_extra_models"], {"name": "tiny", "files": [{"name": "t", "size": 0}]}]),

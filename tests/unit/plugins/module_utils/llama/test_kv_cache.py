@@ -83,6 +83,36 @@ def test_headers_of_the_field(metadata, expected):
     assert kv_cache.size(kv_cache.of(metadata), kv_cache.use_of(1024, 512)) == expected * 1024
 
 
+# By llama.cpp's source; none of these was put before a server.
+@pytest.mark.parametrize("metadata, expected", [
+    (header("plamo2", block_count=2, embedding_length=64, attention__head_count=[0, 4], attention__head_count_kv=[0, 2], attention__key_length=32,
+            attention__value_length=32), ([(1, 64, 64, False)], 0)),
+    (header("glm-dsa", block_count=7, context_length=1 << 20, embedding_length=64, attention__head_count=4, attention__head_count_kv=1,
+            attention__key_length=96, attention__value_length=64, attention__key_length_mla=64, attention__value_length_mla=32,
+            attention__indexer__key_length=32),
+     ([(layer, 96, 0, False) for layer in range(7)] + [(layer, 32, 0, False) for layer in (0, 1, 2, 6)], 0)),
+    (header("step35", block_count=3, embedding_length=64, attention__head_count=4, attention__sliding_window=512,
+            attention__sliding_window_pattern=[True, False]), ([(0, 64, 64, True), (1, 64, 64, False), (2, 64, 64, False)], 512)),
+    (header("llama", block_count=2, embedding_length=64, attention__head_count=4, nextn_predict_layers=2), ([(0, 64, 64, False), (1, 64, 64, False)], 0)),
+    (header("gpt-oss", block_count=2, embedding_length=64, attention__head_count=4, attention__sliding_window=0),
+     ([(0, 64, 64, True), (1, 64, 64, False)], 0)),
+    (header("gemma3", block_count=2, embedding_length=64, attention__head_count=4, attention__sliding_window=0),
+     ([(0, 64, 64, False), (1, 64, 64, False)], 0)),
+    (header("lfm2", block_count=2, embedding_length=64, attention__head_count=4, attention__sliding_window=512,
+            attention__sliding_window_pattern=[False, False]), ([(0, 64, 64, True), (1, 64, 64, True)], 512)),
+], ids=["plamo2", "GLM 5.2", "a short list of windows", "draft layers alone", "a window of nothing", "no window", "a list that is not read"])
+def test_what_the_source_says(metadata, expected):
+    cache = kv_cache.of(metadata)
+    assert ([tuple(layer) for layer in cache.layers], cache.window) == expected
+
+
+def test_every_name_of_the_tables_is_one_of_llama_cpps():
+    known = set((ROOT / "tests/fixtures/llama_cpp/architectures.txt").read_text(encoding="utf-8").split())
+    tables = (kv_cache.WITHOUT, kv_cache.UNKNOWN, kv_cache.INTERVAL, kv_cache.KEEPS_DRAFT_LAYERS, kv_cache.INDEXED, kv_cache.WINDOWS, kv_cache.FIXED_SIZE,
+              kv_cache.NONE_AT_ZERO)
+    assert len(known) > 100 and {name for table in tables for name in table} - known == set()
+
+
 def test_layers_before_the_first_one_count_elsewhere():
     cache = kv_cache.of(MODELS["Llama-3.3-70B"])
     whole, last = (kv_cache.size(cache, kv_cache.use_of(8192, 512), first) for first in (0, 79))
@@ -108,6 +138,11 @@ def test_a_cache_comes_back_from_json():
     header("llama", block_count=1 << 40, attention__head_count=4, embedding_length=64),
     header("deepseek4", block_count=2, attention__head_count=4, embedding_length=64),
     header("gemma4", block_count=2, attention__head_count=4, embedding_length=64, attention__sliding_window=512),
+    header("t5encoder", block_count=2, attention__head_count=4, embedding_length=64),
+    header("llama", block_count=2, attention__head_count=0, embedding_length=64),
+    header("step35", block_count=2, attention__head_count=4, embedding_length=64, nextn_predict_layers=3),
+    dict(header("llama", block_count=2, attention__head_count=4, embedding_length=64), **{"general.architecture": [1, 2]}),
+    {"None.block_count": 2, "None.embedding_length": 64, "None.attention.head_count": 4},
     {"block_count": 2}, {},
 ], ids=lambda metadata: str(len(metadata)))
 def test_a_header_that_does_not_say_gives_none(metadata):
@@ -120,6 +155,16 @@ def test_a_header_that_does_not_say_gives_none(metadata):
     (["-np", "2", "--kv-unified"], (2, True, "f16", "f16", False)),
     (["--parallel", "0"], (4, True, "f16", "f16", False)),
     (["--parallel", "many"], (4, True, "f16", "f16", False)),
+    (["--parallel", "\u00b2"], (4, True, "f16", "f16", False)),
+    (["--parallel", "\u0663"], (4, True, "f16", "f16", False)),
+    (["--parallel", "9" * 5000], (4, True, "f16", "f16", False)),
+    (["--parallel", "257"], (4, True, "f16", "f16", False)),
+    (["--parallel", "-1"], (4, True, "f16", "f16", False)),
+    (["--parallel", "+2"], (2, False, "f16", "f16", False)),
+    (["--parallel", "3", "-np", "2"], (2, False, "f16", "f16", False)),
+    (["-np", "2", "--kv-unified", "--no-kv-unified"], (2, False, "f16", "f16", False)),
+    (["--no-kv-unified"], (4, False, "f16", "f16", False)),
+    (["--cache-type-k", "q8_0", "-ctk", "q4_0"], (4, True, "q4_0", "f16", False)),
     (["--cache_type_k", "q8_0", "-ctv", "q4_0", "--swa-full"], (4, True, "q8_0", "q4_0", True)),
     (["--cache-type-k", "q9_9"], (4, True, "f16", "f16", False)),
     (["--cache-type-k"], (4, True, "f16", "f16", False)),
