@@ -203,7 +203,7 @@ def _check_numbers(service):
     except ValueError:
         yield Problem("service %s: cpuset %s" % (name, service["cpuset"]), "cpuset is 'auto', empty for all CPUs, or a list of CPUs",
                       "Write for example 0-47, or use auto.")
-    for key, unit in (("context", "tokens"), ("micro_batch", "tokens"), ("start_timeout", "seconds")):
+    for key, unit in (("context", "tokens"), ("micro_batch", "tokens"), ("start_timeout", "seconds"), ("answer_tokens", "tokens")):
         if service[key] < 1:
             yield Problem("service %s: %s %d" % (name, key, service[key]), "%s is a positive number of %s" % (key, unit), "Raise it.")
     yield from _check_port("service %s: port" % name, service["port"])

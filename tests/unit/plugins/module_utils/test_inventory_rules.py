@@ -12,6 +12,7 @@ SERVICE = {
     "tensor_overrides": [], "draft_model": "",
     "threads": "auto", "cpuset": "auto",
     "context": 8192, "batch": "512", "micro_batch": 512, "ladder": [], "address": "127.0.0.1", "port": 8000, "memory": "", "start_timeout": 60,
+    "answer_tokens": 64,
     "extra_arguments": [], "sealed": True,
     "networks": [{"name": "omni-network", "address": "172.30.0.10", "aliases": []}],
 }
@@ -147,6 +148,7 @@ def volume(**values):
     (service(threads="-4"), "threads -4", "physical cores"),
     (service(threads="0"), "threads 0", "physical cores"),
     (service(context=0), "context 0", "Raise"),
+    (service(answer_tokens=0), "answer_tokens 0", "Raise"),
     (service(batch="-1"), "batch -1", "Raise"),
     (service(batch="many"), "batch many", "auto"),
     (service(cpuset="0-"), "cpuset 0-", "0-47"),

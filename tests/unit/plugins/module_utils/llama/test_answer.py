@@ -1,0 +1,23 @@
+"""What counts as the words of an answer."""
+import pytest
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import answer
+
+
+@pytest.mark.parametrize("message, words", [
+    ({"content": " Paris.\n"}, "Paris."),
+    ({"content": "", "reasoning_content": "The capital is Paris"}, "The capital is Paris"),
+    ({"content": None, "reasoning_content": "It is Paris"}, "It is Paris"),
+    ({"reasoning_content": "It is Paris"}, "It is Paris"),
+    ({"content": "Paris", "reasoning_content": "They ask for France"}, "Paris They ask for France"),
+    ({"content": [{"type": "text", "text": "Paris"}]}, ""),
+    ({"content": 7}, ""), ({}, ""), (None, ""), ("Paris", ""),
+])
+def test_content_and_thoughts_are_words(message, words):
+    assert answer.said({"choices": [{"message": message}]}) == words
+
+
+@pytest.mark.parametrize("found", [
+    None, "", [], {}, {"choices": None}, {"choices": []}, {"choices": ["x"]}, {"choices": {"message": {}}}, {"error": {"code": 501}}])
+def test_what_is_no_answer_holds_no_words(found):
+    assert answer.said(found) == ""
