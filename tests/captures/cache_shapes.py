@@ -21,8 +21,8 @@ import gguf
 import numpy
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "gpu"))
-import moe_model  # noqa: E402
+sys.path.insert(0, str(HERE))
+import kv_cache  # noqa: E402
 
 VOCABULARY = 1024
 MOST_TENSORS = 600
@@ -113,14 +113,7 @@ def write(path, metadata, tensors):
             continue
         add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, list: writer.add_array}[type(value)]
         add(key, value)
-    tokens, types, merges = moe_model.vocabulary(VOCABULARY)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    writer.add_token_merges(merges)
-    writer.add_bos_token_id(tokens.index("<|begin|>"))
-    writer.add_eos_token_id(tokens.index("<|end|>"))
+    kv_cache.add_tokenizer(writer, VOCABULARY)
     for name, sides in tensors.items():
         writer.add_tensor_info(name, sides[::-1], numpy.dtype(numpy.float32), 4 * math.prod(sides), raw_dtype=gguf.GGMLQuantizationType.F32)
     writer.write_header_to_file(path)

