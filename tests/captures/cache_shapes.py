@@ -21,8 +21,8 @@ import gguf
 import numpy
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-import kv_cache  # noqa: E402
+sys.path.insert(0, str(HERE.parent / "gpu"))
+import moe_model  # noqa: E402
 
 VOCABULARY = 1024
 MOST_TENSORS = 600
@@ -113,7 +113,7 @@ def write(path, metadata, tensors):
             continue
         add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, list: writer.add_array}[type(value)]
         add(key, value)
-    kv_cache.add_tokenizer(writer, VOCABULARY)
+    moe_model.add_tokenizer(writer, VOCABULARY, "qwen2")
     for name, sides in tensors.items():
         writer.add_tensor_info(name, sides[::-1], numpy.dtype(numpy.float32), 4 * math.prod(sides), raw_dtype=gguf.GGMLQuantizationType.F32)
     writer.write_header_to_file(path)

@@ -28,18 +28,6 @@ WORDS = re.compile(r"llama_kv_cache: +size = +([0-9.]+) MiB")
 VERSION = re.compile(r"(?m)^version: (.*)$")
 
 
-def add_tokenizer(writer, vocabulary):
-    """A tokenizer of so many made-up tokens."""
-    tokens, types, merges = moe_model.vocabulary(vocabulary)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    writer.add_token_merges(merges)
-    writer.add_bos_token_id(tokens.index("<|begin|>"))
-    writer.add_eos_token_id(tokens.index("<|end|>"))
-
-
 def dense(path, architecture, layers, width, heads, heads_kv, feed_forward, key=None, value=None):
     """A model without experts: grouped heads, gated feed-forward, biases where the architecture has them."""
     vocabulary = 1024
@@ -54,7 +42,7 @@ def dense(path, architecture, layers, width, heads, heads_kv, feed_forward, key=
         writer.add_value_length(value)
     key, value = key or width // heads, value or width // heads
     writer.add_rope_dimension_count(key)
-    add_tokenizer(writer, vocabulary)
+    moe_model.add_tokenizer(writer, vocabulary, "qwen2")
     found = [("token_embd.weight", (width, vocabulary), True), ("output_norm.weight", (width,), False), ("output.weight", (width, vocabulary), True)]
     for layer in range(layers):
         block = [("attn_norm.weight", (width,), False), ("ffn_norm.weight", (width,), False), ("attn_q.weight", (width, heads * key), True),

@@ -105,6 +105,18 @@ def vocabulary(size):
     return tokens + words, types + [gguf.TokenType.NORMAL] * len(words), ["%s %s" % pair for pair in pairs]
 
 
+def add_tokenizer(writer, size, pre):
+    """A tokenizer of so many made-up tokens; ``pre`` is how llama.cpp splits text before it (tokenizer.ggml.pre)."""
+    tokens, types, merges = vocabulary(size)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(tokens.index("<|begin|>"))
+    writer.add_eos_token_id(tokens.index("<|end|>"))
+
+
 def header(path, shape):
     """Writes all but the data, with llama.cpp's own writer.
 
@@ -137,14 +149,7 @@ def header(path, shape):
     writer.add_expert_weights_norm(True)
     writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
     writer.add_vocab_size(shape.vocabulary)
-    tokens, types, merges = vocabulary(shape.vocabulary)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("deepseek-v3")
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    writer.add_token_merges(merges)
-    writer.add_bos_token_id(tokens.index("<|begin|>"))
-    writer.add_eos_token_id(tokens.index("<|end|>"))
+    add_tokenizer(writer, shape.vocabulary, "deepseek-v3")
     for name, sides, quantised in tensors(shape):
         kind = gguf.GGMLQuantizationType.Q4_0 if quantised else gguf.GGMLQuantizationType.F32
         writer.add_tensor_info(name, sides[::-1], numpy.dtype(numpy.float32), length(sides, quantised), raw_dtype=kind)
