@@ -153,10 +153,10 @@ class Reader:
             return 127, ""
         return self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})[:2]
 
-    def gpus(self):
+    def gpus(self, devices):
         # One card that does not answer makes it fail, and it prints the others all the same.
         query = self.run("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")[1]
-        return host_survey.join_gpus(host_survey.gpus_of_pci(pci_devices(self.module.params["hardware_root"])), host_survey.gpus_of_query(query))
+        return host_survey.join_gpus(host_survey.gpus_of_pci(devices), host_survey.gpus_of_query(query))
 
     def mounts(self):
         mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
@@ -220,6 +220,7 @@ def main():
     reader = Reader(module)
     mounts = reader.mounts()
     root = module.params["hardware_root"]
+    devices = list(pci_devices(root))
     version = small_file.text(os.path.join(root, "proc/driver/nvidia/version"))
     loaded = host_survey.modules_of(small_file.text(os.path.join(root, "proc/modules")))
     memory = host_survey.memory_of_meminfo(small_file.text("/proc/meminfo"))
@@ -227,7 +228,7 @@ def main():
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
     places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
     module.exit_json(changed=False, host={
-        "gpus": reader.gpus(), "other_gpus": host_survey.other_gpus_of_pci(pci_devices(root)), "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
+        "gpus": reader.gpus(devices), "other_gpus": host_survey.other_gpus_of_pci(devices), "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
         "kernel": {
             "release": os.uname().release,
             "secure_boot": host_survey.secure_boot_of_variable(small_file.content(os.path.join(root, SECURE_BOOT))),

@@ -1,6 +1,6 @@
 """What a program of llama.cpp prints for --help, as a list of its options.
 
-    docker run --rm --entrypoint llama-server IMAGE --help | python tests/support/llama_options.py > tests/fixtures/llama_server_options.txt
+    docker run --rm --entrypoint llama-server IMAGE --help | python tests/support/llama_options.py > tests/fixtures/llama_cpp/llama-server.txt
 """
 import re
 import sys
