@@ -153,7 +153,7 @@ def planned(placement, free, run, cards=None, matrices=None):
 
     :param free: GiB to keep free on each card.
     :param run: function of a placement and of the MiB to keep free on each of its cards, a list; returns what llama-fit-params printed and logged.
-    :param cards: UUID to bytes of VRAM, where ``others`` says something.
+    :param cards: UUID to bytes of VRAM that are free now, where ``others`` says something: other programs may hold some of a card.
     :param matrices: bytes of each matrix of experts (model_memory.expert_matrices), likewise.
     :raises ValueError: as of_fit(), or it keeps less free each time.
     """

@@ -150,7 +150,7 @@ def expert_matrices(module):
                              "file removed. Nothing was stopped." % (given["service"]["name"], error))
 
 
-def plan(module, place, there, keep):
+def plan(module, place, keep):
     """Stops the service and has llama-fit-params say. Whatever goes wrong from then on, a service that ran is started again.
 
     :param keep: function that writes the placement down.
@@ -176,7 +176,7 @@ def plan(module, place, there, keep):
     try:
         if ran:
             wait_until_free(module)
-        found = placement.planned(place, given["free"], fit, there, matrices)
+        found = placement.planned(place, given["free"], fit, cards(module, "memory.free"), matrices)
         keep(found)
     except (ValueError, OSError, Failure) as error:
         why = "%s (exit status %d). %s" % (error, ended[0], ended[1].strip()[-600:]) if isinstance(error, ValueError) else str(error)
@@ -248,7 +248,7 @@ def choose(module):
         entry = {"made_for": made_for, "placement": found, "date": time.strftime("%Y-%m-%d", time.gmtime())}
         plans[given["name"]] = ([entry] + plans.get(given["name"], []))[:KEPT]
         small_file.write_record(given["path"], plans)
-    found, ran = plan(module, place, there, keep)
+    found, ran = plan(module, place, keep)
     return {"changed": True, "placement": found, "stopped": ran, "origin": "planned"}
 
 

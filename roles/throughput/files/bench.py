@@ -131,10 +131,15 @@ class Container:
         return [], "exit status %d: %s" % (self.process.returncode, " · ".join(self.errors)[-400:] or "it said nothing")
 
 
-def planned(plan, service, places, cards, matrices, deadline):
-    """(name to placement, name to why there is none) of placements that llama-fit-params has to plan, on cards that are free.
+def cards_by(column):
+    """UUID to bytes, by a column of nvidia-smi."""
+    done = subprocess.run(["nvidia-smi", "--query-gpu=uuid," + column, "--format=csv,noheader,nounits"], capture_output=True, text=True, check=False)
+    return placement.cards_of(done.stdout)
 
-    :param cards: UUID to bytes of VRAM.
+
+def planned(plan, service, places, matrices, deadline):
+    """(name to placement, name to why there is none) of placements that llama-fit-params has to plan, on cards that no service of this host holds.
+
     :param matrices: bytes of each matrix of experts (model_memory.expert_matrices).
     """
     found, failed, ended = {}, {}, {"code": 0, "errors": ""}
@@ -147,7 +152,7 @@ def planned(plan, service, places, cards, matrices, deadline):
         return done.stdout, done.stderr
     for name, place in places.items():
         try:
-            found[name] = placement.planned(place, service["free"], fit, cards, matrices)
+            found[name] = placement.planned(place, service["free"], fit, cards_by("memory.free"), matrices)
         except subprocess.TimeoutExpired:
             failed[name] = "no time for llama-fit-params"
         except ValueError as error:
@@ -399,15 +404,14 @@ class Bench:
         """(placements of a service that are known, why others are not). What was measured was measured with a plan: it is kept with the results."""
         if service["device"] == "cpu":
             return {}, {}
-        done = subprocess.run(["nvidia-smi", "--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=False)
-        cards, kept = placement.cards_of(done.stdout), self.state["plans"].setdefault(service["name"], {})
+        cards, kept = cards_by("memory.total"), self.state["plans"].setdefault(service["name"], {})
         made_for = {name: placement.identity(service, place, self.plan["image"], service["weights"], cards, service["free"])
                     for name, place in service["placements"].items() if placement.is_planned(place)}
         if any(kept[name]["made_for"] != made_for.get(name) for name in kept):
             self._forget([service["name"]])
             kept.clear()
         missing = {name: place for name, place in service["placements"].items() if name in made_for and name not in kept}
-        found, failed = planned(self.plan, service, missing, cards, matrices, self.deadline)
+        found, failed = planned(self.plan, service, missing, matrices, self.deadline)
         kept.update({name: {"made_for": made_for[name], "placement": place} for name, place in found.items()})
         known = {name: kept[name]["placement"] if name in kept else place for name, place in service["placements"].items() if name not in failed}
         return known, failed

@@ -11,7 +11,8 @@ from ansible_collections.protocol_omni.bunker.plugins.modules import gpu_placeme
 SERVICE = {"name": "oracle", "device": "gpu", "gpus": ["GPU-a", "GPU-b"], "gpu_layers": "auto", "tensor_split": "", "tensor_overrides": [], "split_mode": "",
            "load_mode": "", "placement": "auto", "placements": ["planned"], "context": 8192, "micro_batch": 512, "extra_arguments": []}
 STAND_INS = {
-    "nvidia-smi": 'echo nvidia-smi >> calls; [ -e no-driver ] && { echo "no driver" >&2; exit 9; }; cat cards',
+    "nvidia-smi": 'echo nvidia-smi >> calls; [ -e no-driver ] && { echo "no driver" >&2; exit 9; }; '
+                  'case "$*" in *memory.free*) cat free 2>/dev/null || cat cards ;; *) cat cards ;; esac',
     "systemctl": 'echo "systemctl $*" >> calls; case $1 in stop) rm -f running ;; start) touch running ;; '
                  '*) [ -e running ] && echo active || echo inactive ;; esac',
     "docker": 'echo "docker $*" >> calls; [ -e running ] && { echo "the cards were not free" >&2; exit 1; }; cat plan; '
@@ -64,6 +65,16 @@ def test_other_cards_take_experts_by_the_models_own_sizes(place):
     assert found["placement"]["tensor_overrides"][0] == r"blk\.8\.ffn_(down|gate|up)_(ch|)exps=CUDA1"
     assert "CUDA_VISIBLE_DEVICES=GPU-a --device" in place.calls()
     assert place(name="over", placements={"over": {"others": "experts"}}, store="/gone")["origin"] == "kept"
+
+
+def test_what_another_program_holds_of_a_card_is_no_room_for_experts(place):
+    write_model(place.folder / "store" / "m" / "m.gguf", 9)
+    (place.folder / "plan").write_text(PLAN.replace(r"blk\.5\.ffn_down.*=CPU", r"blk\.8\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"), encoding="ascii")
+    (place.folder / "free").write_text("GPU-b, %d\nGPU-a, 97887\n" % (7 * 1024), encoding="ascii")
+    found = place(name="over", placements={"over": {"others": "experts"}}, store=str(place.folder / "store"))
+    assert found["origin"] == "planned" and not [one for one in found["placement"]["tensor_overrides"] if "CUDA1" in one]
+    (place.folder / "free").unlink()
+    assert place(name="over", placements={"over": {"others": "experts"}}, store="/gone")["origin"] == "kept"  # what others hold by now changes no plan
 
 
 def test_it_is_planned_once_and_then_kept(place):
