@@ -1,0 +1,196 @@
+"""The gap closes on a real card while clients ask through the gateway: the deployed watcher under systemd, with NVML, and the play that it runs.
+
+Another program (tests/gpu/filler.py) takes VRAM in steps. The model is small, so the limits are MiB where the role's defaults are GiB, and the rungs are
+contexts: each frees what its KV cache was. What each run saw: steps, requests that failed, and what a rung freed against what was predicted.
+"""
+import datetime
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from card_host import ROOT, docker
+
+MIB = 1 << 20
+WARN, ACT = 160, 60  # MiB
+# MiB of a step, seconds between two
+RUNS = ((8, 0.5), (16, 1.0), (8, 0.3), (24, 1.0), (12, 0.5), (16, 0.6), (32, 1.5), (8, 0.4), (20, 0.8), (12, 0.4))
+PLANS = {"context_6144": {"context": 6144}, "context_4096": {"context": 4096}, "context_2048": {"context": 2048}}
+LADDER = [*PLANS, "kv_to_ram"]
+EVENTS = ("warn", "skip", "step", "done", "failed", "latch", "oom", "exit", "filled")
+LONGEST = 90  # seconds of a run at most
+CHANGED = {
+    "inference_service_plans": dict(PLANS, kv_to_ram={"kv_cache": "ram"}),
+    "vram_watch_interval": 1, "vram_watch_warn": WARN / 1024, "vram_watch_act": ACT / 1024, "vram_watch_samples": 2,
+    "vram_watch_window": 20, "vram_watch_lead": 25, "vram_watch_cooldown": 5, "vram_watch_steps_per_hour": 100,
+    "vram_watch_margin": 0.02, "vram_watch_ram_reserve": 0.5, "vram_watch_drain": 20}
+
+
+class Filler:
+    """filler.py on a card of the machine, beside the host.
+
+    :param leave: MiB that it leaves free at once.
+    :param step: MiB of each step after begin().
+    :param every: seconds between two steps.
+    :param then: MiB that it takes after begin().
+    """
+
+    def __init__(self, uuid, leave, step=1, every=1.0, then=0):
+        command = [sys.executable, str(ROOT / "tests" / "gpu" / "filler.py"), "--hold", "1500"]
+        for option, value in (("--leave", leave), ("--step", step), ("--every", every), ("--then", then)):
+            command += [option, str(value)]
+        self.lines = []
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ, CUDA_VISIBLE_DEVICES=uuid))
+        threading.Thread(target=self._read, daemon=True).start()
+        self.wait("ready", 60)
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    def wait(self, event, seconds):
+        """Whether it said so in time."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends and self.process.poll() is None:
+            if self.count(event):
+                return True
+            time.sleep(0.05)
+        return bool(self.count(event))
+
+    def count(self, event):
+        return sum(line["event"] == event for line in list(self.lines))
+
+    def begin(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        """What it held is free after that."""
+        self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(20)
+
+
+class Watched:
+    """The watcher of a host, and the Oracle that it watches."""
+
+    def __init__(self, host):
+        self.host = host
+
+    def status(self):
+        text = self.host.execute("cat /run/protocol-omni-vram-watch/status.json", check=False)
+        try:
+            return json.loads(text)
+        except ValueError:
+            return {"rung": None, "stepping": None, "latched": None, "events": [], "predicted": [], "headroom": None}  # it is being written, or starts
+
+    def events(self, since):
+        """[event, seconds since then, text] of the watcher."""
+        found = [(one["event"], datetime.datetime.fromisoformat(one["time"]).timestamp() - since, one["text"]) for one in self.status()["events"]]
+        return [[event, round(when, 1), text[:300]] for event, when, text in found if when >= -0.01 and event in EVENTS]
+
+    def held(self):
+        """MiB of the card that llama-server holds, by the driver."""
+        pid = docker("exec", self.host.name, "docker", "inspect", "--format", "{{.State.Pid}}", "oracle", check=False).strip()
+        rows = self.host.execute("nvidia-smi --query-compute-apps=pid,used_memory --format=csv,noheader,nounits", check=False).splitlines()
+        return next((int(row.split(",")[1]) for row in rows if row.split(",")[0] == pid), None)
+
+    def back(self, rung=0):
+        """To a rung, by hand; the watcher is calm then."""
+        found = self.host.play("rung", "protocol_omni.bunker.contingency", {"contingency_service": "oracle", "contingency_rung": rung})
+        if found["status"]:
+            raise RuntimeError("contingency.yml: %s" % found)
+        ends = time.monotonic() + 30
+        while time.monotonic() < ends:
+            status = self.status()
+            if status["rung"] == rung and status["stepping"] is None and not status["latched"] and status["headroom"]:
+                break
+            time.sleep(0.5)
+        time.sleep(CHANGED["vram_watch_cooldown"])
+
+
+def closing(watched, number, step, every):
+    """One run: the filler takes in steps what rung 0 leaves, and 30 MiB more than the present rung."""
+    host, begun = watched.host, time.time()
+    before, status = watched.held(), watched.status()
+    filler = Filler(host.uuids[0], WARN + 60, step, every, WARN + 60 + 20)
+    host.begin_load("oracle:2")
+    time.sleep(4)
+    filler.begin()
+    ends = time.monotonic() + LONGEST
+    while time.monotonic() < ends:
+        seen = {event for event, _when, _text in watched.events(begun)}
+        if seen & {"done", "failed", "latch"} and filler.count("complete"):
+            break
+        time.sleep(0.5)
+    time.sleep(4)  # it has to answer at the new rung
+    after = watched.status()
+    told, events = host.end_load()["oracle"], watched.events(begun)
+    held = watched.held()
+    free = host.vram("memory.free")
+    refused = filler.count("refused")
+    filler.end()
+    names = [event for event, _when, _text in events]
+    return {"run": number, "step_mib": step, "every_s": every, "rung": [status["rung"], after["rung"]], "events": events, "clients": told, "refused": refused,
+            "held_mib": [before, held], "free_mib": free, "freed_mib": (before or 0) - (held or 0),
+            "in_time": "step" in names and "done" in names and not {"oom", "exit", "failed", "latch"} & set(names) and not refused and not told["failed"]}
+
+
+def deployed(host):
+    """The Oracle with the small ladder."""
+    services = json.loads(host.execute("cat /etc/protocol_omni/vram_watch/contingency.json"))["bunker_services"]
+    for service in services:
+        if service["name"] == "oracle":
+            service["ladder"] = LADDER
+    return host.play("ladder", changed=dict(CHANGED, bunker_services=services))
+
+
+def gap(host):
+    """Ten runs, a rung each; from the last but one back to rung 0."""
+    found, watched, rows = {"deployed": deployed(host)}, Watched(host), []
+    predicted = watched.status()["predicted"]
+    for number, (step, every) in enumerate(RUNS, 1):
+        rung = watched.status()["rung"]
+        if rung is None or rung >= len(LADDER) - 1 or number == 1:
+            watched.back()
+        rows.append(closing(watched, number, step, every))
+        print(json.dumps(rows[-1])[:1500], flush=True)
+    return dict(found, predicted_at_rest=predicted, rows=rows, in_time=sum(row["in_time"] for row in rows))
+
+
+def cliff(host):
+    """All at once; then the server is killed while nothing is free for it: seconds until it serves again."""
+    watched, found = Watched(host), {}
+    for name, kill in (("all at once", False), ("killed while the card is full", True)):
+        watched.back()
+        begun = time.time()
+        filler = Filler(host.uuids[0], WARN + 60, 4096, 0.0, WARN + 60 - 4)
+        host.begin_load("oracle:2")
+        time.sleep(4)
+        filler.begin()
+        if kill:
+            filler.wait("complete", 20)
+            host.execute("docker kill oracle", check=False)
+        ends = time.monotonic() + LONGEST
+        while time.monotonic() < ends and not {"done", "latch"} & {event for event, _when, _text in watched.events(begun)}:
+            time.sleep(0.5)
+        served = host.ask(seconds=60, address="http://172.30.0.10:8000")
+        clients = host.end_load()["oracle"]
+        found[name] = {"events": watched.events(begun), "rung": watched.status()["rung"], "answer": served, "clients": clients}
+        filler.end()
+    return found
+
+
+def together(host):
+    """Oracle and Executor alone, then both: what each gives."""
+    alone = {name: host.answers("load.py 20 %s:2" % name)["services"][name] for name in ("oracle", "executor")}
+    both = host.answers("load.py 120 oracle:2 executor:2")
+    return {"alone": alone, "both": both}
+
+
+STEPS = {"together": together, "gap": gap, "cliff": cliff}
