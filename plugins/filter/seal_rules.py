@@ -27,6 +27,10 @@ options:
     type: list
     elements: dict
     required: true
+  folder:
+    description: Where the files are to stand on the host.
+    type: path
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -37,11 +41,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(digest), which the tables of the host carry as their comment, and C(files), the name of each file to its text.
+  description: >-
+    C(digest), which the tables of the host carry as their comment, C(files), the name of each file to its text, and C(config_files), the same as
+    M(protocol_omni.bunker.config_files) takes them.
   type: dict
 """
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.seal_rules import rules
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import seal_rules
+
+CHECK = ["nft", "--check", "--file", "%s"]
+UNCHECKED = ("owned.nft",)  # an owned table is its owner's alone, even to check
+
+
+def rules(networks, services, allowances, folder=""):
+    """The seal's rules, and where they stand."""
+    found = seal_rules.rules(networks, services, allowances)
+    return dict(found, config_files=[{"path": "%s/%s" % (folder, name), "content": text, "validate": [] if name in UNCHECKED else CHECK}
+                                     for name, text in found["files"].items()])
 
 
 class FilterModule:

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.full  # twenty runs
 POINTS = [
     "Install the packages", "Merge daemon.json", "Look whether the engine runs with the configuration that is written", "Create the folders of the build",
     "Bring the source of llama.cpp", "Import the root file system archive", "Take the compiler cache that was kept", "Build the image",
-    "Name the image after its inputs", "Keep the compiler cache", "Point the alias at the image", "Install nftables", "Write its unit", "Put the seal in force",
+    "Name the image after its inputs", "Keep the compiler cache", "Point the alias at the image", "Install nftables", "Write the seal", "Put the seal in force",
     "Create the networks", "Fetch what is missing", "Write the unit", "Start the service", "Wait until the model is loaded", "Install nginx",
 ]
 

@@ -39,7 +39,7 @@ def test_a_container_that_another_definition_made_is_replaced(unit_is_new, statu
     block = rendering.task("inference_service", "tasks/start.yml", "Start the service and prove that it answers")
     start = rendering.task("inference_service", "tasks/start.yml", "Start the service", "ansible.builtin.systemd_service")
     assert rendering.render("inference_service", start["ansible.builtin.systemd_service"]["state"], {
-        "__inference_service_unit": {"changed": unit_is_new}, "_inference_service_digest": "same",
+        "_inference_service_unit_is_new": unit_is_new, "_inference_service_digest": "same",
         "__inference_service_made_by": {"rc": status, "stdout": made_by}}, block["vars"]) == state
 
 
