@@ -12,7 +12,8 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-PROGRAMS = ROOT / "roles" / "throughput" / "files"
+PROGRAM = "ansible_collections.protocol_omni.bunker.plugins.module_utils.host_programs.bench"
+PLOT = ROOT / "roles" / "throughput" / "files" / "plot.py"
 ENGINE = '''#!%(python)s -S
 """docker: run is llama-bench or llama-server, ps lists what runs, rm ends it."""
 import http.server, json, os, signal, socketserver, sys, time
@@ -110,7 +111,7 @@ def bench(tmp_path):
                      "seconds": {"together": 1, "bandwidth": 0.1, "look": 0.02},
                      "programs": "/opt/llama", "cdi_kind": "nvidia.com/gpu", "services": list(services)}, **changes)
         (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-        return subprocess.Popen([sys.executable, str(PROGRAMS / "bench.py"), str(tmp_path / "plan.json"), str(tmp_path / "state" / "state.json")],
+        return subprocess.Popen([sys.executable, "-m", PROGRAM, str(tmp_path / "plan.json"), str(tmp_path / "state" / "state.json")],
                                 env={"PATH": "%s:/usr/bin:/bin" % engine.parent, "PYTHONPATH": str(ROOT / "collections"), "PYTHONDONTWRITEBYTECODE": "1",
                                      "RUNTIME_DIRECTORY": "/tmp"},  # /run is root's, and pytest's folders are too deep for a socket
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -345,11 +346,11 @@ def test_a_service_whose_model_cannot_be_read_is_left_out_with_the_reason(bench)
 
 def test_the_plot_is_not_drawn_without_matplotlib(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert runpy.run_path(str(PROGRAMS / "plot.py"))["main"]("none.json", str(tmp_path / "p.png")) == 4
+    assert runpy.run_path(str(PLOT))["main"]("none.json", str(tmp_path / "p.png")) == 4
     assert "requirements/bench.txt" in capsys.readouterr().out
 
 
 def test_the_plot_shows_what_was_measured(bench):
     bench()
-    places, threads = runpy.run_path(str(PROGRAMS / "plot.py"))["points"](bench.state())
+    places, threads = runpy.run_path(str(PLOT))["points"](bench.state())
     assert places == {"executor": (64, 8000.0, None)} and [one[:2] for one in threads["executor"]] == [(1, 4000.0), (2, 8000.0)]
