@@ -1,0 +1,69 @@
+#!/usr/bin/python
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several small text files at once; one that is not there is none."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: read_files
+short_description: Read several small text files of the host
+version_added: 0.6.0
+author: Protocol OMNI maintainers (@protocol-omni)
+extends_documentation_fragment:
+  - protocol_omni.bunker.attributes
+description:
+  - Returns the text of files that may be absent. One that is there and cannot be read fails the task, with its path and why.
+options:
+  paths:
+    description: Which, by a name of your own.
+    type: dict
+    required: true
+attributes:
+  check_mode:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Read what is deployed
+  protocol_omni.bunker.read_files:
+    paths: {unit: /etc/systemd/system/example.service, settings: /etc/example.json}
+  register: deployed
+"""
+
+RETURN = r"""
+texts:
+  description: Name to text; V(null) for a file that is not there.
+  returned: success
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def read(path):
+    """A file's text, None where there is none.
+
+    :raises OSError: it is there and cannot be read.
+    :raises UnicodeDecodeError: it is no UTF-8.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def main():
+    module = AnsibleModule(argument_spec={"paths": {"type": "dict", "required": True}}, supports_check_mode=True)
+    texts = {}
+    for name, path in module.params["paths"].items():
+        try:
+            texts[name] = read(path)
+        except (OSError, UnicodeDecodeError) as error:
+            module.fail_json(msg="%s cannot be read: %s" % (path, error))
+    module.exit_json(changed=False, texts=texts)
+
+
+if __name__ == "__main__":
+    main()
