@@ -114,7 +114,7 @@ def down(host):
         os.kill(int(pid.read_text(encoding="ascii")), 15)
 
 
-SHARED = {"join": join, "engine": engine}  # once for all hosts of this machine
+SHARED = {"join": join, "engine": engine, "plugins": wrong_images.plugins}  # once for all hosts of this machine
 STEPS = {"host": bare_host, "install": install, "site": site, "again": again, "claims": claims, "speed": speed,
          **faults.STEPS, **wrong_images.STEPS, **gap.STEPS, **large_model.STEPS, **two_cards.STEPS}
 
@@ -132,6 +132,7 @@ def run(host, name, go_on):
     except Exception as error:  # pylint: disable=broad-except  # the machine is lent for minutes: what else there is to see is not lost with this
         traceback.print_exc()
         found = {"failed": str(error)[:4000]}
+    seen = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}  # once more: steps of other hosts went on meanwhile
     seen[name] = dict(found, seconds=round(time.monotonic() - begun, 1))
     path.write_text(json.dumps(seen, indent=1, ensure_ascii=False), encoding="utf-8")
     print("%s %s: %s" % (host.name, name, json.dumps(seen[name], ensure_ascii=False)[:3000]), flush=True)

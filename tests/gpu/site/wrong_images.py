@@ -1,18 +1,53 @@
 """Images that are not for this card, live: machine code of another family alone, PTX alone, and VMM off; each the site's own with another libggml-cuda.so.
 
-The plugins come from the role's own Dockerfile with other options (pack). Whatever the rules would refuse is put into the unit by hand, as somebody would who
-knows better, and taken out again.
+The plugins are compiled on the machine, from the image's source with the image's options but one. Whatever the rules would refuse is put into the unit by hand,
+as somebody would who knows better, and taken out again.
 """
 import json
+import os
 import re
 import shlex
+import subprocess
 import time
 
-from card_host import ANSIBLE, HERE, ORACLE
+from card_host import ANSIBLE, HERE, ORACLE, ROOT
 
 PLUGINS = "/srv/bundle/plugins"
 UNIT = "/etc/systemd/system/protocol-omni-oracle.service"
 CUDA_CACHE = "/var/cache/protocol_omni/cuda"
+
+
+# Options of each plugin that differ from the image's. The first is never used but to die, so its kernels need not be fast.
+VARIANTS = {"sm120": ["-DCMAKE_CUDA_ARCHITECTURES=120", "-DGGML_CUDA_FA=OFF", "-DCMAKE_CUDA_FLAGS=-Ofc=max"],
+            "ptx": ["-DCMAKE_CUDA_ARCHITECTURES=90-virtual"], "no_vmm": ["-DCMAKE_CUDA_ARCHITECTURES=90", "-DGGML_CUDA_NO_VMM=ON"]}
+
+
+def plugins(host):
+    """Compiles the plugins; a few minutes on 32 cores, beside the steps up to site."""
+    source, found, target = host.shared / "source", {}, host.bundle / "plugins"
+    source.mkdir(exist_ok=True)
+    target.mkdir(exist_ok=True)
+    subprocess.run(["tar", "-xf", str(host.bundle / "source.tar.gz"), "--strip-components=1", "-C", str(source)], check=True)
+    environment = dict(os.environ, LDFLAGS="-Wl,--no-as-needed", PATH="/usr/local/cuda/bin:" + os.environ["PATH"])
+    for name, options in VARIANTS.items():
+        begun, build = time.monotonic(), host.shared / ("build-" + name)
+        configure = ["cmake", "-G", "Ninja", "-S", str(source / "vendor" / "llama.cpp"), "-B", str(build), "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",
+                     "-DCMAKE_INSTALL_RPATH=$ORIGIN", *role_options(), *options]
+        for words in (configure, ["cmake", "--build", str(build), "--target", "ggml-cuda", "--parallel", str(max((os.cpu_count() or 4) - 4, 1))]):
+            done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError("%s: %s" % (" ".join(words)[:200], done.stdout[-1500:]))
+        subprocess.run(["strip", "--strip-unneeded", "-o", str(target / (name + ".so")), str(build / "bin" / "libggml-cuda.so")], check=True)
+        found[name] = round(time.monotonic() - begun, 1)
+    return {"compiled_in": found}
+
+
+def role_options():
+    """The golden image's options for CMake, as the role has them, but for the processors' variants: only CUDA's backend is built."""
+    text = (ROOT / "roles" / "golden_image" / "vars" / "main.yml").read_text(encoding="utf-8")
+    rows = re.findall(r'^  ((?:CMAKE|BUILD|GGML|LLAMA)_[A-Z_]+): "?([A-Za-z]+)"?(?: #.*)?$', text, re.MULTILINE)
+    assert len(rows) > 8, "roles/golden_image/vars/main.yml is written otherwise by now"
+    return ["-D%s=%s" % row for row in rows if row[0] != "GGML_CPU_ALL_VARIANTS"]
 
 
 def present(host):
