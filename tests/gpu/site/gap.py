@@ -14,7 +14,7 @@ import time
 from card_host import ROOT, docker
 
 MIB = 1 << 20
-WARN, ACT = 160, 60  # MiB
+WARN, ACT, BEGIN = 160, 60, 220  # MiB
 # MiB of a step, seconds between two
 RUNS = ((8, 0.5), (16, 1.0), (8, 0.3), (24, 1.0), (12, 0.5), (16, 0.6), (32, 1.5), (8, 0.4), (20, 0.8), (12, 0.4))
 PLANS = {"context_6144": {"context": 6144}, "context_4096": {"context": 4096}, "context_2048": {"context": 2048}}
@@ -81,6 +81,18 @@ class Watched:
 
     def __init__(self, host):
         self.host = host
+        self.offset = 0  # MiB that NVML calls free and CUDA does not
+
+    def filler(self, step, every, then):
+        """A filler that has left, by NVML's figures, what a run begins with."""
+        for _turn in range(3):
+            filler = Filler(self.host.uuids[0], BEGIN - self.offset, step, every, then)
+            missed = self.host.vram("memory.free") - BEGIN
+            if abs(missed) <= 4:
+                return filler
+            filler.end()
+            self.offset += missed
+        raise RuntimeError("the filler leaves %d MiB other than %d" % (missed, BEGIN))
 
     def status(self):
         text = self.host.execute("cat /run/protocol-omni-vram-watch/status.json", check=False)
@@ -118,7 +130,7 @@ def closing(watched, number, step, every):
     """One run: the filler takes in steps what rung 0 leaves, and 30 MiB more than the present rung."""
     host, begun = watched.host, time.time()
     before, status = watched.held(), watched.status()
-    filler = Filler(host.uuids[0], WARN + 60, step, every, WARN + 60 + 20)
+    filler = watched.filler(step, every, BEGIN + 20)
     host.begin_load("oracle:2")
     time.sleep(4)
     filler.begin()
@@ -169,7 +181,7 @@ def cliff(host):
     for name, kill in (("all at once", False), ("killed while the card is full", True)):
         watched.back()
         begun = time.time()
-        filler = Filler(host.uuids[0], WARN + 60, 4096, 0.0, WARN + 60 - 4)
+        filler = watched.filler(4096, 0.0, BEGIN - 4)
         host.begin_load("oracle:2")
         time.sleep(4)
         filler.begin()

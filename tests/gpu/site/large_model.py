@@ -14,8 +14,8 @@ from card_host import ORACLE, ROOT
 from gap import Filler
 
 GIB, MODEL = 1 << 30, "stand-in-for-deepseek-v3"
-LAYERS, BUDGETS = {1: 6, 2: 9}, {1: (14,), 2: (15, 5)}  # by the number of cards; GiB that the programs leave of each
-ALL = {"doctrine": {"gpu_layers": "3", "tensor_split": ""}, "planned": {}, "pinned": {"load_mode": "none"}, "first_card": {"cards": 1},
+LAYERS, BUDGETS = {1: 6, 2: 9}, {1: (14,), 2: (22, 7.7)}  # by the number of cards; GiB that the programs leave of each
+ALL = {"doctrine": {"gpu_layers": "3"}, "planned": {}, "pinned": {"load_mode": "none"}, "first_card": {"cards": 1},
        "experts_over_cards": {"others": "experts"}}
 SWEPT = {1: ["planned", "pinned", "doctrine"], 2: ["experts_over_cards", "first_card", "planned", "doctrine"]}
 IN_TURNS, ROUNDS, PROMPT, TOKENS = {1: ["doctrine"], 2: ["first_card", "planned", "doctrine"]}, 30, 512, 48
@@ -39,7 +39,9 @@ def variables(host, **oracle):
     services = [dict({key: value for key, value in service.items() if key != "ladder"}, **(dict({
         "model": MODEL, "gpus": host.uuids, "placements": SWEPT[cards], "ladder": ["kv_to_ram"], "expected_word": "word", "context": 4096}, **oracle)
         if service["name"] == "oracle" else {})) for service in services]
-    placements = {name: dict(ALL[name], **({"tensor_split": "75,25"} if name == "doctrine" and cards > 1 else {})) for name in SWEPT[cards]}
+    placements = {name: ALL[name] for name in SWEPT[cards]}
+    if cards > 1:
+        placements["doctrine"] = {"gpu_layers": "5", "tensor_split": "60,40"}  # whole layers, as many as each card holds
     seen = json.loads((host.folder / "seen.json").read_text(encoding="utf-8"))["model"]
     catalogue = [{"name": MODEL, "architecture": "deepseek2", "files": [
         {"name": "model.gguf", "sha256": seen["sha256"], "source": {"url": "https://nowhere.invalid/model.gguf"}}]}]
@@ -107,7 +109,7 @@ def begin_container(host, name, words, gpus, cpus, port):
 def placements(host):
     """Sweeps placements, deploys the best, restarts it, and asks it in turns with the others and with the same as a native process."""
     cards, found = len(host.cards), {"budget_gib": BUDGETS[len(host.cards)]}
-    held = [Filler(uuid, leave * 1024) for uuid, leave in zip(host.uuids, found["budget_gib"])]
+    held = [Filler(uuid, int(leave * 1024)) for uuid, leave in zip(host.uuids, found["budget_gib"])]
     host.write_inventory()
     try:
         changed = variables(host)

@@ -7,6 +7,13 @@ from card_host import ORACLE
 UNIT = "/etc/systemd/system/protocol-omni-oracle.service"
 
 
+def both(host):
+    """The site with an Oracle over both cards."""
+    host.write_inventory()
+    found = host.play("both")
+    return dict(found, others=host.not_holding(), apps=host.execute("nvidia-smi --query-compute-apps=gpu_uuid,used_memory --format=csv,noheader").splitlines())
+
+
 def one_gone(host):
     """The second card is no longer shown to its service: while it serves, at a start, and back again."""
     found = {"serving": host.wait_until(True, 60)}
@@ -74,4 +81,4 @@ def each_its_own(host):
     return found
 
 
-STEPS = {"one_gone": one_gone, "cdi": cdi, "each_its_own": each_its_own}
+STEPS = {"both": both, "one_gone": one_gone, "cdi": cdi, "each_its_own": each_its_own}

@@ -41,5 +41,18 @@ def test_a_missing_card_is_named_and_what_to_do(starts, shown):
     assert "oracle does not start: the driver shows no %s." % missing in said and "take it out of gpus and run site.yml" in said
 
 
+def test_a_driver_that_hangs_is_told_from_a_card_that_is_missing(starts, tmp_path):
+    (tmp_path / "timeout").write_text("#!/bin/sh\nexit 124\n", encoding="ascii")  # as it ends after its half minute
+    (tmp_path / "timeout").chmod(0o755)
+    good, said = starts([FIRST], [FIRST])
+    assert not good and "oracle does not start: nvidia-smi has not answered within 30 s." in said and "shows no" not in said
+
+
+def test_what_the_driver_says_instead_is_told(starts, tmp_path):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch\nexit 18\n", encoding="ascii")
+    good, said = starts([FIRST], [FIRST])
+    assert not good and "shows no %s" % FIRST in said and "Failed to initialize NVML: Driver/library version mismatch" in said
+
+
 def test_a_name_that_is_the_beginning_of_another_is_none(starts):
     assert not starts([FIRST[:-2]], [FIRST])[0]

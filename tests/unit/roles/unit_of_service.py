@@ -15,6 +15,6 @@ def gpu_checks(gpus):
     """
     block = re.search(r"\{% for gpu in .*?\{% endfor %\}\n", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL).group()
     text = jinja2.Template(block, trim_blocks=True).render(_inference_service_name="oracle", _inference_service_spec={"gpus": gpus})
-    commands = [shlex.split(line.partition("=")[2]) for line in text.replace("\\\n", " ").splitlines() if line.startswith("ExecStartPre=")]
+    commands = [shlex.split(line.partition("=")[2].replace("$$", "$")) for line in text.replace("\\\n", " ").splitlines() if line.startswith("ExecStartPre=")]
     assert len(commands) == len(gpus)
     return commands
