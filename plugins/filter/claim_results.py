@@ -19,7 +19,7 @@ options:
   role:
     description: The role that makes the claims.
     type: str
-    choices: [networks]
+    choices: [inference_service, networks]
     required: true
   seen:
     description: What was seen on the host.
@@ -42,9 +42,9 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import networks
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import inference_service, networks
 
-JUDGES = {"networks": networks.results}
+JUDGES = {"inference_service": inference_service.results, "networks": networks.results}
 
 
 def claim_results(wanted, role, seen):
