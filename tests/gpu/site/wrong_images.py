@@ -23,7 +23,7 @@ VARIANTS = {"sm120": ["-DCMAKE_CUDA_ARCHITECTURES=120", "-DGGML_CUDA_FA=OFF", "-
 
 
 def plugins(host):
-    """Compiles the plugins; a few minutes on 32 cores, beside the steps up to site."""
+    """Compiles the plugins on half of the cores, so that it may run beside other steps; some minutes."""
     source, found, target = host.shared / "source", {}, host.bundle / "plugins"
     source.mkdir(exist_ok=True)
     target.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ def plugins(host):
         begun, build = time.monotonic(), host.shared / ("build-" + name)
         configure = ["cmake", "-G", "Ninja", "-S", str(source / "vendor" / "llama.cpp"), "-B", str(build), "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",
                      "-DCMAKE_INSTALL_RPATH=$ORIGIN", *role_options(), *options]
-        for words in (configure, ["cmake", "--build", str(build), "--target", "ggml-cuda", "--parallel", str(max((os.cpu_count() or 4) - 4, 1))]):
+        for words in (configure, ["cmake", "--build", str(build), "--target", "ggml-cuda", "--parallel", str((os.cpu_count() or 2) // 2)]):
             done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode:
                 raise RuntimeError("%s: %s" % (" ".join(words)[:200], done.stdout[-1500:]))

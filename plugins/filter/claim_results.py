@@ -1,0 +1,61 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: claim_results
+short_description: Judge the claims of a role by what was seen
+version_added: 0.6.0
+author: Protocol OMNI maintainers (@protocol-omni)
+description:
+  - Returns, for M(protocol_omni.bunker.claim), each claim of a role with what was expected and observed of it and whether it holds.
+  - C(plugins/module_utils/claims) has one file a role; it says what is wanted and seen there.
+options:
+  _input:
+    description: What the inventory asks for.
+    type: dict
+    required: true
+  role:
+    description: The role that makes the claims.
+    type: str
+    choices: [inference_service, networks]
+    required: true
+  seen:
+    description: What was seen on the host.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show what is claimed of the networks
+  ansible.builtin.debug:
+    msg: "{{ {'networks': networks_definitions, 'digest': rules.digest, 'unit': 'protocol-omni-seal.service'}
+             | protocol_omni.bunker.claim_results('networks', seen) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Claim id to C(expected), C(observed) and C(holds), or to C(does_not_apply) (the reason).
+  type: dict
+"""
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import inference_service, networks
+
+JUDGES = {"inference_service": inference_service.results, "networks": networks.results}
+
+
+def claim_results(wanted, role, seen):
+    """The observations of a role's claims."""
+    if role not in JUDGES:
+        raise AnsibleFilterError("The claims of %s are not judged here. Known: %s. See plugins/module_utils/claims." % (role, ", ".join(JUDGES)))
+    return JUDGES[role](wanted, seen)
+
+
+class FilterModule:
+    """Provides the filter."""
+
+    def filters(self):
+        return {"claim_results": claim_results}

@@ -1,0 +1,196 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The claims of the role inference_service, judged. Pure functions.
+
+Their sentences stand in roles/inference_service/vars/claims.yml; the modules service_info, cuda_readiness and egress_probe look.
+"""
+from __future__ import annotations
+
+import json
+import os
+
+SEAL_UNIT = "protocol-omni-seal.service"
+FIGURES = ("memory", "generation_speed", "prompt_speed")
+HARDENING = {"user": "65532:65532", "read_only": True, "dropped": "ALL", "added": "", "security": "no-new-privileges", "privileged": False, "pids": 4096,
+             "models_writable": [False]}
+# What a placement says, as llama-server takes it.
+PLACED = (("--n-gpu-layers", "gpu_layers"), ("--tensor-split", "tensor_split"), ("--split-mode", "split_mode"), ("--load-mode", "load_mode"))
+
+
+def results(wanted, seen):
+    """Each claim of a service with what was expected and observed of it.
+
+    :param wanted: dict of ``service`` (complete definition, with the placement that it has), ``tuning`` (of throughput/tuning.py's tune()), ``file`` (its
+        model's first), ``rung`` (number), ``placement`` (in words), ``placed`` (where the placement is from, as gpu_placement says it), ``cores``
+        (physical ones of the host) and ``speed_bound`` (percent, 0 for no measurement).
+    :param seen: what service_info returned, and ``readiness`` (what cuda_readiness did; of no account on the CPU) and ``egress`` (what egress_probe did).
+    :returns: dict of claim id to observation, as module claim takes them.
+    """
+    found = {}
+    for judge in (_of_answers, _of_definition, _of_placement, _of_tuning, _of_networks, _of_container, _of_figures):
+        found.update(judge(wanted, seen))
+    return {"SERVICE." + name: result for name, result in found.items()}
+
+
+def _row(expected, observed, holds):
+    return {"expected": expected, "observed": observed, "holds": bool(holds)}
+
+
+def _not(reason):
+    return {"does_not_apply": reason}
+
+
+def _value(words, option):
+    """The word after an option, "" where the command line has none."""
+    return words[words.index(option) + 1] if option in words[:-1] else ""
+
+
+def _from(words, option, otherwise):
+    """The rest of a command line from an option on."""
+    return " ".join(words[words.index(option):]) if option in words else otherwise
+
+
+def _ends_with(words, last):
+    return bool(last) and words[-len(last):] == last
+
+
+def _contains(words, some):
+    """Whether these words stand in the command line, side by side."""
+    return any(words[place:place + len(some)] == some for place in range(len(words) - len(some) + 1))
+
+
+def _of_answers(wanted, seen):
+    service, said, served = wanted["service"], seen["answer"]["said"], os.path.basename(seen["model_path"])
+    statuses = [door["status"] for door in seen["doors"]]
+    origins = sorted({door["origin"] for door in seen["doors"] if door["origin"]})
+    return {
+        "answers": _row(service["expected_word"], said or "no words", seen["answer"]["tokens"] > 0 and service["expected_word"].lower() in said.lower()),
+        "model": _row(wanted["file"], served or "no model", served == wanted["file"]),
+        "shut": _row("/ and /slots refused, /health answers, allowed origin none",
+                     "%s, allowed origin %s" % (", ".join(map(str, statuses)), ", ".join(origins) or "none"),
+                     all(status in (403, 404, 501) for status in statuses[:2]) and statuses[2:] == [200] and set(origins) <= {"none"})}
+
+
+def _of_definition(wanted, seen):
+    """Which definition it runs with, and who runs it."""
+    unit, made_by, resolved, words = seen["unit"], seen["container"]["definition"], seen["resolved"], seen["process"]["arguments"]
+    runs, restart = "%(state)s %(enabled)s" % unit, seen["container"]["restart"]
+    return {
+        "current": _row("definition %s, as its unit is written" % (unit["definition"] or "of a unit"), "definition %s" % (made_by or "unknown"),
+                        made_by and made_by == unit["definition"]),
+        "rung": _row("rung %s, with the arguments of its resolved service" % wanted["rung"],
+                     "rung %s; it runs with %s" % ("%(rung)s, %(name)s" % resolved if resolved else "unknown, it has no resolved service",
+                                                   _from(words, "--ctx-size", "other arguments")),
+                     resolved and resolved["rung"] == wanted["rung"] and _ends_with(words, resolved["arguments"])),
+        "supervised": _row("active enabled, Docker's restart policy no", "%s, Docker's restart policy %s" % (runs, restart),
+                           runs == "active enabled" and restart == "no")}
+
+
+def _of_placement(wanted, seen):
+    service, process, on_gpu = wanted["service"], seen["process"], wanted["service"]["device"] == "gpu"
+    missing = [gpu for gpu in service["gpus"] if gpu not in seen["gpus"]]
+    observed = "%s; devices: %s; libcuda: %s" % (
+        "no CUDA_VISIBLE_DEVICES" if process["visible_devices"] is None else "CUDA_VISIBLE_DEVICES=%s" % process["visible_devices"],
+        " ".join(process["devices"]) or "none", " ".join(process["libcuda"]) or "not mapped")
+    if on_gpu and not process["backend"]:
+        observed += "; libggml-cuda not mapped: it computes on the CPU"  # llama.cpp loads its backends at run time, and stays healthy without one
+    if missing:
+        observed += "; nvidia-smi does not show it on %s" % ", ".join(missing)
+    there = [bool(process[what]) == on_gpu for what in ("devices", "libcuda")] + [bool(process["backend"]) or not on_gpu]
+    found = {"placement": _row(wanted["placement"], observed, process["visible_devices"] == ",".join(service["gpus"]) and all(there) and not missing)}
+    if not on_gpu:
+        return dict(found, placed=_not("it computes on the CPU (SERVICE.placement)"),
+                    libcuda=_not("it computes on the CPU and has none mapped (SERVICE.placement)"))
+    return dict(found, placed=_placed(wanted, process["arguments"]), libcuda=_libcuda(seen["readiness"]))
+
+
+def _placed(wanted, words):
+    service = wanted["service"]
+    options = [(option, str(service[key])) for option, key in PLACED if service[key]]
+    overrides, found = ",".join(service["tensor_overrides"]), _value(words, "--override-tensor")
+    observed = "%s; %s" % (wanted["placed"], _from(words, "--n-gpu-layers", "no layers named"))
+    if overrides:
+        observed += ", --override-tensor %s" % found if found else ", no --override-tensor"
+    return _row(
+        "%s: %s" % (wanted["tuning"]["placement"], " ".join([*("%s %s" % pair for pair in options), overrides]).strip()), observed,
+        # A rung of the ladder may have added overrides of its own behind those of the placement.
+        wanted["placed"] != "open" and all(_value(words, option) == value for option, value in options)
+        and (not overrides or (found + ",").startswith(overrides + ",")))
+
+
+def _libcuda(readiness):
+    mapped = readiness["mapped"]
+    others = [found["reason"] for found in readiness["libcuda"] if found["origin"] != "host_driver"]
+    return _row("%s, and no other" % (readiness["host"]["kernel_module"] or "the version of a kernel module"),
+                "; ".join([", ".join("%(path)s: %(origin)s" % found for found in mapped) or "none mapped", *others]),
+                mapped and all(found["origin"] == "host_driver" for found in mapped) and not others)
+
+
+def _of_tuning(wanted, seen):
+    tuning, words = wanted["tuning"], seen["process"]["arguments"]
+    threads, way = _value(words, "--threads"), tuning["speculation"]
+    speculates = any(word.startswith("--spec-") for word in words)
+    said = "threads %s, CPUs %s, batch %s, speculation %s"
+    expected = said % (tuning["threads"], tuning["cpuset"] or "all", tuning["batch"], way)
+    observed = said % (threads or "none", seen["container"]["cpuset"] or "all", _value(words, "--batch-size") or "none",
+                       way if speculates == (way != "none") else "as it should not be")
+    return {
+        "threads": _row("%s (%s physical cores)" % (tuning["threads"], wanted["cores"]), "--threads %s" % threads if threads else "no --threads",
+                        threads == str(tuning["threads"])),
+        "tuned": _not(tuning["evidence"]) if tuning["origin"] == "inventory" else _row(
+            "%s - %s" % (expected, tuning["evidence"]), "%s - %s" % (observed, tuning["evidence"]),
+            observed == expected and _contains(words, tuning["arguments"])),
+        "kept_speed": _kept_speed(wanted["speed_bound"], seen["last_speed"], seen["unit"]["definition"])}
+
+
+def _kept_speed(bound, last, definition):
+    if not bound:
+        return _not("the inventory has it measured after no deployment (inference_service_speed_bound 0)")
+    if last.get("definition") != definition:
+        return _not("it was not measured since its deployment")
+    said = "%(generation).1f tok/s generation, %(prompt).1f"
+    against = "%s prompt (%s)" % (said % last["against"], last["since"]) if last.get("against") else "nothing yet: this was the first measurement"
+    changed = "; changed since: %s" % "; ".join(last["changed"]) if last.get("changed") else ""
+    return _row("%s %% of %s" % (last["bound"], against), "%s prompt%s" % (said % last["speeds"], changed), last["holds"])
+
+
+def _of_networks(wanted, seen):
+    service = wanted["service"]
+    networks = sorted("%(name)s %(address)s" % network for network in service["networks"])
+    found = sorted("%s %s" % place for place in seen["container"]["networks"].items())
+    ports = ["%s:%d" % (service["address"], service["port"])] if service["address"] else []
+    rows = {
+        "networks": _row(", ".join(networks), ", ".join(found) or "none", networks == found),
+        "port": _row(", ".join(ports) or "none", ", ".join(seen["container"]["ports"]) or "none", ports == seen["container"]["ports"])}
+    if not service["sealed"]:
+        unsealed = _not("the inventory lets this service initiate connections (sealed is false)")
+        return dict(rows, isolated=unsealed, sealed_inside=unsealed)
+    attempts, failing = seen["egress"]["attempts"], seen["egress"]["failing"]
+    tried = [attempt for attempt in attempts if not attempt["does_not_apply"]]
+    bound = SEAL_UNIT if SEAL_UNIT in seen["unit"]["binds_to"] else ""
+    inside = " ".join(seen["inside"]).replace('"', "")
+    rows["isolated"] = _row(
+        "%d attempts as expected" % len(tried),
+        "%d of %d; %s" % (len(tried) - len(failing), len(tried), "; ".join("%(attempt)s · %(network)s · %(observed)s" % attempt for attempt in failing)
+                          or "%d do not apply" % (len(attempts) - len(tried))),
+        tried and seen["egress"]["isolated"])
+    rows["sealed_inside"] = _row(
+        "its namespace drops what it initiates; bound to %s" % SEAL_UNIT, "%s; bound to %s" % (inside or "no table in its namespace", bound or "nothing"),
+        inside == "oifname lo accept counter drop" and bound)
+    return rows
+
+
+def _of_container(_wanted, seen):
+    hardening = seen["container"]["hardening"]
+    return {"hardened": _row(json.dumps(HARDENING), json.dumps(hardening), hardening == HARDENING)}
+
+
+def _of_figures(wanted, seen):
+    service, figures = wanted["service"], wanted["service"]["expected"]
+    memory = round(seen["process"]["memory"] / 1e9, 2)
+    rows = {"memory": _row("at most %s GB" % figures["memory"], "%s GB (%s)" % (memory, service["model"]), memory <= figures["memory"])}
+    for name, what in (("generation_speed", "generation"), ("prompt_speed", "prompt")):
+        speed = round(seen["speeds"][what], 1)
+        rows[name] = _row("at least %s tok/s" % figures[name], "%s tok/s (%s, %s)" % (speed, service["model"], wanted["placement"]), speed >= figures[name])
+    return {name: rows[name] if figures[name] else _not("the inventory claims no figure for this service") for name in FIGURES}

@@ -1,0 +1,56 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions to a llama-server at an address of the host: no proxy, no redirects. Standard library only."""
+from __future__ import annotations
+
+import collections
+import http.client
+import json
+import urllib.parse
+
+# ``status`` (int), ``text`` (str) and ``headers`` (names as they are, looked up in any case).
+Answer = collections.namedtuple("Answer", "status text headers")
+
+
+class NoAnswer(Exception):
+    """The server did not answer, or not as llama-server does. The message names the address."""
+
+
+def ask(url, body=None, timeout=10, headers=None):
+    """One request, whatever its status is.
+
+    :param url: such as http://172.30.0.20:8002/health.
+    :param body: JSON for a POST; None for a GET.
+    :param timeout: seconds for each wait.
+    :returns: :class:`Answer`.
+    :raises NoAnswer: nobody answers.
+    """
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    try:
+        connection.request("GET" if body is None else "POST", parts.path or "/", None if body is None else json.dumps(body),
+                           dict({"Content-Type": "application/json"}, **(headers or {})))
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.read().decode("utf-8", "replace"), answer.headers)
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswer("%s: %s" % (url, error or type(error).__name__)) from error
+    finally:
+        connection.close()
+
+
+def ask_json(url, body=None, timeout=10):
+    """The JSON object of a successful answer.
+
+    :raises NoAnswer: nobody answers, with another status than 200, or with something else.
+    """
+    answer = ask(url, body, timeout)
+    if answer.status != 200:
+        raise NoAnswer("%s: it answered %d: %s" % (url, answer.status, answer.text[:300]))
+    try:
+        found = json.loads(answer.text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise NoAnswer("%s: what it answered is no JSON object: %s" % (url, answer.text[:300]))
+    return found

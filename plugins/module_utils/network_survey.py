@@ -1,0 +1,34 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is seen of the networks and of their seal: the engine's list and nft's text, taken apart. Pure functions."""
+from __future__ import annotations
+
+import re
+
+from .seal_rules import OWNED, STANDING
+
+BRIDGE_NAME = "com.docker.network.bridge.name"
+# Both tables of both families, in the order in which they are told.
+TABLES = tuple((family, name) for family in ("inet", "bridge") for name in (OWNED, STANDING))
+
+
+def network(found):
+    """What counts of one network of the engine's ``/networks``: dict of str and bool, "" for what it has not."""
+    configured = ((found.get("IPAM") or {}).get("Config") or [{}])[0]
+    return {"name": found["Name"], "driver": found.get("Driver") or "", "internal": bool(found.get("Internal")),
+            "subnet": configured.get("Subnet") or "", "bridge": (found.get("Options") or {}).get(BRIDGE_NAME) or ""}
+
+
+def table(family, name, text):
+    """What ``nft --stateless list table`` tells of one table, "" each where it does not.
+
+    :param text: what nft printed, "" where there is no such table.
+    :returns: dict of ``family``, ``name``, ``digest`` (the table's own comment), ``flags``, and ``program``, that of its owner's process.
+    """
+    def first(pattern):
+        found = re.search(pattern, text, re.MULTILINE)
+        return found.group(1) if found else ""
+
+    return {"family": family, "name": name, "program": first(r"\Atable .*progname (\S+)"), "digest": first(r'^\tcomment "([0-9a-f]+)"'),
+            "flags": first(r"^\tflags (.*)$")}

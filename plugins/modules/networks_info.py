@@ -1,0 +1,114 @@
+#!/usr/bin/python
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The networks and their seal, read without writing."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: networks_info
+short_description: Read the networks and the seal that is in force
+version_added: 0.6.0
+author: Protocol OMNI maintainers (@protocol-omni)
+extends_documentation_fragment:
+  - protocol_omni.bunker.attributes
+description:
+  - Reads networks of the Docker engine, the tables of the seal as the kernel holds them, and how the seal's unit stands to the engine's.
+  - Changes nothing. What is not there is told as absent; an engine that does not answer is an error.
+options:
+  names:
+    description: Networks to look for.
+    type: list
+    elements: str
+    required: true
+  unit:
+    description: The seal's unit.
+    type: str
+    required: true
+  docker_host:
+    description: The engine's Unix socket.
+    type: str
+    default: unix:///var/run/docker.sock
+requirements:
+  - root on the engine's host, for nft
+attributes:
+  check_mode:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Look at the networks
+  protocol_omni.bunker.networks_info:
+    names: [omni-network, internal_brain]
+    unit: protocol-omni-seal.service
+  register: networks
+"""
+
+RETURN = r"""
+networks:
+  description: Those of O(names) that exist, in that order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: Its name., type: str}
+    driver: {description: Its driver., type: str}
+    internal: {description: Whether Docker itself gives it no way out., type: bool}
+    subnet: {description: "Its first subnet, empty for none.", type: str}
+    bridge: {description: "Name of its bridge, empty where the engine made one up.", type: str}
+tables:
+  description: The four tables of the seal on the host. What a table has not, and all of a table that is not there, is an empty string.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    family: {description: V(inet) or V(bridge)., type: str}
+    name: {description: V(bunker_seal) or V(bunker_seal_standing)., type: str}
+    digest: {description: "Its comment, which is the digest of its rules.", type: str}
+    flags: {description: "Its flags, such as V(owner).", type: str}
+    program: {description: Program of the process that owns it., type: str}
+state:
+  description: What systemd says of O(unit), such as V(active).
+  returned: success
+  type: str
+engine_ties:
+  description: Which of V(Requires) and V(After) of docker.service name O(unit).
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import network_survey  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client  # noqa: E402
+
+
+def output(module, *words):
+    """What a command prints, "" where it is not there."""
+    try:
+        return module.run_command(list(words), handle_exceptions=False, environ_update={"LC_ALL": "C"})[1]
+    except OSError:
+        return ""
+
+
+def main():
+    module = AnsibleModule(argument_spec={
+        "names": {"type": "list", "elements": "str", "required": True}, "unit": {"type": "str", "required": True},
+        "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
+    names, unit = module.params["names"], module.params["unit"]
+    try:
+        found = {network["Name"]: network_survey.network(network) for network in client.get(module.params["docker_host"], "/networks") or []}
+    except client.EngineError as error:
+        module.fail_json(msg="The networks were not read: %s" % error)
+    tables = [network_survey.table(family, name, output(module, "nft", "--stateless", "list", "table", family, name))
+              for family, name in network_survey.TABLES]
+    engine = output(module, "systemctl", "show", "--property", "Requires,After", "docker.service")
+    ties = dict(line.split("=", 1) for line in engine.splitlines() if "=" in line)
+    module.exit_json(
+        changed=False, networks=[found[name] for name in names if name in found], tables=tables,
+        state=output(module, "systemctl", "show", "--property", "ActiveState", "--value", unit).strip(),
+        engine_ties=[name for name in ("Requires", "After") if unit in ties.get(name, "").split()])
+
+
+if __name__ == "__main__":
+    main()
