@@ -4,6 +4,7 @@ Through the host's gateway, which may let another service answer, or at an addre
 
 Runs on the host, with Python's standard library alone.
 """
+import http.client
 import json
 import pathlib
 import ssl
@@ -27,7 +28,7 @@ while True:
             said = json.load(answer)
             headers = dict(answer.headers)
         break
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         refused[str(error)[:80]] = refused.get(str(error)[:80], 0) + 1
         if time.monotonic() - begun > most:
             said, headers = {}, {}

@@ -5,6 +5,7 @@ answered them, the longest time between two answers, and the tokens per second o
 
 Runs on the host, with Python's standard library alone.
 """
+import http.client
 import json
 import pathlib
 import ssl
@@ -43,7 +44,7 @@ class Client(threading.Thread):
                 fault = "" if "[DONE]" in text else "no end: " + text[-200:]
                 timings = [line for line in text.splitlines() if '"predicted_per_second"' in line]
                 speed = json.loads(timings[-1][len("data: "):])["timings"]["predicted_per_second"] if timings and by == self.service else None
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 fault = "%s %s" % (type(error).__name__, str(error)[:120])
                 time.sleep(0.2)
             self.asked.append((sent, time.time(), by, fault, speed))

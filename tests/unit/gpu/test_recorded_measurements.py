@@ -125,4 +125,9 @@ def test_the_page_of_the_card_says_what_its_record_says():
     assert "on the CPU, at %.0f tok/s" % shadow["there"]["answer"]["generation"] in page
     assert "at %.0f tok/s again" % shadow["gone"]["answer"]["generation"] in page
     assert found["again"]["changed"] == 0 and "in %.0f s" % found["again"]["seconds"] in page
-    assert "answers again after %.0f s" % found["faults"]["faults"]["the server killed"]["serves_after"] in page
+    faults = found["faults"]["faults"]
+    for name in ("the server killed", "the engine killed"):
+        assert "| %s | answers again after %.0f s" % (name, faults[name]["serves_after"]) in page
+    for row, name in (("`nvidia-smi` hangs", "nvidia-smi hangs"), ("a CDI specification of another card", "a CDI specification of another card"),
+                      ("a CDI specification of another driver's libraries", "a CDI specification of another driver")):
+        assert "serves %.0f s after it" % faults[name]["serves_after"] in next(line for line in page.splitlines() if line.startswith("| %s |" % row))
