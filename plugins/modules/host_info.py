@@ -63,7 +63,13 @@ host:
       description:
         - Each NVIDIA card with C(pci) (address), C(pci_device) (id), C(family), C(capability) (such as V(12.0)), C(kernel_driver), and, where the
           driver answers, C(uuid), C(name), C(memory) and C(memory_free) (bytes) and C(driver) (version). C(unreadable) has what nvidia-smi prints in place
-          of a figure, by the figure's name.
+          of a figure, by the figure's name. C(mig) is whether the card is split into slices, null where it cannot be.
+      type: list
+      elements: dict
+    slices:
+      description: >-
+        Each MIG slice with C(uuid), C(card) (UUID), C(profile), C(memory) and C(memory_free) (bytes, null where nobody says) and C(room) (of slices that share
+        their memory the same).
       type: list
       elements: dict
     other_gpus:
@@ -118,7 +124,7 @@ import json  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kv_cache  # noqa: E402
 
@@ -157,6 +163,15 @@ class Reader:
         # One card that does not answer makes it fail, and it prints the others all the same.
         query = self.run("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")[1]
         return host_survey.join_gpus(host_survey.gpus_of_pci(devices), host_survey.gpus_of_query(query))
+
+    def slices(self, gpus):
+        """MIG slices; says of each card whether it is split."""
+        modes = mig.modes(self.run("nvidia-smi", "--query-gpu=uuid,mig.mode.current", "--format=csv,noheader")[1]) if gpus else {}
+        for gpu in gpus:
+            gpu["mig"] = modes.get(gpu["uuid"])
+        if not any(modes.values()):
+            return []
+        return mig.slices(self.run("nvidia-smi", "-L")[1], self.run("nvidia-smi", "-q", "-x")[1])
 
     def mounts(self):
         mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
@@ -221,6 +236,7 @@ def main():
     mounts = reader.mounts()
     root = module.params["hardware_root"]
     devices = list(pci_devices(root))
+    gpus = reader.gpus(devices)
     version = small_file.text(os.path.join(root, "proc/driver/nvidia/version"))
     loaded = host_survey.modules_of(small_file.text(os.path.join(root, "proc/modules")))
     memory = host_survey.memory_of_meminfo(small_file.text("/proc/meminfo"))
@@ -228,7 +244,8 @@ def main():
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
     places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
     module.exit_json(changed=False, host={
-        "gpus": reader.gpus(devices), "other_gpus": host_survey.other_gpus_of_pci(devices), "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
+        "gpus": gpus, "slices": reader.slices(gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
+        "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
         "kernel": {
             "release": os.uname().release,
             "secure_boot": host_survey.secure_boot_of_variable(small_file.content(os.path.join(root, SECURE_BOOT))),

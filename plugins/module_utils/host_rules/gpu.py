@@ -20,13 +20,14 @@ def _gpu_services(inventory):
 
 def _used_gpus(inventory, host):
     """The host's cards that a service names; every card where none is known by UUID yet."""
-    wanted = {uuid for service in _gpu_services(inventory) for uuid in service["gpus"]}
+    cards = {part["uuid"]: part["card"] for part in host["slices"]}
+    wanted = {cards.get(uuid, uuid) for service in _gpu_services(inventory) for uuid in service["gpus"]}
     known = [gpu for gpu in host["gpus"] if gpu["uuid"] in wanted]
     return known or (host["gpus"] if wanted else [])
 
 
 def gpu_exists(inventory, host):
-    """Every UUID that a service names is a card of the host."""
+    """Every UUID that a service names is a card of the host, or a slice of one (MIG)."""
     services = _gpu_services(inventory)
     if not services:
         return
@@ -44,6 +45,7 @@ def gpu_exists(inventory, host):
                       "host_driver installs the driver; the UUIDs are judged after it.")
         return
     for service in services:
+        yield from _slices_exist(service, host["slices"], known)
         for uuid in service["gpus"]:
             if uuid not in known and not uuid.startswith("MIG-"):
                 cards = ", ".join("%s (%s)" % (gpu["uuid"], gpu["name"]) for gpu in known.values())
@@ -52,10 +54,32 @@ def gpu_exists(inventory, host):
                               "those that remain.")
 
 
+def _slices_exist(service, slices, known):
+    """What is wrong with the slices that a service names, and with cards that it names although they are split."""
+    there = {part["uuid"]: part for part in slices}
+    named = ", ".join("%s (%s of %s)" % (part["uuid"], part["profile"], part["card"]) for part in slices)
+    for uuid in service["gpus"]:
+        if uuid.startswith("MIG-") and uuid not in there:
+            card = next((gpu["pci"] or gpu["uuid"] for gpu in known.values() if gpu["mig"] is not None), None)
+            make = "nvidia-smi -i %s -mig 1 && nvidia-smi mig -i %s -cgi PROFILE -C; it is gone after a boot." % (card, card) if card else ""
+            yield Finding("gpu_exists", ERROR, "service %s" % service["name"], uuid, "one of %s" % named if named else
+                          "a slice, of which the host has none" if card else "a card: none of the host's can be split (MIG)",
+                          "Copy the UUID from: nvidia-smi -L. %s" % ("A slice is made with: " + make if make else "Name whole cards."))
+        elif uuid in known and known[uuid]["mig"]:
+            own = ", ".join("%s (%s)" % (part["uuid"], part["profile"]) for part in slices if part["card"] == uuid)
+            yield Finding("gpu_exists", ERROR, "service %s" % service["name"], "%s (%s), which is split (MIG)" % (uuid, known[uuid]["name"]),
+                          "one of its slices: %s" % own if own else "slices of it, of which it has none",
+                          "Name a slice from nvidia-smi -L, or end the split: nvidia-smi -i %s -mig 0." % (known[uuid]["pci"] or uuid))
+    if len(service["gpus"]) > 1 and any(uuid in there for uuid in service["gpus"]):
+        yield Finding("gpu_exists", WARNING, "service %s" % service["name"], ", ".join(service["gpus"]),
+                      "one slice alone: by NVIDIA's MIG guide CUDA enumerates a single one for a program", "Name one slice in gpus, or whole cards.")
+
+
 def gpu_readable(inventory, host):
     """nvidia-smi tells the figures of each card. One that a service names has to; with another the host has a fault that somebody should look at."""
     services = _gpu_services(inventory)
-    named = {uuid for service in services for uuid in service["gpus"]}
+    cards = {part["uuid"]: part["card"] for part in host["slices"]}
+    named = {name for service in services for uuid in service["gpus"] for name in (uuid, cards.get(uuid, uuid))}
     for gpu in host["gpus"] if services else []:
         if gpu["unreadable"]:
             said = ", ".join("%s for %s" % (word, field) for field, word in sorted(gpu["unreadable"].items()))
@@ -64,6 +88,11 @@ def gpu_readable(inventory, host):
             yield Finding("gpu_readable", ERROR if needed else WARNING, "card %s" % card, "nvidia-smi says %s" % said, "its figures",
                           "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % (gpu["pci"] or gpu["uuid"])
                           if "reset" in said.lower() else "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % (gpu["pci"] or gpu["uuid"]))
+    for part in host["slices"]:
+        if part["uuid"] in named and part["memory"] is None:
+            yield Finding("gpu_readable", ERROR, "slice %s of card %s" % (part["uuid"], part["card"]), "no memory that can be read of %s" % part["profile"],
+                          "its size, or nobody knows what fits",
+                          "See: nvidia-smi -q -x. Where it stays silent, name a slice that shares its memory with none, such as 1g.24gb.")
 
 
 def gpu_family(inventory, host):

@@ -31,7 +31,7 @@ class Cards:
         self.source, self.read_at, self.blind = None, 0.0, False
         # last: what each of the service's cards said when it was read last, UUID to gpus.Gpu; whoever starts the service anew empties it
         self.odd = {}  # those that are there and say nothing that could be read: UUID to what they say
-        self._addresses = {}  # PCI address to UUID
+        self._addresses = {}  # UUID to PCI address; slices of a card (MIG) have the same
         self._heard = {}  # (UUID, Xid) to how often each that tells of them did: the driver's events and the kernel's log tell of the same
         self._told = {}  # (UUID, Xid) to when it was told last
         self.forget()
@@ -60,18 +60,22 @@ class Cards:
     @property
     def faults(self):
         """What each card with a fault needs, UUID to a sentence with its command."""
-        at = {uuid: address for address, uuid in self._addresses.items()}
-        return {uuid: xid.sentence(uuid, at.get(uuid, ""), fault, self.units) for uuid, fault in sorted(self._faults.items())}
+        return {uuid: xid.sentence(uuid, self._addresses.get(uuid, ""), fault, self.units) for uuid, fault in sorted(self._faults.items())}
+
+    def _concerned(self, uuid):
+        """The service's cards, and slices of cards, that an error of a card is one of."""
+        return [one for one in self.wanted if one == uuid or (uuid in self._addresses and self._addresses.get(one) == self._addresses[uuid])]
 
     def _listen(self):
         """Xid errors since the last look. A card that was never read is called by its address."""
         heard = [("driver", uuid, number, "") for uuid, number in (self.source.errors() if self.source is not None else [])]
         for found in filter(None, map(xid.of_line, self.kernel.read() if self.kernel is not None else [])):
-            heard.append(("kernel", self._addresses.get(found.pci, found.pci), found.number, found.text))
+            whole = [uuid for uuid, at in self._addresses.items() if at == found.pci and not uuid.startswith("MIG-")]
+            heard.append(("kernel", whole[0] if whole else found.pci, found.number, found.text))
         for teller, uuid, number, text in heard:
             kind, words = xid.changed_to(text) if number == xid.RECOVERY else (None, "")
             if kind is not None:
-                self._changed[uuid] = (kind, words)
+                self._changed.update(dict.fromkeys(self._concerned(uuid), (kind, words)))
             counts = self._heard.setdefault((uuid, number), {"driver": 0, "kernel": 0})
             before = max(counts.values())
             counts[teller] += 1
@@ -82,10 +86,10 @@ class Cards:
             if time.monotonic() - self._told.get((uuid, number), -TELL_EVERY) >= TELL_EVERY:
                 self._told[uuid, number] = time.monotonic()
                 self.tell("xid", xid.told(uuid, number), "error" if fault else "warning", gpu=uuid, xid=number)
-            if fault and uuid in self.wanted:
-                self._blame(uuid, fault)
-                self._answered.pop(uuid, None)
-                self._away.discard(uuid)
+            for one in self._concerned(uuid) if fault else []:
+                self._blame(one, fault)
+                self._answered.pop(one, None)
+                self._away.discard(one)
 
     def _blame(self, uuid, fault):
         """A card has a fault; it is told where it had none, or one that asks for less."""
@@ -157,7 +161,7 @@ class Cards:
             self.tell("readable", "the cards answer again: %s" % ", ".join(sorted(set(found) & set(self.wanted))))
         self.blind, self.odd, self.read_at = False, odd, self.read_at if odd else now
         self.exporter.count("bunker_samples", source=self.source.name)
-        self._addresses.update((xid.address(at), uuid) for uuid, at in getattr(self.source, "addresses", {}).items() if xid.address(at))
+        self._addresses.update((uuid, xid.address(at)) for uuid, at in getattr(self.source, "addresses", {}).items() if xid.address(at))
         self._listen()
         self._judge(found)
         self._missing = {uuid: self._missing.get(uuid, 0) + 1 for uuid in self.wanted if uuid in self.seen and uuid not in found and uuid not in odd}

@@ -49,7 +49,7 @@ class Nvml:
     """NVML through nvidia-ml-py: no process is started for a sample.
 
     ``addresses`` has the PCI address of each card, by UUID; ``recovery`` what the driver says that each needs: (words, code). Cards of which a driver tells
-    neither are not in them.
+    neither are not in them. A slice of a card (MIG) has its card's; it is read where it is wanted.
     """
 
     name = "nvml"
@@ -125,10 +125,30 @@ class Nvml:
                 if error.value not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_NOT_FOUND):
                     odd.append("NVML, card %d: %s" % (index, error))
                     self.odd.update({uuid: str(error)} if uuid else {})
+        for uuid in wanted:
+            if uuid.startswith("MIG-"):
+                try:
+                    found.append(self._slice(uuid))
+                except nvml.NVMLError as error:
+                    if error.value not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_NOT_FOUND):
+                        odd.append("NVML, slice %s: %s" % (uuid, error))
+                        self.odd[uuid] = str(error)
         # One that does not even tell its name may be any of those that are wanted and not here.
         if len(odd) > len(self.odd) and not set(wanted) <= {card.uuid for card in found} | set(self.odd):
             raise Unreadable("; ".join(odd))
         return found
+
+    def _slice(self, uuid):
+        """A slice of a card, as if it were one."""
+        nvml = self._nvml
+        part = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        card = nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part))
+        for known in (self.addresses, self.recovery):
+            if card in known:
+                known[uuid] = known[card]
+        memory = nvml.nvmlDeviceGetMemoryInfo(part)
+        return Gpu(uuid, nvml.nvmlDeviceGetName(part), memory.total, memory.used, memory.free,
+                   {process.pid: process.usedGpuMemory for process in nvml.nvmlDeviceGetComputeRunningProcesses(part)})
 
     def errors(self):
         """Xid errors since the last call: list of (UUID, number)."""

@@ -89,7 +89,7 @@ DEBIANS = CAPTURED["index"]["Debian 13"]["libcuda1"].rpartition("-")[0]
 def test_debians_driver_is_judged_by_card_and_image(capability, cuda, needed, installed):
     inventory = {"bunker_services": [{"name": "oracle", "device": "gpu", "gpus": ["GPU-1"]}], "golden_image_cuda": True,
                  "golden_image_cuda_major": cuda, "host_driver_branch": 550, "host_driver_upgrade": False}
-    host = {"gpus": [{"uuid": "GPU-1", "name": "card", "pci": "0000:01:00.0", "capability": capability}],
+    host = {"gpus": [{"uuid": "GPU-1", "name": "card", "pci": "0000:01:00.0", "capability": capability}], "slices": [],
             "kernel": {"nvidia": DEBIANS if installed else None, "nvidia_open": installed or None}}
     findings = list(host_rules.driver_branch(inventory, host))
     assert [finding.needed.split(" (")[0] for finding in findings] == ([needed] if needed else [])

@@ -151,6 +151,22 @@ def test_nvml_says_where_a_card_is_and_what_it_needs(monkeypatch, programs, libr
     assert [card.free for card in source.read()] == [5] and (source.addresses, source.recovery) == (addresses, recovery)
 
 
+def test_a_slice_of_a_card_is_read_where_it_is_wanted(monkeypatch, programs):
+    library = Library(True)
+    library.nvmlDeviceGetHandleByUUID = library.nvmlDeviceGetDeviceHandleFromMigDeviceHandle = lambda given: given
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    source = programs("gpus")["Nvml"]()
+    assert [(card.uuid, card.free) for card in source.read(["MIG-1"])] == [("GPU-1", 5), ("MIG-1", 5)]
+    assert source.addresses["MIG-1"] == "00000000:01:00.0" and source.recovery["MIG-1"] == ("", 2)
+
+    def gone(_uuid):
+        error = library.NVMLError("Not Found")
+        error.value = library.NVML_ERROR_NOT_FOUND
+        raise error
+    library.nvmlDeviceGetHandleByUUID = gone
+    assert [card.uuid for card in source.read(["MIG-1"])] == ["GPU-1"] and source.odd == {}
+
+
 @pytest.mark.parametrize("line, found", [
     # ggml-cuda.cu: the buffer of weights, of the KV cache, a pool that grows, and what any call says.
     ("ggml_backend_cuda_buffer_type_alloc_buffer: allocating 9216.00 MiB on device 0: cudaMalloc failed: out of memory", True),

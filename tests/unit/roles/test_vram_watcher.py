@@ -765,6 +765,16 @@ def test_another_card_of_the_host_is_told_and_changes_nothing(world):
     assert [text.partition(":")[0] for text in told(status, "xid")] == ["card GPU-2 reports Xid 79", "card 0000"]
 
 
+def test_an_error_of_a_card_is_one_of_the_slice_that_the_service_has(world):
+    world.cards, world.addresses["MIG-1"] = {CARD: (96 * GIB, 0, 0), "MIG-1": (24 * GIB, 10 * GIB, 0)}, world.addresses[CARD]
+    watcher = world.watcher(gpus=["MIG-1"])
+    world.ticks(watcher, 2)
+    world.kernel = [NOT_ANSWERING]
+    status = world.ticks(watcher, 2)
+    assert status["lost"] == ["MIG-1"] and "--gpu-reset -i 0000:01:00.0" in status["faults"]["MIG-1"]
+    assert world.counts["bunker_xid_errors", CARD, "119"] == 1
+
+
 @pytest.fixture
 def records():
     """A file descriptor that gives whole records, as /dev/kmsg does, and the end to write them to."""

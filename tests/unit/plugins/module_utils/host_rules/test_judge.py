@@ -3,6 +3,7 @@ import inspect
 
 import pytest
 from hosts import ADA, BOTH, CARD_32, CARD_96, CARD_ADA, CPU_ONLY, EXECUTOR, GIB, NO_GPU, OMNI_PRIME, changed, without_driver
+from untidy import UNTIDY
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import gpu, machine, memory, room
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.finding import sentence
@@ -66,7 +67,6 @@ PAIRS = {
     "two UUIDs that are not there": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-1", "GPU-2"]), [
         ("error", "gpu_exists", "GPU-1"), ("error", "gpu_exists", "GPU-2")]),
     "a card disappeared": (gpus(CARD_96), BOTH, [("error", "gpu_exists", "found GPU-32;")]),
-    "part of a card": (OMNI_PRIME, changed(BOTH, oracle__gpus=["MIG-1"]), []),
     "a card of another family": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"]), [
         ("error", "gpu_family", 'capability 8.9 (NVIDIA GeForce RTX 4090). Add "89"')]),
     "an image for both families": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["120", "89"]), []),
@@ -209,6 +209,9 @@ PAIRS = {
         [("error", "driver_branch", "550"), ("error", "secure_boot", "on"), ("error", "overlap", "internal_brain"), ("error", "room", "file system /"),
          NO_UUID, ("warning", "threads", "192"), ("warning", "nouveau", "loaded"), ("warning", "numa", "4 on 1")]),
 }
+
+assert not set(PAIRS) & set(UNTIDY)
+PAIRS.update(UNTIDY)
 
 
 def test_there_are_at_least_forty_pairs():

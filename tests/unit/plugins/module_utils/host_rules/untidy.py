@@ -1,0 +1,58 @@
+"""Hosts as people find them: pairs as in test_judge.py, which reads them. Constructed; the UUIDs are made up."""
+from hosts import BOTH, CARD_32, CARD_96, GIB, OMNI_PRIME, changed
+
+SPLIT_96 = dict(CARD_96, mig=True)
+
+
+def part(number, memory=23 * GIB, profile="1g.24gb", room=None, card="GPU-96"):
+    """A slice of a card."""
+    uuid = "MIG-%d" % number
+    return {"uuid": uuid, "card": card, "profile": profile, "memory": memory, "memory_free": memory, "room": room or uuid}
+
+
+def split(*parts, **changes):
+    """The reference host, its large card split."""
+    return changed(OMNI_PRIME, gpus=[SPLIT_96, CARD_32], slices=list(parts), **changes)
+
+
+def on(*uuids, **changes):
+    """The reference inventory with its Oracle on these."""
+    return changed(BOTH, oracle__gpus=list(uuids), **changes)
+
+
+UNTIDY = {
+    # MIG
+    "a slice that is there": (split(part(1), part(2)), on("MIG-1"), []),
+    "a slice that is not there": (split(part(1), part(2, profile="2g.48gb")), on("MIG-3"), [
+        ("error", "gpu_exists", "service oracle: found MIG-3; needed one of MIG-1 (1g.24gb of GPU-96), MIG-2 (2g.48gb of GPU-96). "
+                                "Copy the UUID from: nvidia-smi -L. A slice is made with: nvidia-smi -i 0000:01:00.0 -mig 1")]),
+    "a slice, no card is split": (OMNI_PRIME, on("MIG-1"), [("error", "gpu_exists", "found MIG-1; needed a slice, of which the host has none")]),
+    "a slice, no card can be split": (changed(OMNI_PRIME, gpus=[CARD_32]), on("MIG-1"), [
+        ("error", "gpu_exists", "found MIG-1; needed a card: none of the host's can be split (MIG). Copy the UUID from: nvidia-smi -L. Name whole cards.")]),
+    "slices that are gone after a boot": (split(), on("MIG-1"), [("error", "gpu_exists", "cgi PROFILE -C; it is gone after a boot")]),
+    "the whole card, which is split": (split(part(1)), BOTH, [
+        ("error", "gpu_exists", "found GPU-96 (NVIDIA RTX PRO 6000 Blackwell Workstation Edition), which is split (MIG); needed one of its slices: "
+                                "MIG-1 (1g.24gb). Name a slice from nvidia-smi -L, or end the split: nvidia-smi -i 0000:01:00.0 -mig 0.")]),
+    "the whole card, which is split into nothing": (split(), BOTH, [("error", "gpu_exists", "needed slices of it, of which it has none")]),
+    "another card of the host is split": (split(part(1)), on("GPU-32"), []),
+    "two slices": (split(part(1), part(2)), on("MIG-1", "MIG-2"), [("warning", "gpu_exists", "found MIG-1, MIG-2; needed one slice alone")]),
+    "a slice and a card": (split(part(1)), on("MIG-1", "GPU-32"), [("warning", "gpu_exists", "found MIG-1, GPU-32; needed one slice alone")]),
+    "a slice whose memory nobody says": (split(part(1, None, "1c.3g.48gb")), on("MIG-1"), [
+        ("error", "gpu_readable", "slice MIG-1 of card GPU-96: found no memory that can be read of 1c.3g.48gb; needed its size")]),
+    "another slice's memory is nobody's business": (split(part(1), part(2, None)), on("MIG-1"), []),
+    "a slice counts in the fit": (split(part(1), memory={"total": 278 * GIB}), on("MIG-1"), [
+        ("error", "model_fits", "needed at most 301.0 GiB of RAM and cards")]),  # 300 of the Oracle fit, 5 of the Executor besides do not
+    "a slice is enough": (split(part(1), memory={"total": 282 * GIB}), on("MIG-1"), []),
+    "a slice is no whole card in the fit": (split(part(1), memory={"total": 250 * GIB}), on("MIG-1"), [
+        ("error", "model_fits", "service oracle: model big: found 300.0 GiB of weights and 0.0 GiB of KV cache for 8192 tokens; needed at most 273.0 GiB: "
+                                "250.0 of RAM and 23.0 of its cards")]),
+    "slices that share their memory have it once": (
+        split(part(1, 47 * GIB, "1c.2g.48gb", "a"), part(2, 47 * GIB, "1c.2g.48gb", "a"), memory={"total": 250 * GIB}), on("MIG-1", "MIG-2"), [
+            ("error", "model_fits", "needed at most 297.0 GiB: 250.0 of RAM and 47.0 of its cards"), ("warning", "gpu_exists", "one slice alone")]),
+    "a slice under an old driver": (split(part(1), kernel={"nvidia": "570.133.20"}), on("MIG-1"), [("error", "driver_branch", "580 or newer for CUDA 13")]),
+    "a slice of a card that the image has no code for": (split(part(1)), on("MIG-1", golden_image_cuda_architectures=["90"]), [
+        ("error", "gpu_family", "machine code for compute capability 12.0 (NVIDIA RTX PRO 6000")]),
+    "a slice of a card that needs a reset": (
+        changed(split(part(1)), gpus=[dict(SPLIT_96, capability=None, unreadable={"compute_cap": "[GPU requires reset]"})]), on("MIG-1"), [
+            ("error", "gpu_readable", "nvidia-smi --gpu-reset -i 0000:01:00.0")]),
+}
