@@ -14,6 +14,9 @@ NVIDIA = "10de"
 OTHER_VENDORS = {"1002": "AMD", "8086": "Intel"}  # whose graphics cards people compute with; what a board manages itself by is none of them
 # PCI class codes of a graphics card: VGA controller, 3D controller.
 GRAPHICS_CLASSES = ("0300", "0302")
+BRIDGE_CLASS = "0680"
+# NVSwitches of the boards of V100, A100 and H100 (the PCI ID Repository: GV100, GA100 and GH100 [NVSwitch]).
+SWITCHES = ("1ac0", "1ac1", "1ac2", "1af1", "22a3")
 DISPLAY_CLASSES = ("0380", "1200")  # other display controller, processing accelerator: where other makers put cards for computing
 # First and last PCI device id of a chip family, and the compute capability of its chips. What is not listed is unknown, never guessed.
 # Sources: the PCI ID Repository (pci.ids of 2025-06-09) for the ids, NVIDIA's "CUDA GPU Compute Capability" for the capabilities.
@@ -66,6 +69,28 @@ def other_gpus_of_pci(devices):
     """Graphics cards of other makers on the bus: list of dict of vendor (its name), pci and pci_device. Arguments as of :func:`gpus_of_pci`."""
     return [{"vendor": OTHER_VENDORS[_hex(device["vendor"])], "pci": pci_address(device["address"]), "pci_device": _hex(device["device"])}
             for device in devices if _hex(device["vendor"]) in OTHER_VENDORS and _hex(device["class"])[:4] in GRAPHICS_CLASSES + DISPLAY_CLASSES]
+
+
+def nvswitches_of_pci(devices):
+    """PCI addresses of NVSwitches, which join the cards of one board. Arguments as of :func:`gpus_of_pci`.
+
+    Their class is "other bridge", as is that of network chips of old NVIDIA chipsets: so the device has to be one of SWITCHES. On boards of B200 and later the
+    switches are behind network cards of another maker; there the cards' names tell (host_rules/gpu.py).
+    """
+    return [pci_address(device["address"]) for device in devices
+            if _hex(device["vendor"]) == NVIDIA and _hex(device["class"])[:4] == BRIDGE_CLASS and _hex(device["device"]) in SWITCHES]
+
+
+def fabric_of_query(text):
+    """UUID to the state of a card's fabric, of ``nvidia-smi --query-gpu=uuid,fabric.state --format=csv,noheader``; cards that have none are left out."""
+    rows = [[field.strip() for field in line.split(",")] for line in text.splitlines()]
+    return {row[0]: row[1] for row in rows if len(row) == 2 and row[0].startswith("GPU-") and re.match(r"^[A-Z][A-Za-z ]{2,30}$", row[1])}
+
+
+def fabric_manager_version(text):
+    """"580.95.05" of ``nv-fabricmanager --version``; None where it does not say."""
+    match = re.search(r"Fabric Manager version is *: *(\d+\.\d+(?:\.\d+)?)", text)
+    return match.group(1) if match else None
 
 
 def gpus_of_query(text):

@@ -72,6 +72,11 @@ host:
         their memory the same).
       type: list
       elements: dict
+    fabric:
+      description: >-
+        What joins the cards of one board: C(switches) (PCI addresses of NVSwitches), C(states) (UUID to what the driver says of a card's fabric), C(manager)
+        (version of the fabric manager, null where there is none) and C(active) (whether it runs).
+      type: dict
     other_gpus:
       description: Each graphics card of another maker with C(vendor), C(pci) and C(pci_device).
       type: list
@@ -173,6 +178,13 @@ class Reader:
             return []
         return mig.slices(self.run("nvidia-smi", "-L")[1], self.run("nvidia-smi", "-q", "-x")[1])
 
+    def fabric(self, devices, gpus):
+        """What joins cards, and who manages it."""
+        states = host_survey.fabric_of_query(self.run("nvidia-smi", "--query-gpu=uuid,fabric.state", "--format=csv,noheader")[1]) if gpus else {}
+        return {"switches": host_survey.nvswitches_of_pci(devices), "states": states,
+                "manager": host_survey.fabric_manager_version(self.command("nv-fabricmanager", "--version")) if gpus else None,
+                "active": bool(gpus) and self.run("systemctl", "is-active", "--quiet", "nvidia-fabricmanager.service")[0] == 0}
+
     def mounts(self):
         mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
         for mount in mounts:
@@ -244,7 +256,7 @@ def main():
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
     places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
     module.exit_json(changed=False, host={
-        "gpus": gpus, "slices": reader.slices(gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
+        "gpus": gpus, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
         "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
         "kernel": {
             "release": os.uname().release,

@@ -160,6 +160,33 @@ def driver_open(inventory, host):
             return
 
 
+def _joined(gpu):
+    """Whether a card is one of a board with NVSwitches, by its name: "A100-SXM4-80GB", "H100 80GB HBM3", "H200", "B200"; not "H100 PCIe" or "H200 NVL"."""
+    name = gpu["name"] or ""
+    return bool("SXM" in name or re.search(r"\b(H100 \d+GB HBM3|[HB][23]00)\b(?! (NVL|PCIe))", name))
+
+
+def fabric(inventory, host):
+    """Cards that NVSwitches join compute nothing (CUDA error 802) until the fabric manager of the driver's very version runs."""
+    found, installed = host["fabric"], host["kernel"]["nvidia"]
+    used = [gpu for gpu in _used_gpus(inventory, host) if found["states"].get(gpu["uuid"]) != "Completed"]  # in a virtual machine its host manages it
+    several = [gpu for gpu in host["gpus"] if _joined(gpu)]
+    if not used or not (found["switches"] or (len(several) > 1 and any(_joined(gpu) for gpu in used))):
+        return
+    what = "NVSwitches at %s" % ", ".join(found["switches"]) if found["switches"] else "cards %s" % ", ".join(sorted({gpu["name"] for gpu in several}))
+    branch = inventory["host_driver_branch"] if _replaced(inventory, host) else version(installed)[0] if version(installed) else inventory["host_driver_branch"]
+    package = "nvidia-fabricmanager-%s" % branch if branch < 590 else "nvidia-fabricmanager"
+    if _replaced(inventory, host):
+        if not any(name.startswith("nvidia-fabricmanager") for name in inventory.get("host_driver_packages", ())):
+            yield Finding("fabric", ERROR, what, "no fabric manager among host_driver_packages", "the one of the driver that will be installed",
+                          "Name the driver's packages in host_driver_packages, and %s with them." % package)
+    elif not (found["active"] and found["manager"] == installed):
+        said = "none" if not found["manager"] else "%s%s" % (found["manager"], "" if found["active"] else ", which does not run")
+        lower = "" if found["switches"] else " A board without switches (HGX with 4 cards) needs none: preflight_lowered: [fabric]."
+        yield Finding("fabric", ERROR, what, "fabric manager: %s" % said, "%s, the driver's very version, running" % installed,
+                      "apt-get install '%s=%s*' && systemctl enable --now nvidia-fabricmanager.%s" % (package, installed, lower))
+
+
 def secure_boot(inventory, host):
     """Under Secure Boot the kernel loads signed modules only."""
     if _used_gpus(inventory, host) and host["kernel"]["secure_boot"] and not host["kernel"]["nvidia"] and not inventory["host_driver_secure_boot_signed"]:

@@ -90,6 +90,26 @@ def test_cards_of_other_makers_are_told():
         {"vendor": "AMD", "pci": "0000:02:00.0", "pci_device": "744c"}, {"vendor": "AMD", "pci": "0000:04:00.0", "pci_device": "74a1"}]
 
 
+def test_switches_are_told_from_network_chips_of_old_boards():
+    def device(address, vendor, number, kind):
+        return {"address": address, "vendor": vendor + "\n", "device": number + "\n", "class": kind + "\n", "driver": None}
+    assert host_survey.nvswitches_of_pci([
+        device("0000:07:00.0", "0x10de", "0x22a3", "0x068000"), device("0000:08:00.0", "0x10de", "0x1af1", "0x068000"),
+        device("0000:00:14.0", "0x10de", "0x0269", "0x068000"), device("0000:09:00.0", "0x15b3", "0x22a3", "0x068000"),
+        *BUS]) == ["0000:07:00.0", "0000:08:00.0"]
+
+
+def test_the_state_of_the_fabric():
+    assert host_survey.fabric_of_query("GPU-a, Completed\nGPU-b, In Progress\nGPU-c, N/A\nGPU-d, [N/A]\nField \"fabric.state\" is not a valid field\n") == {
+        "GPU-a": "Completed", "GPU-b": "In Progress"}
+
+
+@pytest.mark.parametrize("text, version", [("\n\n\tFabric Manager version is : 535.161.08\n\n", "535.161.08"), ("Fabric Manager version is: 590.48", "590.48"),
+                                           ("", None), ("unknown option", None)])
+def test_the_version_of_the_fabric_manager(text, version):
+    assert host_survey.fabric_manager_version(text) == version
+
+
 @pytest.mark.parametrize("text", ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"])
 def test_a_driver_that_does_not_answer(text):
     assert host_survey.gpus_of_query(text) == []

@@ -15,7 +15,7 @@ def without_driver(card):
 
 
 OMNI_PRIME = {
-    "gpus": [CARD_96, CARD_32], "slices": [], "other_gpus": [],
+    "gpus": [CARD_96, CARD_32], "slices": [], "other_gpus": [], "fabric": {"switches": [], "states": {}, "manager": None, "active": False},
     "cpu": {"model": "AMD Ryzen Threadripper PRO 9995WX", "sockets": 1, "cores": 96, "threads": 192, "numa_nodes": 1, "avx512": True},
     "memory": {"total": 384 * GIB, "available": 370 * GIB, "bandwidth": None},
     "mounts": [{"path": "/", "device": "/dev/nvme2n1p2", "type": "ext4", "options": ["rw"], "size": 98 * GIB, "free": 60 * GIB},

@@ -1,5 +1,5 @@
 """Hosts as people find them: pairs as in test_judge.py, which reads them. Constructed; the UUIDs are made up."""
-from hosts import BOTH, CARD_32, CARD_96, GIB, OMNI_PRIME, changed
+from hosts import BOTH, CARD_32, CARD_96, GIB, OMNI_PRIME, changed, without_driver
 
 SPLIT_96 = dict(CARD_96, mig=True)
 
@@ -19,6 +19,23 @@ def on(*uuids, **changes):
     """The reference inventory with its Oracle on these."""
     return changed(BOTH, oracle__gpus=list(uuids), **changes)
 
+
+def board(number, name, switches=(), **fabric):
+    """A host with so many cards of a board, and an image for them."""
+    cards = [dict(CARD_96, uuid="GPU-%d" % place, name=name, family="Hopper", capability="9.0", pci="0000:%02x:00.0" % (16 + place), mig=False)
+             for place in range(number)]
+    return changed(OMNI_PRIME, gpus=cards, fabric=dict({"switches": list(switches), "states": {}, "manager": None, "active": False}, **fabric))
+
+
+def of_board(*numbers, **changes):
+    """The reference inventory with its Oracle on cards of a board."""
+    return on(*("GPU-%d" % number for number in numbers), **dict({"golden_image_cuda_architectures": ["90"]}, **changes))
+
+
+SWITCH = ["0000:07:00.0"]
+RUNS = {"manager": "580.95.05", "active": True}
+BARE_BOARD = changed(board(8, None, SWITCH), kernel={"nvidia": None, "nvidia_open": None}, gpus=[
+    dict(without_driver(CARD_96), family="Hopper", capability="9.0")] * 8)
 
 UNTIDY = {
     # MIG
@@ -55,4 +72,34 @@ UNTIDY = {
     "a slice of a card that needs a reset": (
         changed(split(part(1)), gpus=[dict(SPLIT_96, capability=None, unreadable={"compute_cap": "[GPU requires reset]"})]), on("MIG-1"), [
             ("error", "gpu_readable", "nvidia-smi --gpu-reset -i 0000:01:00.0")]),
+    # NVSwitches
+    "a board with its fabric manager": (board(8, "NVIDIA A100-SXM4-80GB", SWITCH, **RUNS), of_board(0, 1), []),
+    "a board without fabric manager": (board(8, "NVIDIA A100-SXM4-80GB", SWITCH), of_board(0), [
+        ("error", "fabric", "NVSwitches at 0000:07:00.0: found fabric manager: none; needed 580.95.05, the driver's very version, running. "
+                            "apt-get install 'nvidia-fabricmanager-580=580.95.05*' && systemctl enable --now nvidia-fabricmanager.")]),
+    "a fabric manager of another version": (board(8, "NVIDIA H100 80GB HBM3", SWITCH, manager="580.82.07", active=True), of_board(0), [
+        ("error", "fabric", "found fabric manager: 580.82.07; needed 580.95.05")]),
+    "a fabric manager that does not run": (board(8, "NVIDIA H100 80GB HBM3", SWITCH, manager="580.95.05"), of_board(0), [
+        ("error", "fabric", "found fabric manager: 580.95.05, which does not run;")]),
+    "a board under branch 590": (changed(board(8, "NVIDIA B200"), kernel={"nvidia": "590.48.01"}), of_board(0, host_driver_branch=590), [
+        ("error", "fabric", "apt-get install 'nvidia-fabricmanager=590.48.01*'")]),
+    "a board's cards, and no switch to be seen": (board(4, "NVIDIA A100-SXM4-40GB"), of_board(0, 1), [
+        ("error", "fabric", "cards NVIDIA A100-SXM4-40GB: found fabric manager: none; needed 580.95.05, the driver's very version, running. apt-get install "
+                            "'nvidia-fabricmanager-580=580.95.05*' && systemctl enable --now nvidia-fabricmanager. A board without switches (HGX with 4 cards) "
+                            "needs none: preflight_lowered: [fabric].")]),
+    "two cards of a board in a virtual machine, whose host manages them": (
+        board(2, "NVIDIA H200", states={"GPU-0": "Completed", "GPU-1": "Completed"}), of_board(0, 1), []),
+    "a board whose cards wait for somebody": (board(2, "NVIDIA H200", states={"GPU-0": "In Progress", "GPU-1": "In Progress"}), of_board(0, 1), [
+        ("error", "fabric", "cards NVIDIA H200: found fabric manager: none")]),
+    "one card of a board alone": (board(1, "NVIDIA H100 80GB HBM3"), of_board(0), []),
+    "one card of a board, and its switch": (board(1, "NVIDIA A100-SXM4-80GB", SWITCH), of_board(0), [("error", "fabric", "NVSwitches at 0000:07:00.0")]),
+    "two cards with a bridge are no board": (board(2, "NVIDIA H200 NVL"), of_board(0, 1), []),
+    "two cards in slots are no board": (board(2, "NVIDIA H100 PCIe"), of_board(0, 1), []),
+    "a board, CPU services": (board(8, "NVIDIA A100-SXM4-80GB", SWITCH), changed(BOTH, bunker_services=[BOTH["bunker_services"][1]]), []),
+    "a board without a driver": (BARE_BOARD, of_board(0), [
+        ("error", "fabric", "found no fabric manager among host_driver_packages; needed the one of the driver that will be installed. Name the driver's packages "
+                            "in host_driver_packages, and nvidia-fabricmanager-580 with them."),
+        ("warning", "gpu_exists", "no UUID can be read")]),
+    "a board without a driver, the fabric manager comes with it": (
+        BARE_BOARD, of_board(0, host_driver_packages=["nvidia-dkms-580-open", "nvidia-fabricmanager-580"]), [("warning", "gpu_exists", "no UUID can be read")]),
 }
