@@ -1,8 +1,10 @@
 """Pairs of a host and an inventory, each with the whole list of problems that it must give: severity, rule and the figures that name it."""
 import inspect
+import re
 
 import pytest
 from hosts import ADA, BOTH, CARD_32, CARD_96, CARD_ADA, CPU_ONLY, EXECUTOR, GIB, NO_GPU, OMNI_PRIME, changed, without_driver
+from support import ROOT
 from untidy import UNTIDY
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import gpu, machine, memory, room
@@ -246,6 +248,13 @@ def test_a_lowered_error_is_a_warning_that_says_so():
     assert finding.severity == "warning"
     assert "warning (room, lowered by preflight_lowered): file system /" in sentence(finding)
     assert judge(inventory, host, lowered=["numa"])[0].severity == "error"
+
+
+@pytest.mark.parametrize("path", ["roles/preflight/meta/argument_specs.yml", "plugins/modules/judge_host.py"])
+def test_each_rule_can_be_lowered(path):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    (choices,) = [found for found in re.findall(r"choices: \[([^]]*)\]", text) if "gpu_exists" in found]
+    assert [name.strip() for name in choices.split(",")] == list(RULES)
 
 
 def test_what_host_info_is_asked_for():

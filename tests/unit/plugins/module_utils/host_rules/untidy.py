@@ -97,8 +97,8 @@ UNTIDY = {
     "two cards in slots are no board": (board(2, "NVIDIA H100 PCIe"), of_board(0, 1), []),
     "a board, CPU services": (board(8, "NVIDIA A100-SXM4-80GB", SWITCH), changed(BOTH, bunker_services=[BOTH["bunker_services"][1]]), []),
     "a board without a driver": (BARE_BOARD, of_board(0), [
-        ("error", "fabric", "found no fabric manager among host_driver_packages; needed the one of the driver that will be installed. Name the driver's packages "
-                            "in host_driver_packages, and nvidia-fabricmanager-580 with them."),
+        ("error", "fabric", "found no fabric manager among host_driver_packages; needed the one of the driver that will be installed. Name the driver's "
+                            "packages in host_driver_packages, and nvidia-fabricmanager-580 with them."),
         ("warning", "gpu_exists", "no UUID can be read")]),
     "a board without a driver, the fabric manager comes with it": (
         BARE_BOARD, of_board(0, host_driver_packages=["nvidia-dkms-580-open", "nvidia-fabricmanager-580"]), [("warning", "gpu_exists", "no UUID can be read")]),
