@@ -76,10 +76,10 @@ def packages(running, installed, otherwise, own_kernel=True, has_headers=False):
 def _why(running, there, otherwise):
     """The refusal of a kernel of no package."""
     if "microsoft" in running.lower():
-        return ("the kernel is %s, of WSL; needed a kernel of the distribution: there the driver is Windows' own, and none is installed. Use a host that runs "
-                "Linux itself." % running)
+        return ("the kernel is %s, of WSL; needed a kernel of the distribution: there the driver is Windows' own, and none is installed. Use a host that "
+                "runs Linux itself." % running)
     known = "; installed are %s" % ", ".join(there) if there else ""
     image = otherwise.replace("headers", "image")
-    return ("the kernel that runs is %s, of no package that is installed, and /lib/modules/%s/build is not there%s; needed its headers, for the driver's module "
-            "to be compiled against. Reboot where it was replaced meanwhile; else boot a kernel of the distribution (apt-get install %s, then reboot), or put the "
-            "headers of your own kernel there." % (running, running, known, image))
+    return ("the kernel that runs is %s, of no package that is installed, and /lib/modules/%s/build is not there%s; needed its headers, for the driver's "
+            "module to be compiled against. Reboot where it was replaced meanwhile; else boot a kernel of the distribution (apt-get install %s, then reboot), or "
+            "put the headers of your own kernel there." % (running, running, known, image))
