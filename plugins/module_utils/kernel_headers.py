@@ -81,5 +81,5 @@ def _why(running, there, otherwise):
     known = "; installed are %s" % ", ".join(there) if there else ""
     image = otherwise.replace("headers", "image")
     return ("the kernel that runs is %s, of no package that is installed, and /lib/modules/%s/build is not there%s; needed its headers, for the driver's "
-            "module to be compiled against. Reboot where it was replaced meanwhile; else boot a kernel of the distribution (apt-get install %s, then reboot), or "
-            "put the headers of your own kernel there." % (running, running, known, image))
+            "module to be compiled against. Reboot where it was replaced meanwhile; else boot a kernel of the distribution (apt-get install %s, then reboot), "
+            "or put the headers of your own kernel there." % (running, running, known, image))

@@ -186,7 +186,7 @@ class Reader:
                 "active": bool(gpus) and self.run("systemctl", "is-active", "--quiet", "nvidia-fabricmanager.service")[0] == 0}
 
     def mounts(self):
-        mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
+        mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
         for mount in mounts:
             try:
                 found = os.statvfs(mount["path"])

@@ -94,8 +94,8 @@ class Survey:
 
     def __init__(self, module):
         self.module = module
-        self.mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
-        self.fstab = volume_survey.fstab(small_file.text("/etc/fstab"))
+        self.mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
+        self.fstab = volume_survey.fstab(small_file.seen("/etc/fstab"))
 
     def volume(self, device, mount):
         at_mount = [entry for entry in self.mounts if entry["path"] == mount]

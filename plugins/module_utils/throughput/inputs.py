@@ -33,7 +33,7 @@ def cpu_quota(pid, proc="/proc"):
     """
     groups = [line.split(":", 2) for line in small_file.text("%s/%s/cgroup" % (proc, pid)).splitlines() if line.count(":") >= 2]
     found = []
-    for line in small_file.text("%s/self/mountinfo" % proc).splitlines():
+    for line in small_file.seen("%s/self/mountinfo" % proc).splitlines():
         left, _dash, right = line.partition(" - ")
         root, mount = left.split()[3:5]
         kind, options = right.split()[0], right.split()[-1].split(",")
