@@ -131,7 +131,7 @@ def join_gpus(of_pci, of_query):
 
 
 def cpu_of_lscpu(text):
-    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, numa_nodes, avx512."""
+    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), numa_nodes, avx512."""
     fields = {}
 
     def collect(entries):
@@ -141,6 +141,7 @@ def cpu_of_lscpu(text):
     collect(json.loads(text).get("lscpu") or [])
     sockets, cores = _number(fields.get("Socket(s)")), _number(fields.get("Core(s) per socket"))
     return {"model": fields.get("Model name"), "sockets": sockets, "cores": sockets and cores and sockets * cores, "threads": _number(fields.get("CPU(s)")),
+            "online": fields.get("On-line CPU(s) list"),
             # A kernel without NUMA names no nodes: it is one.
             "numa_nodes": _number(fields.get("NUMA node(s)")) or (1 if fields else None),
             "avx512": "avx512f" in fields["Flags"].split() if fields.get("Flags") else None}

@@ -82,7 +82,9 @@ host:
       type: list
       elements: dict
     cpu:
-      description: C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(numa_nodes), C(avx512).
+      description: >-
+        C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(online) (a list of CPUs), C(allowed) (those that services may run on, a
+        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(numa_nodes), C(avx512).
       type: dict
     memory:
       description: C(total) and C(available), bytes; C(bandwidth), bytes read a second, or null where it was not measured.
@@ -132,6 +134,7 @@ from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kv_cache  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import inputs, reading, topology  # noqa: E402
 
 PCI = "sys/bus/pci/devices"
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -253,6 +256,7 @@ def main():
     loaded = host_survey.modules_of(small_file.text(os.path.join(root, "proc/modules")))
     memory = host_survey.memory_of_meminfo(small_file.text("/proc/meminfo"))
     cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
+    cpu.update(quota=inputs.cpu_quota(1), allowed=topology.listed(reading.affinity() or []) or None)
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
     places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
     module.exit_json(changed=False, host={

@@ -18,7 +18,7 @@ def _limits(folder, mount, version):
             quota, _space, period = small_file.text(os.path.join(folder, "cpu.max")).partition(" ")
         else:
             quota, period = (small_file.text(os.path.join(folder, name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
-        if quota.strip().isdigit() and period.strip().isdigit():
+        if quota.strip().isdigit() and period.strip().isdigit() and int(period):
             found.append(int(quota) / int(period))
         if folder == mount:
             break
@@ -34,9 +34,11 @@ def cpu_quota(pid, proc="/proc"):
     groups = [line.split(":", 2) for line in small_file.text("%s/%s/cgroup" % (proc, pid)).splitlines() if line.count(":") >= 2]
     found = []
     for line in small_file.seen("%s/self/mountinfo" % proc).splitlines():
-        left, _dash, right = line.partition(" - ")
-        root, mount = left.split()[3:5]
-        kind, options = right.split()[0], right.split()[-1].split(",")
+        left, _dash, right = (part.split() for part in line.partition(" - "))
+        if len(left) < 5 or not right:
+            continue
+        root, mount = left[3:5]
+        kind, options = right[0], right[-1].split(",")
         for _number, controllers, path in groups:
             if (kind == "cgroup2" and not controllers) or (kind == "cgroup" and "cpu" in options and "cpu" in controllers.split(",")):
                 # The mount shows its root and what is below it.

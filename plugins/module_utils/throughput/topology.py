@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 
 CACHE = "l1d:l1i:l2:l3"  # lscpu's column CACHE
+MOST_CPUS = 65536  # eight times what a kernel for x86 can have (CONFIG_NR_CPUS)
 
 
 def _rows(text):
@@ -22,7 +23,8 @@ def _rows(text):
 
 
 def _number(value):
-    return int(value) if str(value).isdigit() else None
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def parse(text, count=1):
@@ -58,10 +60,32 @@ def _grouped(cpus, key):
     return [found[name] for name in sorted(found)]
 
 
+def usable(cpus, allowed=None, quota=None, performance=None):
+    """The CPUs that a service may use of those that are online.
+
+    Of processors with cores of two kinds, those of the slower kind are marked ``efficient``: llama.cpp's threads wait for each other at every layer, so
+    that one on a slow core makes all of them slow, and it counts the fast ones alone too (common/common.cpp, cpu_get_num_math).
+
+    :param cpus: of :func:`parse`.
+    :param allowed: numbers of the CPUs that processes of this host may run on (its affinity: a container's, isolcpus); None for all.
+    :param quota: how many CPUs the host's control groups allow, a number; None for no limit. So many whole cores are left, one at least.
+    :param performance: numbers of the CPUs of the faster kind; empty or None where there is one kind.
+    """
+    found = [cpu for cpu in cpus if allowed is None or cpu["cpu"] in allowed] or cpus
+    slow = {cpu["cpu"] for cpu in found} - set(performance or ())
+    if performance and slow and len(slow) < len(found):
+        found = [dict(cpu, efficient=cpu["cpu"] in slow) for cpu in found]
+    cores = physical(found)
+    if quota is not None and max(int(quota), 1) < len(cores):
+        kept = {(cpu["socket"], cpu["core"]) for cpu in found if cpu["cpu"] in cores[:max(int(quota), 1)]}
+        found = [cpu for cpu in found if (cpu["socket"], cpu["core"]) in kept or cpu.get("efficient")]
+    return found
+
+
 def physical(cpus):
-    """Numbers of one CPU of each core, by node, then CCD, then number: neighbours in this list share most."""
+    """Numbers of one CPU of each core, by node, then CCD, then number: neighbours in this list share most. Cores that are marked efficient are none of them."""
     first = {}
-    for cpu in cpus:
+    for cpu in [cpu for cpu in cpus if not cpu.get("efficient")] or cpus:
         first.setdefault((cpu["socket"], cpu["core"]), cpu)
     return [cpu["cpu"] for cpu in sorted(first.values(), key=lambda cpu: (cpu["node"], cpu["socket"], cpu["l3"], cpu["cpu"]))]
 
@@ -132,12 +156,12 @@ def listed(numbers):
 def expanded(text):
     """[0, 1, 2, 3, 8] of "0-3,8".
 
-    :raises ValueError: it is no such list.
+    :raises ValueError: it is no such list, or one of more CPUs than a kernel can have.
     """
     found = []
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or int(last or first) < int(first):
+        if _number(first) is None or (dash and _number(last) is None) or not int(first) <= int(last or first) < MOST_CPUS:
             raise ValueError("%r is no list of CPUs such as 0-3,8" % text)
         found += range(int(first), int(last or first) + 1)
     return sorted(set(found))

@@ -23,7 +23,7 @@ REFUSED = {
         '{"debug": true}'.encode("utf-16"), "line 1: found UTF-16; needed UTF-8. Convert it: iconv -f UTF-16 -t UTF-8 " + PATH),
     "UTF-32": ("{}".encode("utf-32"), "found UTF-32; needed UTF-8"),
     "Latin-1": (
-        '{\n "labels": ["x"],\n "data-root": "/K\xfcche"\n}'.encode("latin-1"), "line 3: found the byte 0xfc, which is no UTF-8; needed UTF-8. Correct the line"),
+        '{\n "labels": ["x"],\n "data-root": "/K\xfcche"\n}'.encode("latin-1"), "line 3: found the byte 0xfc, which is no UTF-8; needed UTF-8. Correct"),
     "a comment above": (b'// written by hand\n{"debug": true}', "line 1: found a comment (// written by hand); needed JSON"),
     "a comment of a shell": (b'{\n  # more to come\n  "debug": true\n}', "line 2: found a comment (# more to come)"),
     "a comment behind a value": (b'{\n  "debug": true, // for now\n  "ip": "127.0.0.1"\n}', "line 2: found a comment (// for now)"),

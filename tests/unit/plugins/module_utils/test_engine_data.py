@@ -203,6 +203,6 @@ def test_what_is_no_journal_is_no_traceback(text):
 
 
 @pytest.mark.parametrize("text, expected", [("", ""), ("[]", ""), ('{"data-root": 5}', ""), ("[" * 100000, ""),
-                                             ("{", ""), ("{}", ""), ('{"data-root": "/x"}', "/x"), ('{"data-root": null}', "")])
+                                            ("{", ""), ("{}", ""), ('{"data-root": "/x"}', "/x"), ('{"data-root": null}', "")])
 def test_dockers_root_is_read_from_daemon_json(text, expected):
     assert engine_data.root_of_daemon(text) == expected

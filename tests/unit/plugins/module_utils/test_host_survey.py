@@ -125,7 +125,12 @@ def test_a_processor():
     text = lscpu(Architecture="x86_64", **{"CPU(s)": "192", "Model name": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "Socket(s)": "1",
                                            "Core(s) per socket": "96", "NUMA node(s)": "4", "Flags": "sse2 avx2 avx512f"})
     assert host_survey.cpu_of_lscpu(text) == {"model": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "sockets": 1, "cores": 96, "threads": 192,
-                                              "numa_nodes": 4, "avx512": True}
+                                              "online": None, "numa_nodes": 4, "avx512": True}
+
+
+def test_the_cpus_that_are_online():
+    text = lscpu(Architecture="x86_64", **{"CPU(s)": "192", "On-line CPU(s) list": "0-95", "Off-line CPU(s) list": "96-191"})
+    assert host_survey.cpu_of_lscpu(text)["online"] == "0-95"
 
 
 def test_nothing_is_guessed_without_lscpu():

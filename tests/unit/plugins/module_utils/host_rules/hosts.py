@@ -16,7 +16,8 @@ def without_driver(card):
 
 OMNI_PRIME = {
     "gpus": [CARD_96, CARD_32], "slices": [], "other_gpus": [], "fabric": {"switches": [], "states": {}, "manager": None, "active": False},
-    "cpu": {"model": "AMD Ryzen Threadripper PRO 9995WX", "sockets": 1, "cores": 96, "threads": 192, "numa_nodes": 1, "avx512": True},
+    "cpu": {"model": "AMD Ryzen Threadripper PRO 9995WX", "sockets": 1, "cores": 96, "threads": 192, "online": "0-191", "allowed": "0-191",
+            "quota": None, "numa_nodes": 1, "avx512": True},
     "memory": {"total": 384 * GIB, "available": 370 * GIB, "bandwidth": None},
     "mounts": [{"path": "/", "device": "/dev/nvme2n1p2", "type": "ext4", "options": ["rw"], "size": 98 * GIB, "free": 60 * GIB},
                {"path": "/nvme", "device": "/dev/nvme0n1", "type": "xfs", "options": ["rw"], "size": 3700 * GIB, "free": 3600 * GIB},

@@ -32,6 +32,11 @@ def of_board(*numbers, **changes):
     return on(*("GPU-%d" % number for number in numbers), **dict({"golden_image_cuda_architectures": ["90"]}, **changes))
 
 
+def cpu(**facts):
+    """The reference host with another processor."""
+    return changed(OMNI_PRIME, cpu=facts)
+
+
 SWITCH = ["0000:07:00.0"]
 RUNS = {"manager": "580.95.05", "active": True}
 BARE_BOARD = changed(board(8, None, SWITCH), kernel={"nvidia": None, "nvidia_open": None}, gpus=[
@@ -102,4 +107,22 @@ UNTIDY = {
         ("warning", "gpu_exists", "no UUID can be read")]),
     "a board without a driver, the fabric manager comes with it": (
         BARE_BOARD, of_board(0, host_driver_packages=["nvidia-dkms-580-open", "nvidia-fabricmanager-580"]), [("warning", "gpu_exists", "no UUID can be read")]),
+    # processors
+    "a cpuset with CPUs that are off": (cpu(online="0-95", allowed="0-95"), changed(BOTH, executor__cpuset="0-47,96"), [
+        ("error", "threads", "service executor: cpuset: found 0-47,96; needed CPUs 0 to 95. Set cpuset: auto.")]),
+    "a cpuset of a host whose first CPUs are off": (cpu(online="8-95,104-191", allowed="8-95,104-191"), changed(BOTH, executor__cpuset="0-15"), [
+        ("error", "threads", "found 0-15; needed CPUs of 8-95,104-191, which are online and allowed. Set cpuset: auto.")]),
+    "a cpuset that this container may not use": (cpu(allowed="8-15"), changed(BOTH, executor__cpuset="0-7"), [
+        ("error", "threads", "needed CPUs of 8-15, which are online and allowed")]),
+    "a cpuset that it may use": (cpu(allowed="8-15"), changed(BOTH, executor__cpuset="8-11"), []),
+    "threads above what the control groups allow": (cpu(quota=2.5), changed(BOTH, executor__threads="8"), [
+        ("warning", "threads", "service executor: threads: found 8; needed at most 2: the control groups of this host allow 2.50 CPUs. Set threads: auto")]),
+    "threads within what the control groups allow": (cpu(quota=8.0), changed(BOTH, executor__threads="8"), []),
+    "half a CPU": (cpu(quota=0.5), changed(BOTH, executor__threads="1"), [("warning", "threads", "needed at most 1: the control groups")]),
+    "a quota, and threads that are chosen by the role": (cpu(quota=2.5), BOTH, []),
+    "more threads than are online": (cpu(online="0-63", allowed="0-63", cores=64), changed(BOTH, executor__threads="96"), [
+        ("error", "threads", "found 96; needed at most the 64 physical cores")]),
+    "two Xeons with SNC4": (cpu(sockets=2, cores=112, threads=224, numa_nodes=8, online="0-223", allowed="0-223"), BOTH, [
+        ("warning", "numa", "NUMA nodes: found 8 on 2 socket(s)")]),
+    "a processor that tells no list of CPUs": (cpu(online=None, allowed=None), changed(BOTH, executor__cpuset="0-191"), []),
 }
