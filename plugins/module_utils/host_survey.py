@@ -7,6 +7,7 @@ Sizes are bytes. What could not be read is None, never a guess. modules/host_inf
 """
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 
@@ -135,10 +136,11 @@ def cpu_of_lscpu(text):
     fields = {}
 
     def collect(entries):
-        for entry in entries:
-            fields[entry["field"].rstrip(":")] = entry.get("data")
-            collect(entry.get("children") or [])
-    collect(json.loads(text).get("lscpu") or [])
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, dict):
+                fields[str(entry.get("field")).rstrip(":")] = entry["data"] if isinstance(entry.get("data"), str) else None
+                collect(entry.get("children"))
+    collect(_json(text, dict).get("lscpu"))
     sockets, cores = _number(fields.get("Socket(s)")), _number(fields.get("Core(s) per socket"))
     return {"model": fields.get("Model name"), "sockets": sockets, "cores": sockets and cores and sockets * cores, "threads": _number(fields.get("CPU(s)")),
             "online": fields.get("On-line CPU(s) list"),
@@ -147,9 +149,44 @@ def cpu_of_lscpu(text):
             "avx512": "avx512f" in fields["Flags"].split() if fields.get("Flags") else None}
 
 
+def _json(text, kind):
+    """The JSON value of a kind (list, dict) that a tool printed, an empty one where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return kind()
+    return found if isinstance(found, kind) else kind()
+
+
+def _network(text):
+    """Whether a text names an IP network."""
+    try:
+        return isinstance(text, str) and bool(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return False
+
+
+def routes_of_ip(text):
+    """Routes to networks from ``ip -json route show table all``: list of destination and device. Default routes and those that lead nowhere are left out."""
+    return [{"destination": route["dst"], "device": route.get("dev")} for route in _json(text, list)
+            if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
+            and isinstance(route.get("dev"), (str, type(None)))]
+
+
+def networks_of_inspect(text):
+    """Subnets of the engine's networks from ``docker network inspect``: list of name and subnet."""
+    found = []
+    for network in _json(text, list):
+        config = (network.get("IPAM") or {}).get("Config") if isinstance(network, dict) and isinstance(network.get("IPAM") or {}, dict) else None
+        for entry in config if isinstance(config, list) else []:
+            if isinstance(entry, dict) and _network(entry.get("Subnet")):
+                found.append({"name": str(network.get("Name")), "subnet": entry["Subnet"]})
+    return found
+
+
 def memory_of_meminfo(text):
     """{"total", "available"} in bytes from /proc/meminfo."""
-    values = {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
+    values = {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+([0-9]{1,15}) kB$", text, re.MULTILINE)}
     return {"total": values.get("MemTotal"), "available": values.get("MemAvailable")}
 
 
@@ -198,11 +235,11 @@ def _hex(text):
 
 
 def _mebibytes(text):
-    return int(text) << 20 if text and re.match(r"^[0-9]+$", text) else None
+    return int(text) << 20 if text and re.match(r"^[0-9]{1,12}$", text) else None
 
 
 def _number(text):
-    return int(text) if text and re.match(r"^[0-9]+$", str(text)) else None
+    return int(text) if text and re.match(r"^[0-9]{1,12}$", str(text)) else None
 
 
 def _unescape(text):

@@ -28,7 +28,7 @@ _NO_KERNEL = ("-dbg", "-dbgsym", "-template", "-debug")
 
 def _order(release):
     """Numbers by which "6.8.0-50-generic" is newer than "6.8.0-9-generic"."""
-    return [int(number) for number in re.findall(r"\d+", release)]
+    return [int(number) for number in re.findall(r"[0-9]{1,18}", release)]
 
 
 def _flavour(release):

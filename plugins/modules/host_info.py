@@ -127,7 +127,6 @@ host:
       type: dict
 """
 
-import json  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
@@ -199,18 +198,11 @@ class Reader:
         return mounts
 
     def routes(self):
-        found = []
-        for family in ("-4", "-6"):
-            for route in json.loads(self.command("ip", "-json", family, "route", "show", "table", "all") or "[]"):
-                if route.get("dst") not in (None, "default") and route.get("type", "unicast") == "unicast":
-                    found.append({"destination": route["dst"], "device": route.get("dev")})
-        return found
+        return [route for family in ("-4", "-6") for route in host_survey.routes_of_ip(self.command("ip", "-json", family, "route", "show", "table", "all"))]
 
     def docker_networks(self):
         names = self.command("docker", "network", "ls", "--quiet").split()
-        networks = json.loads(self.command("docker", "network", "inspect", *names) or "[]") if names else []
-        return [{"name": network["Name"], "subnet": entry["Subnet"]}
-                for network in networks for entry in (network["IPAM"].get("Config") or []) if entry.get("Subnet")]
+        return host_survey.networks_of_inspect(self.command("docker", "network", "inspect", *names)) if names else []
 
 
 def device_size(path):

@@ -154,7 +154,7 @@ def main():
     survey = Survey(module)
     try:
         volumes = [survey.volume(volume["device"], volume["mount"]) for volume in module.params["volumes"]]
-    except OSError as error:
+    except (OSError, volume_survey.Unreadable) as error:
         module.fail_json(msg="A volume cannot be read: %s. See: dmesg" % error)
     module.exit_json(changed=False, volumes=volumes, root_use=use("/"))
 

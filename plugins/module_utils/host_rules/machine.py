@@ -18,7 +18,7 @@ WIDE = 8  # bits; a route that is as wide can be a piece of a default route
 def numa(_inventory, host):
     """One NUMA node a socket: a split of the memory halves what one reader gets of it."""
     if (host["cpu"]["numa_nodes"] or 0) > (host["cpu"]["sockets"] or 1):
-        yield Finding("numa", WARNING, "NUMA nodes", "%d on %d socket(s)" % (host["cpu"]["numa_nodes"], host["cpu"]["sockets"]), "one a socket (NPS1)",
+        yield Finding("numa", WARNING, "NUMA nodes", "%d on %d socket(s)" % (host["cpu"]["numa_nodes"], host["cpu"]["sockets"] or 1), "one a socket (NPS1)",
                       "Set NPS1 in the firmware (this collection never does): the reference host fell from 10.9 to under 7 tok/s with NPS4.")
 
 

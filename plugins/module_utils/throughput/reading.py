@@ -24,7 +24,7 @@ def _output(*command):
 
 def memory_speed(text):
     """"6400 MT/s" of ``dmidecode --type memory``, the slowest module's; None where it does not say."""
-    found = [int(number) for number in re.findall(r"^\s*Configured (?:Memory|Clock) Speed: (\d+) (?:MT/s|MHz)$", text, re.MULTILINE)]
+    found = [int(number) for number in re.findall(r"^\s*Configured (?:Memory|Clock) Speed: ([0-9]{1,9}) (?:MT/s|MHz)$", text, re.MULTILINE)]
     return "%d MT/s" % min(found) if found else None
 
 

@@ -14,10 +14,20 @@ CACHE = "l1d:l1i:l2:l3"  # lscpu's column CACHE
 MOST_CPUS = 65536  # eight times what a kernel for x86 can have (CONFIG_NR_CPUS)
 
 
+def _json(text, key):
+    """The list of a key of what a tool printed; empty where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, list) else []
+
+
 def _rows(text):
     """Rows of ``lscpu --json --extended``, or of the table that it prints without ``--json``."""
     if text.lstrip().startswith("{"):
-        return json.loads(text).get("cpus") or []
+        return [row for row in _json(text, "cpus") if isinstance(row, dict)]
     lines = [line.split() for line in text.splitlines() if line.strip()]
     return [dict(zip([name.lower() for name in lines[0]], line)) for line in lines[1:]] if lines else []
 
@@ -48,8 +58,7 @@ def parse(text, count=1):
 
 def last_level_cache(text):
     """Bytes of all last-level caches together, from ``lscpu --bytes --caches --json``; None where it does not say."""
-    caches = json.loads(text).get("caches") or [] if text.strip() else []
-    levels = [(_number(cache.get("level")), _number(cache.get("all-size"))) for cache in caches]
+    levels = [(_number(cache.get("level")), _number(cache.get("all-size"))) for cache in _json(text, "caches") if isinstance(cache, dict)]
     return max((level for level in levels if None not in level), default=(None, None))[1]
 
 

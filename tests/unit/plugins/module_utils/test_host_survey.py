@@ -90,6 +90,20 @@ def test_cards_of_other_makers_are_told():
         {"vendor": "AMD", "pci": "0000:02:00.0", "pci_device": "744c"}, {"vendor": "AMD", "pci": "0000:04:00.0", "pci_device": "74a1"}]
 
 
+def test_routes_to_networks():
+    text = json.dumps([{"dst": "default", "dev": "eno1"}, {"dst": "10.0.0.0/8", "dev": "wg0"}, {"dst": "192.0.2.7", "dev": "eno1"},
+                       {"dst": "fe80::/64", "dev": "eno1"}, {"type": "unreachable", "dst": "10.9.0.0/16"}, {"dst": "10.1.0.0/40", "dev": "x"}, {"dst": None}, 7])
+    assert host_survey.routes_of_ip(text) == [
+        {"destination": "10.0.0.0/8", "device": "wg0"}, {"destination": "192.0.2.7", "device": "eno1"}, {"destination": "fe80::/64", "device": "eno1"}]
+    assert host_survey.routes_of_ip("") == host_survey.routes_of_ip("RTNETLINK answers: x") == []
+
+
+def test_networks_of_the_engine():
+    text = json.dumps([{"Name": "bridge", "IPAM": {"Config": [{"Subnet": "172.17.0.0/16"}, {"Subnet": ""}]}}, {"Name": "host", "IPAM": {"Config": None}},
+                       {"Name": "odd", "IPAM": None}, {"Name": "six", "IPAM": {"Config": [{"Subnet": "fd00::/64"}]}}])
+    assert host_survey.networks_of_inspect(text) == [{"name": "bridge", "subnet": "172.17.0.0/16"}, {"name": "six", "subnet": "fd00::/64"}]
+
+
 def test_switches_are_told_from_network_chips_of_old_boards():
     def device(address, vendor, number, kind):
         return {"address": address, "vendor": vendor + "\n", "device": number + "\n", "class": kind + "\n", "driver": None}
