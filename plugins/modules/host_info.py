@@ -63,7 +63,8 @@ host:
       description:
         - Each NVIDIA card with C(pci) (address), C(pci_device) (id), C(family), C(capability) (such as V(12.0)), C(kernel_driver), and, where the
           driver answers, C(uuid), C(name), C(memory) and C(memory_free) (bytes) and C(driver) (version). C(unreadable) has what nvidia-smi prints in place
-          of a figure, by the figure's name. C(mig) is whether the card is split into slices, null where it cannot be.
+          of a figure, by the figure's name. C(mig) is whether the card is split into slices, null where it cannot be;
+          C(recovery) what the driver says that it needs (V(None), V(Reset), …), null where it does not say.
       type: list
       elements: dict
     slices:
@@ -172,10 +173,12 @@ class Reader:
         return host_survey.join_gpus(host_survey.gpus_of_pci(devices), host_survey.gpus_of_query(query))
 
     def slices(self, gpus):
-        """MIG slices; says of each card whether it is split."""
+        """MIG slices; says of each card whether it is split, and what it needs. A field that a driver does not know makes the whole query fail."""
+        said = self.run("nvidia-smi", "--query-gpu=uuid,gpu_recovery_action", "--format=csv,noheader")[1] if gpus else ""
+        recovery = dict([field.strip() for field in line.split(",")] for line in said.splitlines() if line.startswith("GPU-") and line.count(",") == 1)
         modes = mig.modes(self.run("nvidia-smi", "--query-gpu=uuid,mig.mode.current", "--format=csv,noheader")[1]) if gpus else {}
         for gpu in gpus:
-            gpu["mig"] = modes.get(gpu["uuid"])
+            gpu["mig"], gpu["recovery"] = modes.get(gpu["uuid"]), recovery.get(gpu["uuid"])
         if not any(modes.values()):
             return []
         return mig.slices(self.run("nvidia-smi", "-L")[1], self.run("nvidia-smi", "-q", "-x")[1])

@@ -8,6 +8,7 @@ import re
 
 from ..cuda_readiness.capability import machine_code_runs, parse_capability
 from ..cuda_readiness.targets import BLACKWELL, BLACKWELL_BRANCH, BRANCH_OF_CUDA
+from ..vram_watch import xid
 from .finding import ERROR, WARNING, Finding, version
 
 # The legacy hook's container escape was closed here (CVE-2025-23266).
@@ -76,7 +77,8 @@ def _slices_exist(service, slices, known):
 
 
 def gpu_readable(inventory, host):
-    """nvidia-smi tells the figures of each card. One that a service names has to; with another the host has a fault that somebody should look at."""
+    """nvidia-smi tells the figures of each card, and the driver asks for no reset. One that a service names has to; with another the host has a fault that
+    somebody should look at."""
     services = _gpu_services(inventory)
     cards = {part["uuid"]: part["card"] for part in host["slices"]}
     named = {name for service in services for uuid in service["gpus"] for name in (uuid, cards.get(uuid, uuid))}
@@ -88,6 +90,15 @@ def gpu_readable(inventory, host):
             yield Finding("gpu_readable", ERROR if needed else WARNING, "card %s" % card, "nvidia-smi says %s" % said, "its figures",
                           "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % (gpu["pci"] or gpu["uuid"])
                           if "reset" in said.lower() else "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % (gpu["pci"] or gpu["uuid"]))
+        kind = xid.kind_of_words(gpu["recovery"] or "")
+        if kind in (xid.LATER, xid.RESET, xid.REBOOT):
+            address = gpu["pci"] or gpu["uuid"]
+            mend = {xid.REBOOT: "Restart the host: systemctl reboot.",
+                    xid.LATER: "When it suits, stop what uses the card, then: nvidia-smi --gpu-reset -i %s." % address}
+            yield Finding("gpu_readable", ERROR if gpu["uuid"] in named and kind != xid.LATER else WARNING,
+                          "card %s" % " ".join(filter(None, (gpu["uuid"], gpu["name"], gpu["pci"]))), "the driver's recovery action \"%s\"" % gpu["recovery"],
+                          "none" if kind == xid.LATER else "none, since it computes nothing until then",
+                          mend.get(kind, "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % address))
     for part in host["slices"]:
         if part["uuid"] in named and part["memory"] is None:
             yield Finding("gpu_readable", ERROR, "slice %s of card %s" % (part["uuid"], part["card"]), "no memory that can be read of %s" % part["profile"],

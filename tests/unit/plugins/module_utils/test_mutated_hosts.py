@@ -183,8 +183,8 @@ def test_a_judge_of_what_was_read_of_damaged_texts_only_finds():
     for _number in range(COUNT):
         host = copy.deepcopy(hosts.OMNI_PRIME)
         query, listing, xml = (damaged(text, choices) for text in (test_host_survey.TROUBLE.replace("GPU-a", "GPU-96"), test_mig.LISTING, test_mig.XML))
-        host["gpus"] = [dict(card, mig=choices.choice((True, False, None))) for card in host_survey.join_gpus(
-            host_survey.gpus_of_pci(test_host_survey.BUS), host_survey.gpus_of_query(query))]
+        cards = host_survey.join_gpus(host_survey.gpus_of_pci(test_host_survey.BUS), host_survey.gpus_of_query(query))
+        host["gpus"] = [dict(card, mig=choices.choice((True, False, None)), recovery=choices.choice((None, damaged("Reset", choices)))) for card in cards]
         host["slices"] = mig.slices(listing, xml)
         host["fabric"] = {"switches": choices.choice(([], ["0000:07:00.0"])), "states": host_survey.fabric_of_query(damaged("GPU-96, Completed\n", choices)),
                           "manager": host_survey.fabric_manager_version(damaged("Fabric Manager version is : 580.95.05", choices)), "active": True}

@@ -4,7 +4,7 @@ import copy
 GIB = 1 << 30
 CARD_96 = {"uuid": "GPU-96", "name": "NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "family": "Blackwell", "capability": "12.0", "memory": 96 * GIB,
            "memory_free": 95 * GIB, "pci": "0000:01:00.0", "pci_device": "2bb1", "kernel_driver": "nvidia", "driver": "580.95.05", "unreadable": {},
-           "mig": False}
+           "mig": False, "recovery": None}
 CARD_32 = dict(CARD_96, uuid="GPU-32", name="NVIDIA GeForce RTX 5090", memory=32 * GIB, memory_free=31 * GIB, pci="0000:41:00.0", pci_device="2b85", mig=None)
 CARD_ADA = dict(CARD_96, uuid="GPU-ADA", name="NVIDIA GeForce RTX 4090", family="Ada Lovelace", capability="8.9", memory=24 * GIB, pci_device="2684", mig=None)
 

@@ -37,6 +37,11 @@ def cpu(**facts):
     return changed(OMNI_PRIME, cpu=facts)
 
 
+def asks(card, words):
+    """The reference host, whose driver says that its large card needs something."""
+    return changed(OMNI_PRIME, gpus=[dict(card, recovery=words), CARD_32])
+
+
 SWITCH = ["0000:07:00.0"]
 RUNS = {"manager": "580.95.05", "active": True}
 BARE_BOARD = changed(board(8, None, SWITCH), kernel={"nvidia": None, "nvidia_open": None}, gpus=[
@@ -125,4 +130,16 @@ UNTIDY = {
     "two Xeons with SNC4": (cpu(sockets=2, cores=112, threads=224, numa_nodes=8, online="0-223", allowed="0-223"), BOTH, [
         ("warning", "numa", "NUMA nodes: found 8 on 2 socket(s)")]),
     "a processor that tells no list of CPUs": (cpu(online=None, allowed=None), changed(BOTH, executor__cpuset="0-191"), []),
+    # what the driver asks for
+    "a card that the driver wants reset": (asks(CARD_96, "Reset"), BOTH, [
+        ("error", "gpu_readable", "card GPU-96 NVIDIA RTX PRO 6000 Blackwell Workstation Edition 0000:01:00.0: found the driver's recovery action \"Reset\"; "
+                                  "needed none, since it computes nothing until then. Stop what uses the card, then: nvidia-smi --gpu-reset -i")]),
+    "a card whose host the driver wants restarted": (asks(CARD_96, "Reboot"), BOTH, [("error", "gpu_readable", "\"Reboot\"; needed none")]),
+    "a card that is to be reset when that suits": (asks(CARD_96, "Drain and Reset"), BOTH, [("warning", "gpu_readable", "\"Drain and Reset\"; needed none")]),
+    "a card that needs nothing": (asks(CARD_96, "None"), BOTH, []),
+    "a driver that does not say what a card needs": (asks(CARD_96, "[N/A]"), BOTH, []),
+    "a card that no service uses needs a reset": (asks(CARD_96, "Reset"), on("GPU-32"), [("warning", "gpu_readable", "\"Reset\"; needed none")]),
+    "a slice of a card that the driver wants reset": (
+        changed(split(part(1)), gpus=[dict(SPLIT_96, recovery="Reset")]), on("MIG-1"), [("error", "gpu_readable", "\"Reset\"; needed none")]),
+    "a card that needs a reset, CPU services": (asks(CARD_96, "Reset"), changed(BOTH, bunker_services=[BOTH["bunker_services"][1]]), []),
 }
