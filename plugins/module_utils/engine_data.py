@@ -55,11 +55,28 @@ def root_of_containerd(text):
 
 
 def root_of_daemon(text):
-    """The ``data-root`` of daemon.json, or an empty string. A file that is no JSON object is refused elsewhere, by name."""
+    """The ``data-root`` of daemon.json, or an empty string. A file that is no JSON object is refused by daemon_config.py."""
     try:
-        return json.loads(text).get("data-root") or ""
-    except (ValueError, AttributeError):
+        root = json.loads(text).get("data-root")
+    except (ValueError, AttributeError, RecursionError):
         return ""
+    return root if isinstance(root, str) else ""
+
+
+def journal_of(text):
+    """What a journal notes, None of an empty one.
+
+    :raises ValueError: it is none.
+    """
+    found = json.loads(text or "null")
+    if found is None:
+        return None
+    roots = found.get("roots") if isinstance(found, dict) else None
+    sound = isinstance(roots, list) and found.get("state") in ("copying", "switched") and isinstance(found.get("units"), list)
+    if not sound or not all(isinstance(root, dict) and root.get("name") in OWN_ROOTS and all(isinstance(root.get(key), str) for key in ("old", "new"))
+                            for root in roots):
+        raise ValueError("it lacks the state, the roots or the units of a move")
+    return found
 
 
 def _top_level(text):

@@ -7,6 +7,7 @@ Sizes are bytes. What could not be read is None, never a guess. modules/host_inf
 """
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 
@@ -14,6 +15,9 @@ NVIDIA = "10de"
 OTHER_VENDORS = {"1002": "AMD", "8086": "Intel"}  # whose graphics cards people compute with; what a board manages itself by is none of them
 # PCI class codes of a graphics card: VGA controller, 3D controller.
 GRAPHICS_CLASSES = ("0300", "0302")
+BRIDGE_CLASS = "0680"
+# NVSwitches of the boards of V100, A100 and H100 (the PCI ID Repository: GV100, GA100 and GH100 [NVSwitch]).
+SWITCHES = ("1ac0", "1ac1", "1ac2", "1af1", "22a3")
 DISPLAY_CLASSES = ("0380", "1200")  # other display controller, processing accelerator: where other makers put cards for computing
 # First and last PCI device id of a chip family, and the compute capability of its chips. What is not listed is unknown, never guessed.
 # Sources: the PCI ID Repository (pci.ids of 2025-06-09) for the ids, NVIDIA's "CUDA GPU Compute Capability" for the capabilities.
@@ -68,6 +72,28 @@ def other_gpus_of_pci(devices):
             for device in devices if _hex(device["vendor"]) in OTHER_VENDORS and _hex(device["class"])[:4] in GRAPHICS_CLASSES + DISPLAY_CLASSES]
 
 
+def nvswitches_of_pci(devices):
+    """PCI addresses of NVSwitches, which join the cards of one board. Arguments as of :func:`gpus_of_pci`.
+
+    Their class is "other bridge", as is that of network chips of old NVIDIA chipsets: so the device has to be one of SWITCHES. On boards of B200 and later the
+    switches are behind network cards of another maker; there the cards' names tell (host_rules/gpu.py).
+    """
+    return [pci_address(device["address"]) for device in devices
+            if _hex(device["vendor"]) == NVIDIA and _hex(device["class"])[:4] == BRIDGE_CLASS and _hex(device["device"]) in SWITCHES]
+
+
+def fabric_of_query(text):
+    """UUID to the state of a card's fabric, of ``nvidia-smi --query-gpu=uuid,fabric.state --format=csv,noheader``; cards that have none are left out."""
+    rows = [[field.strip() for field in line.split(",")] for line in text.splitlines()]
+    return {row[0]: row[1] for row in rows if len(row) == 2 and row[0].startswith("GPU-") and re.match(r"^[A-Z][A-Za-z ]{2,30}$", row[1])}
+
+
+def fabric_manager_version(text):
+    """"580.95.05" of ``nv-fabricmanager --version``; None where it does not say."""
+    match = re.search(r"Fabric Manager version is *: *(\d+\.\d+(?:\.\d+)?)", text)
+    return match.group(1) if match else None
+
+
 def gpus_of_query(text):
     """GPUs from ``nvidia-smi --query-gpu=GPU_QUERY --format=csv,noheader,nounits``, whatever its exit status.
 
@@ -106,24 +132,61 @@ def join_gpus(of_pci, of_query):
 
 
 def cpu_of_lscpu(text):
-    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, numa_nodes, avx512."""
+    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), numa_nodes, avx512."""
     fields = {}
 
     def collect(entries):
-        for entry in entries:
-            fields[entry["field"].rstrip(":")] = entry.get("data")
-            collect(entry.get("children") or [])
-    collect(json.loads(text).get("lscpu") or [])
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, dict):
+                fields[str(entry.get("field")).rstrip(":")] = entry["data"] if isinstance(entry.get("data"), str) else None
+                collect(entry.get("children"))
+    collect(_json(text, dict).get("lscpu"))
     sockets, cores = _number(fields.get("Socket(s)")), _number(fields.get("Core(s) per socket"))
     return {"model": fields.get("Model name"), "sockets": sockets, "cores": sockets and cores and sockets * cores, "threads": _number(fields.get("CPU(s)")),
+            "online": fields.get("On-line CPU(s) list"),
             # A kernel without NUMA names no nodes: it is one.
             "numa_nodes": _number(fields.get("NUMA node(s)")) or (1 if fields else None),
             "avx512": "avx512f" in fields["Flags"].split() if fields.get("Flags") else None}
 
 
+def _json(text, kind):
+    """The JSON value of a kind (list, dict) that a tool printed, an empty one where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return kind()
+    return found if isinstance(found, kind) else kind()
+
+
+def _network(text):
+    """Whether a text names an IP network."""
+    try:
+        return isinstance(text, str) and bool(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return False
+
+
+def routes_of_ip(text):
+    """Routes to networks from ``ip -json route show table all``: list of destination and device. Default routes and those that lead nowhere are left out."""
+    return [{"destination": route["dst"], "device": route.get("dev")} for route in _json(text, list)
+            if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
+            and isinstance(route.get("dev"), (str, type(None)))]
+
+
+def networks_of_inspect(text):
+    """Subnets of the engine's networks from ``docker network inspect``: list of name and subnet."""
+    found = []
+    for network in _json(text, list):
+        config = (network.get("IPAM") or {}).get("Config") if isinstance(network, dict) and isinstance(network.get("IPAM") or {}, dict) else None
+        for entry in config if isinstance(config, list) else []:
+            if isinstance(entry, dict) and _network(entry.get("Subnet")):
+                found.append({"name": str(network.get("Name")), "subnet": entry["Subnet"]})
+    return found
+
+
 def memory_of_meminfo(text):
     """{"total", "available"} in bytes from /proc/meminfo."""
-    values = {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
+    values = {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+([0-9]{1,15}) kB$", text, re.MULTILINE)}
     return {"total": values.get("MemTotal"), "available": values.get("MemAvailable")}
 
 
@@ -172,11 +235,11 @@ def _hex(text):
 
 
 def _mebibytes(text):
-    return int(text) << 20 if text and re.match(r"^[0-9]+$", text) else None
+    return int(text) << 20 if text and re.match(r"^[0-9]{1,12}$", text) else None
 
 
 def _number(text):
-    return int(text) if text and re.match(r"^[0-9]+$", str(text)) else None
+    return int(text) if text and re.match(r"^[0-9]{1,12}$", str(text)) else None
 
 
 def _unescape(text):

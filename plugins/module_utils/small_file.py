@@ -29,6 +29,11 @@ def text(path):
         return ""
 
 
+def seen(path):
+    """A small file's text to look at, an empty one of one that cannot be read. What is not UTF-8, as a mount's path may be, is replaced."""
+    return content(path).decode("utf-8", "replace")
+
+
 def record(path):
     """The JSON object that a file holds; {} where there is none, or none that can be read."""
     try:

@@ -15,14 +15,29 @@ import struct
 BLANK_BYTES = 1 << 20
 # Names of partitions, which are not on the device itself but in the table before it.
 LINKS = {"PARTUUID": "/dev/disk/by-partuuid/", "PARTLABEL": "/dev/disk/by-partlabel/"}
+MOST_LOG_SIZE = 6  # of ext4's blocks, 64 KiB
 XFS_FSGEOMETRY = 0x80705864  # ioctl XFS_IOC_FSGEOMETRY_V1: _IOR('X', 100, 112 bytes)
 XFS_FSGEOMETRY_BYTES = 112
 
 
+class Unreadable(Exception):
+    """What a tool said of a device makes no sense: then nobody knows whether it is empty."""
+
+
 def signatures(text):
-    """Signatures from ``wipefs --no-act --json``: list of dict of type, offset, uuid, label."""
-    found = (json.loads(text) if text.strip() else {}).get("signatures") or []
-    return [{"type": entry["type"], "offset": int(entry["offset"], 16), "uuid": entry.get("uuid"), "label": entry.get("label")} for entry in found]
+    """Signatures from ``wipefs --no-act --json``: list of dict of type, offset, uuid, label.
+
+    :raises Unreadable: it says something else than signatures; a device is never taken for empty then.
+    """
+    try:
+        found = (json.loads(text) if text.strip() else {}).get("signatures") or []
+        named = [{"type": entry["type"], "offset": int(entry["offset"], 16), "uuid": entry.get("uuid"), "label": entry.get("label")} for entry in found]
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as error:
+        raise Unreadable("wipefs says what is no list of signatures (%s): %s" % (error, text.strip()[:80])) from error
+    if not all(isinstance(entry["type"], str) and isinstance(entry["uuid"], (str, type(None))) and isinstance(entry["label"], (str, type(None)))
+               for entry in named):
+        raise Unreadable("wipefs names a signature by no text: %s" % text.strip()[:80])
+    return named
 
 
 def is_blank(start):
@@ -37,11 +52,15 @@ def file_system(kind, read):
     :param read: function of (offset, length) that returns bytes of the device, fewer behind its end.
     :returns: dict of type, size (None where this function cannot tell) and complete (False where parts that mkfs writes are missing).
     """
-    if kind == "xfs":
-        return dict(_xfs(read), type=kind)
-    if kind == "ext4":
-        return dict(_ext4(read), type=kind)
-    return {"type": kind, "size": None, "complete": None}
+    def at(offset, length):
+        return read(offset, length) if offset < 1 << 63 else b""  # behind the end of every device
+    readers = {"xfs": _xfs, "ext4": _ext4}
+    if kind not in readers:
+        return {"type": kind, "size": None, "complete": None}
+    try:
+        return dict(readers[kind](at), type=kind)
+    except (struct.error, IndexError):  # its superblock is cut off
+        return {"type": kind, "size": None, "complete": False}
 
 
 def _xfs(read):
@@ -51,6 +70,8 @@ def _xfs(read):
     group_blocks, groups = struct.unpack_from(">II", block, 84)
     sector, = struct.unpack_from(">H", block, 102)
     in_progress = block[126]
+    if not groups:
+        return {"size": None, "complete": False}
     complete = (not in_progress and read(sector, 4) == b"XAGF" and read(2 * sector, 4) == b"XAGI"
                 and read((groups - 1) * group_blocks * block_size, 4) == b"XFSB")
     return {"size": blocks * block_size, "complete": complete}
@@ -71,6 +92,8 @@ def _ext4(read):
     inode_size, = struct.unpack_from("<H", block, 88)
     incompatible, = struct.unpack_from("<I", block, 96)
     high, = struct.unpack_from("<I", block, 0x150)
+    if log_size > MOST_LOG_SIZE:
+        return {"size": None, "complete": False}
     block_size = 1024 << log_size
     blocks = low | (high << 32 if incompatible & 0x80 else 0)  # 0x80: INCOMPAT_64BIT
     table = read((first_block + 1) * block_size + 8, 4)

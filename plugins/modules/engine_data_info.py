@@ -71,7 +71,7 @@ plan:
       description: The roots it concerns, each C(name), C(old), C(new).
       type: list
     problems:
-      description: Why it must not be done, each a sentence with value, rule and remedy.
+      description: Why it must not be done, each a sentence with value, rule and remedy; configuration files that cannot be merged into come first.
       type: list
     resumed:
       description: Whether an unfinished move goes on.
@@ -107,11 +107,10 @@ paths:
 """
 
 import glob  # noqa: E402
-import json  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import engine_data, host_survey, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import daemon_config, engine_data, host_survey, small_file  # noqa: E402
 
 CONTAINERD_CONFIG = "/etc/containerd/config.toml"
 DAEMON_CONFIG = "/etc/docker/daemon.json"
@@ -130,7 +129,7 @@ class Reader:
 
     def __init__(self, module):
         self.module = module
-        self.mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
+        self.mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
         self.answer = None
         if self.command("systemctl", "is-active", "docker.service").strip() == "active":  # the question alone would wake it through its socket
             self.answer = self.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None
@@ -155,9 +154,9 @@ class Reader:
 
     def configured_root(self, name):
         if name == "docker":
-            root = engine_data.root_of_daemon(small_file.text(DAEMON_CONFIG))
+            root = engine_data.root_of_daemon(small_file.seen(DAEMON_CONFIG))
         else:
-            root = engine_data.root_of_containerd(small_file.text(CONTAINERD_CONFIG))
+            root = engine_data.root_of_containerd(small_file.seen(CONTAINERD_CONFIG))
         return os.path.realpath(root or engine_data.OWN_ROOTS[name])
 
     def mount(self, path):
@@ -215,7 +214,7 @@ def main():
         if target["root"] != sources[name]["root"]:
             sources[name]["bytes"], target["bytes"] = reader.size(sources[name]["root"]), reader.size(target["root"])
     try:
-        journal = json.loads(small_file.text(module.params["journal"]) or "null")
+        journal = engine_data.journal_of(small_file.text(module.params["journal"]))
     except ValueError as error:
         module.fail_json(msg="%s is no journal of a move (%s). Compare the folders that it concerned, and remove it." % (module.params["journal"], error))
     plan = engine_data.decide(
@@ -223,7 +222,14 @@ def main():
          "ready": module.params["ready"], "journal": module.params["journal"]},
         {"sources": sources, "targets": targets, "journal": journal, "answers": reader.answer is not None,
          "left": [root["old"] for root in (journal or {"roots": []})["roots"] if entries(root["old"])]})
-    config = small_file.text(CONTAINERD_CONFIG)
+    config, refusals = "", []
+    for path, judged in ((DAEMON_CONFIG, daemon_config.options_of), (CONTAINERD_CONFIG, daemon_config.text_of)):
+        try:
+            config = judged(small_file.content(path), path)
+        except daemon_config.Refused as refused:
+            config = ""
+            refusals.append(str(refused))
+    plan["problems"] = refusals + plan["problems"]
     merged = engine_data.with_containerd_root(config, wanted["containerd"]) if wanted["containerd"] else config
     module.exit_json(
         changed=False, plan=plan, sources=sources, targets=targets,

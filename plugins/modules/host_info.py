@@ -63,15 +63,29 @@ host:
       description:
         - Each NVIDIA card with C(pci) (address), C(pci_device) (id), C(family), C(capability) (such as V(12.0)), C(kernel_driver), and, where the
           driver answers, C(uuid), C(name), C(memory) and C(memory_free) (bytes) and C(driver) (version). C(unreadable) has what nvidia-smi prints in place
-          of a figure, by the figure's name.
+          of a figure, by the figure's name. C(mig) is whether the card is split into slices, null where it cannot be;
+          C(recovery) what the driver says that it needs (V(None), V(Reset), …), null where it does not say.
       type: list
       elements: dict
+    slices:
+      description: >-
+        Each MIG slice with C(uuid), C(card) (UUID), C(profile), C(memory) and C(memory_free) (bytes, null where nobody says) and C(room) (of slices that share
+        their memory the same).
+      type: list
+      elements: dict
+    fabric:
+      description: >-
+        What joins the cards of one board: C(switches) (PCI addresses of NVSwitches), C(states) (UUID to what the driver says of a card's fabric), C(manager)
+        (version of the fabric manager, null where there is none) and C(active) (whether it runs).
+      type: dict
     other_gpus:
       description: Each graphics card of another maker with C(vendor), C(pci) and C(pci_device).
       type: list
       elements: dict
     cpu:
-      description: C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(numa_nodes), C(avx512).
+      description: >-
+        C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(online) (a list of CPUs), C(allowed) (those that services may run on, a
+        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(numa_nodes), C(avx512).
       type: dict
     memory:
       description: C(total) and C(available), bytes; C(bandwidth), bytes read a second, or null where it was not measured.
@@ -114,13 +128,13 @@ host:
       type: dict
 """
 
-import json  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kv_cache  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import inputs, reading, topology  # noqa: E402
 
 PCI = "sys/bus/pci/devices"
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -158,8 +172,26 @@ class Reader:
         query = self.run("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")[1]
         return host_survey.join_gpus(host_survey.gpus_of_pci(devices), host_survey.gpus_of_query(query))
 
+    def slices(self, gpus):
+        """MIG slices; says of each card whether it is split, and what it needs. A field that a driver does not know makes the whole query fail."""
+        said = self.run("nvidia-smi", "--query-gpu=uuid,gpu_recovery_action", "--format=csv,noheader")[1] if gpus else ""
+        recovery = dict([field.strip() for field in line.split(",")] for line in said.splitlines() if line.startswith("GPU-") and line.count(",") == 1)
+        modes = mig.modes(self.run("nvidia-smi", "--query-gpu=uuid,mig.mode.current", "--format=csv,noheader")[1]) if gpus else {}
+        for gpu in gpus:
+            gpu["mig"], gpu["recovery"] = modes.get(gpu["uuid"]), recovery.get(gpu["uuid"])
+        if not any(modes.values()):
+            return []
+        return mig.slices(self.run("nvidia-smi", "-L")[1], self.run("nvidia-smi", "-q", "-x")[1])
+
+    def fabric(self, devices, gpus):
+        """What joins cards, and who manages it."""
+        states = host_survey.fabric_of_query(self.run("nvidia-smi", "--query-gpu=uuid,fabric.state", "--format=csv,noheader")[1]) if gpus else {}
+        return {"switches": host_survey.nvswitches_of_pci(devices), "states": states,
+                "manager": host_survey.fabric_manager_version(self.command("nv-fabricmanager", "--version")) if gpus else None,
+                "active": bool(gpus) and self.run("systemctl", "is-active", "--quiet", "nvidia-fabricmanager.service")[0] == 0}
+
     def mounts(self):
-        mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
+        mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
         for mount in mounts:
             try:
                 found = os.statvfs(mount["path"])
@@ -169,18 +201,11 @@ class Reader:
         return mounts
 
     def routes(self):
-        found = []
-        for family in ("-4", "-6"):
-            for route in json.loads(self.command("ip", "-json", family, "route", "show", "table", "all") or "[]"):
-                if route.get("dst") not in (None, "default") and route.get("type", "unicast") == "unicast":
-                    found.append({"destination": route["dst"], "device": route.get("dev")})
-        return found
+        return [route for family in ("-4", "-6") for route in host_survey.routes_of_ip(self.command("ip", "-json", family, "route", "show", "table", "all"))]
 
     def docker_networks(self):
         names = self.command("docker", "network", "ls", "--quiet").split()
-        networks = json.loads(self.command("docker", "network", "inspect", *names) or "[]") if names else []
-        return [{"name": network["Name"], "subnet": entry["Subnet"]}
-                for network in networks for entry in (network["IPAM"].get("Config") or []) if entry.get("Subnet")]
+        return host_survey.networks_of_inspect(self.command("docker", "network", "inspect", *names)) if names else []
 
 
 def device_size(path):
@@ -221,14 +246,17 @@ def main():
     mounts = reader.mounts()
     root = module.params["hardware_root"]
     devices = list(pci_devices(root))
+    gpus = reader.gpus(devices)
     version = small_file.text(os.path.join(root, "proc/driver/nvidia/version"))
     loaded = host_survey.modules_of(small_file.text(os.path.join(root, "proc/modules")))
     memory = host_survey.memory_of_meminfo(small_file.text("/proc/meminfo"))
     cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
+    cpu.update(quota=inputs.cpu_quota(1), allowed=topology.listed(reading.affinity() or []) or None)
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
     places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
     module.exit_json(changed=False, host={
-        "gpus": reader.gpus(devices), "other_gpus": host_survey.other_gpus_of_pci(devices), "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
+        "gpus": gpus, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
+        "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
         "kernel": {
             "release": os.uname().release,
             "secure_boot": host_survey.secure_boot_of_variable(small_file.content(os.path.join(root, SECURE_BOOT))),

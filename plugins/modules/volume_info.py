@@ -94,8 +94,8 @@ class Survey:
 
     def __init__(self, module):
         self.module = module
-        self.mounts = host_survey.mounts_of_mountinfo(small_file.text("/proc/self/mountinfo"))
-        self.fstab = volume_survey.fstab(small_file.text("/etc/fstab"))
+        self.mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
+        self.fstab = volume_survey.fstab(small_file.seen("/etc/fstab"))
 
     def volume(self, device, mount):
         at_mount = [entry for entry in self.mounts if entry["path"] == mount]
@@ -154,7 +154,7 @@ def main():
     survey = Survey(module)
     try:
         volumes = [survey.volume(volume["device"], volume["mount"]) for volume in module.params["volumes"]]
-    except OSError as error:
+    except (OSError, volume_survey.Unreadable) as error:
         module.fail_json(msg="A volume cannot be read: %s. See: dmesg" % error)
     module.exit_json(changed=False, volumes=volumes, root_use=use("/"))
 

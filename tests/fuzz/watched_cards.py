@@ -1,4 +1,4 @@
-"""What nvidia-smi may print, damaged: the watcher's readers, and what is decided by it. The only error is the reader's own."""
+"""What nvidia-smi and the kernel may print, damaged: the watcher's readers, and what is decided by it. The only error is the reader's own."""
 import pathlib
 import sys
 import time
@@ -15,7 +15,9 @@ LONGEST = 1.0  # seconds for one look
 WANTED = ["GPU-1", "GPU-2"]
 LEARNED = {0: {"GPU-1": 80 << 30, "GPU-2": 20 << 30}}
 PRINTED = [
-    b"GPU-1, NVIDIA RTX PRO 6000, 97887, 90000, 7887\nGPU-2, NVIDIA GeForce RTX 5090, 32607, 30000, 2607\n\0GPU-1, 4711, 82000\nGPU-2, 4711, 20480\n",
+    b"GPU-1, NVIDIA RTX PRO 6000, 97887, 90000, 7887\nGPU-2, NVIDIA GeForce RTX 5090, 32607, 30000, 2607\n\0GPU-1, 4711, 82000\nGPU-2, 4711, 20480\n\0"
+    b"GPU-1, 00000000:01:00.0, None\nGPU-2, 00000000:41:00.0, Reset\n\0NVRM: Xid (PCI:0000:01:00): 119, pid=4711, name=x, Timeout after 6s\n"
+    b"NVRM: Xid (PCI:0000:01:00): 154, GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)\n",
     b"GPU-1, a, [N/A], [N/A], [N/A]\nGPU-2, b, 32607, 30000, 2607\n\0GPU-2, 4711, [N/A]\n",
     b"GPU-1, a, 97887, 97000, 887\nGPU-1, a, 97887, 97000, 887\n\0",
     b"GPU-2, b, 0, 0, 0\nGPU-1, a, [GPU requires reset], [Unknown Error], 1\n\0GPU-1, [Not Found], 3\n",
@@ -28,16 +30,32 @@ class Exporter:
     def count(self, *_words, **_labels):
         """Counts nothing."""
 
+    def set(self, *_words, **_labels):
+        """Sets nothing."""
+
+
+def part(data, number):
+    """Of what is printed at once, with a NUL between each: the cards, the processes, what the cards need, the kernel's log."""
+    parts = data.split(b"\0")
+    return parts[number].decode("utf-8", "replace") if number < len(parts) else ""
+
+
+class Kernel:
+    """The kernel's log, from bytes."""
+
+    def read(self):
+        """Its lines."""
+        return part(Smi.printed, 3).split("\n")
+
 
 class Smi(gpus.NvidiaSmi):
-    """nvidia-smi's answers to both questions, from bytes: a NUL stands between them."""
+    """nvidia-smi's answers to its questions, from bytes."""
 
     printed = b""
 
     def _ask(self, what):
-        first, _nul, second = self.printed.partition(b"\0")
-        lines = [[field.strip() for field in line.split(",")] for line in (second if "apps" in what else first).decode("utf-8", "replace").splitlines()
-                 if line.strip()]
+        text = part(self.printed, 1 if "apps" in what else 2 if "recovery" in what else 0)
+        lines = [[field.strip() for field in line.split(",")] for line in text.splitlines() if line.strip()]
         if any(len(line) != what.count(",") + 1 for line in lines):
             raise gpus.Unreadable("nvidia-smi")
         return lines
@@ -52,7 +70,7 @@ class Reader:
     """Looks at the cards, sample after sample: what was seen stays in its memory, as in the watcher's."""
 
     def __init__(self):
-        self.cards = cards.Cards(WANTED, "nvidia-smi", [], Exporter(), lambda *_words, **_more: None)
+        self.cards = cards.Cards(WANTED, "nvidia-smi", [], Exporter(), lambda *_words, **_more: None, Kernel(), ["a.service"])
         self.state, self.now = decision.State(), 0.0
         gpus.SOURCES["nvidia-smi"] = [Smi]
 
@@ -63,6 +81,7 @@ class Reader:
         found = self.cards.look(self.now)
         known = {**self.cards.last, **(found or {})}
         free = {uuid: card.free for uuid, card in (found or {}).items()}
+        assert all(sentence and "\n" not in sentence for sentence in self.cards.faults.values())
         assert all(0 <= card.free <= card.total for card in known.values())
         seen = decision.Observation(
             time=self.now, rung=0, headroom=min(free.values()) if free else None, complete=set(WANTED) <= set(free), event="lost" if self.cards.lost else "",

@@ -8,6 +8,7 @@ import re
 
 from ..cuda_readiness.capability import machine_code_runs, parse_capability
 from ..cuda_readiness.targets import BLACKWELL, BLACKWELL_BRANCH, BRANCH_OF_CUDA
+from ..vram_watch import xid
 from .finding import ERROR, WARNING, Finding, version
 
 # The legacy hook's container escape was closed here (CVE-2025-23266).
@@ -20,13 +21,14 @@ def _gpu_services(inventory):
 
 def _used_gpus(inventory, host):
     """The host's cards that a service names; every card where none is known by UUID yet."""
-    wanted = {uuid for service in _gpu_services(inventory) for uuid in service["gpus"]}
+    cards = {part["uuid"]: part["card"] for part in host["slices"]}
+    wanted = {cards.get(uuid, uuid) for service in _gpu_services(inventory) for uuid in service["gpus"]}
     known = [gpu for gpu in host["gpus"] if gpu["uuid"] in wanted]
     return known or (host["gpus"] if wanted else [])
 
 
 def gpu_exists(inventory, host):
-    """Every UUID that a service names is a card of the host."""
+    """Every UUID that a service names is a card of the host, or a slice of one (MIG)."""
     services = _gpu_services(inventory)
     if not services:
         return
@@ -44,6 +46,7 @@ def gpu_exists(inventory, host):
                       "host_driver installs the driver; the UUIDs are judged after it.")
         return
     for service in services:
+        yield from _slices_exist(service, host["slices"], known)
         for uuid in service["gpus"]:
             if uuid not in known and not uuid.startswith("MIG-"):
                 cards = ", ".join("%s (%s)" % (gpu["uuid"], gpu["name"]) for gpu in known.values())
@@ -52,10 +55,33 @@ def gpu_exists(inventory, host):
                               "those that remain.")
 
 
+def _slices_exist(service, slices, known):
+    """What is wrong with the slices that a service names, and with cards that it names although they are split."""
+    there = {part["uuid"]: part for part in slices}
+    named = ", ".join("%s (%s of %s)" % (part["uuid"], part["profile"], part["card"]) for part in slices)
+    for uuid in service["gpus"]:
+        if uuid.startswith("MIG-") and uuid not in there:
+            card = next((gpu["pci"] or gpu["uuid"] for gpu in known.values() if gpu["mig"] is not None), None)
+            make = "nvidia-smi -i %s -mig 1 && nvidia-smi mig -i %s -cgi PROFILE -C; it is gone after a boot." % (card, card) if card else ""
+            yield Finding("gpu_exists", ERROR, "service %s" % service["name"], uuid, "one of %s" % named if named else
+                          "a slice, of which the host has none" if card else "a card: none of the host's can be split (MIG)",
+                          "Copy the UUID from: nvidia-smi -L. %s" % ("A slice is made with: " + make if make else "Name whole cards."))
+        elif uuid in known and known[uuid]["mig"]:
+            own = ", ".join("%s (%s)" % (part["uuid"], part["profile"]) for part in slices if part["card"] == uuid)
+            yield Finding("gpu_exists", ERROR, "service %s" % service["name"], "%s (%s), which is split (MIG)" % (uuid, known[uuid]["name"]),
+                          "one of its slices: %s" % own if own else "slices of it, of which it has none",
+                          "Name a slice from nvidia-smi -L, or end the split: nvidia-smi -i %s -mig 0." % (known[uuid]["pci"] or uuid))
+    if len(service["gpus"]) > 1 and any(uuid in there for uuid in service["gpus"]):
+        yield Finding("gpu_exists", WARNING, "service %s" % service["name"], ", ".join(service["gpus"]),
+                      "one slice alone: by NVIDIA's MIG guide CUDA enumerates a single one for a program", "Name one slice in gpus, or whole cards.")
+
+
 def gpu_readable(inventory, host):
-    """nvidia-smi tells the figures of each card. One that a service names has to; with another the host has a fault that somebody should look at."""
+    """nvidia-smi tells the figures of each card, and the driver asks for no reset. One that a service names has to; with another the host has a fault that
+    somebody should look at."""
     services = _gpu_services(inventory)
-    named = {uuid for service in services for uuid in service["gpus"]}
+    cards = {part["uuid"]: part["card"] for part in host["slices"]}
+    named = {name for service in services for uuid in service["gpus"] for name in (uuid, cards.get(uuid, uuid))}
     for gpu in host["gpus"] if services else []:
         if gpu["unreadable"]:
             said = ", ".join("%s for %s" % (word, field) for field, word in sorted(gpu["unreadable"].items()))
@@ -64,6 +90,20 @@ def gpu_readable(inventory, host):
             yield Finding("gpu_readable", ERROR if needed else WARNING, "card %s" % card, "nvidia-smi says %s" % said, "its figures",
                           "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % (gpu["pci"] or gpu["uuid"])
                           if "reset" in said.lower() else "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % (gpu["pci"] or gpu["uuid"]))
+        kind = xid.kind_of_words(gpu["recovery"] or "")
+        if kind in (xid.LATER, xid.RESET, xid.REBOOT):
+            address = gpu["pci"] or gpu["uuid"]
+            mend = {xid.REBOOT: "Restart the host: systemctl reboot.",
+                    xid.LATER: "When it suits, stop what uses the card, then: nvidia-smi --gpu-reset -i %s." % address}
+            yield Finding("gpu_readable", ERROR if gpu["uuid"] in named and kind != xid.LATER else WARNING,
+                          "card %s" % " ".join(filter(None, (gpu["uuid"], gpu["name"], gpu["pci"]))), "the driver's recovery action \"%s\"" % gpu["recovery"],
+                          "none" if kind == xid.LATER else "none, since it computes nothing until then",
+                          mend.get(kind, "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % address))
+    for part in host["slices"]:
+        if part["uuid"] in named and part["memory"] is None:
+            yield Finding("gpu_readable", ERROR, "slice %s of card %s" % (part["uuid"], part["card"]), "no memory that can be read of %s" % part["profile"],
+                          "its size, or nobody knows what fits",
+                          "See: nvidia-smi -q -x. Where it stays silent, name a slice that shares its memory with none, such as 1g.24gb.")
 
 
 def gpu_family(inventory, host):
@@ -129,6 +169,33 @@ def driver_open(inventory, host):
             yield Finding("driver_open", ERROR, "NVIDIA kernel modules", "the proprietary ones",
                           "the open ones for Blackwell (%s)" % (gpu["name"] or gpu["pci"]), "Set host_driver_upgrade: true, which installs the open modules.")
             return
+
+
+def _joined(gpu):
+    """Whether a card is one of a board with NVSwitches, by its name: "A100-SXM4-80GB", "H100 80GB HBM3", "H200", "B200"; not "H100 PCIe" or "H200 NVL"."""
+    name = gpu["name"] or ""
+    return bool("SXM" in name or re.search(r"\b(H100 \d+GB HBM3|[HB][23]00)\b(?! (NVL|PCIe))", name))
+
+
+def fabric(inventory, host):
+    """Cards that NVSwitches join compute nothing (CUDA error 802) until the fabric manager of the driver's very version runs."""
+    found, installed = host["fabric"], host["kernel"]["nvidia"]
+    used = [gpu for gpu in _used_gpus(inventory, host) if found["states"].get(gpu["uuid"]) != "Completed"]  # in a virtual machine its host manages it
+    several = [gpu for gpu in host["gpus"] if _joined(gpu)]
+    if not used or not (found["switches"] or (len(several) > 1 and any(_joined(gpu) for gpu in used))):
+        return
+    what = "NVSwitches at %s" % ", ".join(found["switches"]) if found["switches"] else "cards %s" % ", ".join(sorted({gpu["name"] for gpu in several}))
+    branch = inventory["host_driver_branch"] if _replaced(inventory, host) else version(installed)[0] if version(installed) else inventory["host_driver_branch"]
+    package = "nvidia-fabricmanager-%s" % branch if branch < 590 else "nvidia-fabricmanager"
+    if _replaced(inventory, host):
+        if not any(name.startswith("nvidia-fabricmanager") for name in inventory.get("host_driver_packages", ())):
+            yield Finding("fabric", ERROR, what, "no fabric manager among host_driver_packages", "the one of the driver that will be installed",
+                          "Name the driver's packages in host_driver_packages, and %s with them." % package)
+    elif not (found["active"] and found["manager"] == installed):
+        said = "none" if not found["manager"] else "%s%s" % (found["manager"], "" if found["active"] else ", which does not run")
+        lower = "" if found["switches"] else " A board without switches (HGX with 4 cards) needs none: preflight_lowered: [fabric]."
+        yield Finding("fabric", ERROR, what, "fabric manager: %s" % said, "%s, the driver's very version, running" % installed,
+                      "apt-get install '%s=%s*' && systemctl enable --now nvidia-fabricmanager.%s" % (package, installed, lower))
 
 
 def secure_boot(inventory, host):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import collections
 import ipaddress
 
-from ..throughput.topology import expanded
+from ..throughput.topology import expanded, listed
 from .finding import ERROR, WARNING, Finding, version
 
 # The engine that container_engine wants: CDI, and several networks at the start of a container.
@@ -18,12 +18,28 @@ WIDE = 8  # bits; a route that is as wide can be a piece of a default route
 def numa(_inventory, host):
     """One NUMA node a socket: a split of the memory halves what one reader gets of it."""
     if (host["cpu"]["numa_nodes"] or 0) > (host["cpu"]["sockets"] or 1):
-        yield Finding("numa", WARNING, "NUMA nodes", "%d on %d socket(s)" % (host["cpu"]["numa_nodes"], host["cpu"]["sockets"]), "one a socket (NPS1)",
+        yield Finding("numa", WARNING, "NUMA nodes", "%d on %d socket(s)" % (host["cpu"]["numa_nodes"], host["cpu"]["sockets"] or 1), "one a socket (NPS1)",
                       "Set NPS1 in the firmware (this collection never does): the reference host fell from 10.9 to under 7 tok/s with NPS4.")
 
 
+def _numbers(text):
+    """CPUs of a list such as "0-95"; None where it is none."""
+    try:
+        return set(expanded(text or ""))
+    except ValueError:
+        return None
+
+
+def _usable(cpu):
+    """Numbers of the CPUs that a service may run on: those that are online and allowed; as many as there are where nobody says which."""
+    online, allowed = _numbers(cpu["online"]), _numbers(cpu["allowed"])
+    found = set(range(cpu["threads"] or 0)) if online is None else online
+    return found & allowed if allowed and found & allowed else found
+
+
 def threads(inventory, host):
-    """Threads and CPUs of a service against the host's cores."""
+    """Threads and CPUs of a service against the cores of the host that it may use."""
+    usable, quota = _usable(host["cpu"]), host["cpu"]["quota"]
     for service in inventory["bunker_services"]:
         asked = [key for key, free in (("threads", ("auto",)), ("cpuset", ("auto", ""))) if service[key] not in free]
         if asked and not (host["cpu"]["cores"] and host["cpu"]["threads"]):
@@ -32,12 +48,16 @@ def threads(inventory, host):
             continue
         if service["threads"] != "auto" and host["cpu"]["cores"] and int(service["threads"]) > host["cpu"]["cores"]:
             number = int(service["threads"])
-            over = number > host["cpu"]["threads"]
+            over = number > len(usable)
             yield Finding("threads", ERROR if over else WARNING, "service %s: threads" % service["name"], str(number),
                           "at most the %d physical cores" % host["cpu"]["cores"], "Set threads: auto.")
-        if service["cpuset"] not in ("auto", "") and host["cpu"]["threads"] and max(expanded(service["cpuset"])) >= host["cpu"]["threads"]:
-            yield Finding("threads", ERROR, "service %s: cpuset" % service["name"], service["cpuset"], "CPUs 0 to %d" % (host["cpu"]["threads"] - 1),
-                          "Set cpuset: auto.")
+        elif service["threads"] != "auto" and quota and int(service["threads"]) > quota:
+            yield Finding("threads", WARNING, "service %s: threads" % service["name"], service["threads"],
+                          "at most %d: the control groups of this host allow %.2f CPUs" % (max(int(quota), 1), quota), "Set threads: auto, or raise the limit.")
+        if service["cpuset"] not in ("auto", "") and usable and not set(expanded(service["cpuset"])) <= usable:
+            whole = usable == set(range(len(usable)))
+            yield Finding("threads", ERROR, "service %s: cpuset" % service["name"], service["cpuset"],
+                          "CPUs 0 to %d" % (len(usable) - 1) if whole else "CPUs of %s, which are online and allowed" % listed(usable), "Set cpuset: auto.")
 
 
 def _but_default(routes):

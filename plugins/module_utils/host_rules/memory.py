@@ -34,7 +34,12 @@ def _cache_bytes(host, service, model, arguments):
 def model_fits(inventory, host):
     """Weights and KV cache fit into memory: a CPU service's into RAM, a GPU service's into its cards and RAM, and all services' together."""
     sizes, ram = model_sizes(inventory, host), host["memory"]["total"]
-    memory = {gpu["uuid"]: gpu["memory"] for gpu in host["gpus"] if gpu["uuid"]}
+    memory = {gpu["uuid"]: gpu["memory"] for gpu in host["gpus"] + host["slices"] if gpu["uuid"]}
+    room = {part["uuid"]: part["room"] for part in host["slices"]}  # slices that share their memory have it once
+
+    def of_cards(uuids):
+        return sum({room.get(uuid, uuid): memory.get(uuid, 0) for uuid in uuids}.values())
+
     together, unknown = 0, False
     for name in sorted({service[key] for service in inventory["bunker_services"] for key in ("model", "draft_model")} - {""}):
         if not sizes.get(name):
@@ -46,7 +51,7 @@ def model_fits(inventory, host):
         if any(memory.get(uuid, 0) is None for uuid in service["gpus"]):
             unknown = True  # gpu_readable names the card
             continue
-        vram = sum(memory.get(uuid, 0) for uuid in service["gpus"])
+        vram = of_cards(service["gpus"])
         together += weights + kv
         if weights and weights + kv > ram + vram:
             yield Finding("model_fits", ERROR, "service %s: model %s" % (service["name"], service["model"]),
@@ -56,7 +61,7 @@ def model_fits(inventory, host):
             return
     if unknown:
         return
-    everything = ram + sum(memory.get(uuid, 0) for uuid in {uuid for service in inventory["bunker_services"] for uuid in service["gpus"]})
+    everything = ram + of_cards({uuid for service in inventory["bunker_services"] for uuid in service["gpus"]})
     if together > everything:
         yield Finding("model_fits", ERROR, "all services together", "%.1f GiB of weights and KV cache" % (together / GIB),
                       "at most %.1f GiB of RAM and cards" % (everything / GIB), "Run fewer services, smaller models or smaller contexts.")

@@ -10,17 +10,23 @@ import re
 from .. import small_file
 
 
+def _whole(text):
+    """A whole number that the kernel wrote; 0 for anything else, as "max" and -1 are."""
+    text = text.strip()
+    return int(text) if re.match(r"^[0-9]{1,15}$", text) else 0
+
+
 def _limits(folder, mount, version):
     """CPUs that each group from a folder up to its mount allows."""
     found = []
     while folder.startswith(mount):
         if version == 2:
-            quota, _space, period = small_file.text(os.path.join(folder, "cpu.max")).partition(" ")
+            quota, _space, period = small_file.seen(os.path.join(folder, "cpu.max")).partition(" ")
         else:
-            quota, period = (small_file.text(os.path.join(folder, name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
-        if quota.strip().isdigit() and period.strip().isdigit():
-            found.append(int(quota) / int(period))
-        if folder == mount:
+            quota, period = (small_file.seen(os.path.join(folder, name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+        if _whole(quota) and _whole(period):
+            found.append(_whole(quota) / _whole(period))
+        if folder in (mount, os.path.dirname(folder)):
             break
         folder = os.path.dirname(folder)
     return found
@@ -31,16 +37,19 @@ def cpu_quota(pid, proc="/proc"):
 
     Rules: cgroups(7), the kernel's cgroup-v2.rst (cpu.max) and sched-bwc.rst (cpu.cfs_quota_us).
     """
-    groups = [line.split(":", 2) for line in small_file.text("%s/%s/cgroup" % (proc, pid)).splitlines() if line.count(":") >= 2]
+    groups = [line.split(":", 2) for line in small_file.seen("%s/%s/cgroup" % (proc, pid)).splitlines() if line.count(":") >= 2]
     found = []
-    for line in small_file.text("%s/self/mountinfo" % proc).splitlines():
-        left, _dash, right = line.partition(" - ")
-        root, mount = left.split()[3:5]
-        kind, options = right.split()[0], right.split()[-1].split(",")
+    for line in small_file.seen("%s/self/mountinfo" % proc).splitlines():
+        left, _dash, right = (part.split() for part in line.partition(" - "))
+        if len(left) < 5 or not right or not os.path.isdir(left[4]):
+            continue
+        root, mount = left[3:5]
+        kind, options = right[0], right[-1].split(",")
         for _number, controllers, path in groups:
             if (kind == "cgroup2" and not controllers) or (kind == "cgroup" and "cpu" in options and "cpu" in controllers.split(",")):
                 # The mount shows its root and what is below it.
                 inside = path[len(root):] if root != "/" and path.startswith(root) else path
+                mount = os.path.normpath(mount)
                 folder = os.path.normpath(mount + "/" + inside.lstrip("/"))
                 found += _limits(folder if os.path.isdir(folder) else mount, mount, 2 if kind == "cgroup2" else 1)
     return min(found) if found else None

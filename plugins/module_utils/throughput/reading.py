@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from . import fingerprint, topology
+from . import fingerprint, inputs, topology
 from .. import small_file
 
 
@@ -24,7 +24,7 @@ def _output(*command):
 
 def memory_speed(text):
     """"6400 MT/s" of ``dmidecode --type memory``, the slowest module's; None where it does not say."""
-    found = [int(number) for number in re.findall(r"^\s*Configured (?:Memory|Clock) Speed: (\d+) (?:MT/s|MHz)$", text, re.MULTILINE)]
+    found = [int(number) for number in re.findall(r"^\s*Configured (?:Memory|Clock) Speed: ([0-9]{1,9}) (?:MT/s|MHz)$", text, re.MULTILINE)]
     return "%d MT/s" % min(found) if found else None
 
 
@@ -39,9 +39,28 @@ def node_memory():
     return found
 
 
+def affinity():
+    """Numbers of the CPUs that the first process may run on, which services inherit; None where nobody says."""
+    for pid in (1, 0):
+        try:
+            return os.sched_getaffinity(pid)
+        except (OSError, AttributeError):
+            pass
+    return None
+
+
+def performance_cores(root=""):
+    """Numbers of the CPUs of the faster kind, where the kernel tells two kinds apart (Intel's hybrid processors); empty elsewhere."""
+    try:
+        return topology.expanded(small_file.seen(root + "/sys/devices/cpu_core/cpus").strip())
+    except ValueError:
+        return []
+
+
 def host():
-    """The host: ``cpus`` (topology.parse()), ``cache`` (bytes of all last-level caches), ``node_memory`` and its ``fingerprint``."""
-    cpus = topology.parse(_output("lscpu", "--json", "--extended=CPU,CORE,SOCKET,NODE,CACHE,ONLINE"), os.cpu_count() or 1)
+    """The host: ``cpus`` (topology.usable()), ``cache`` (bytes of all last-level caches), ``node_memory`` and its ``fingerprint``."""
+    online = topology.parse(_output("lscpu", "--json", "--extended=CPU,CORE,SOCKET,NODE,CACHE,ONLINE"), os.cpu_count() or 1)
+    cpus = topology.usable(online, affinity(), inputs.cpu_quota(1), performance_cores())
     name = re.search(r"^model name\s*:\s*(.+)$", small_file.text("/proc/cpuinfo"), re.MULTILINE)
     return {"cpus": cpus, "cache": topology.last_level_cache(_output("lscpu", "--bytes", "--caches", "--json")), "node_memory": node_memory(),
             "fingerprint": fingerprint.host(name.group(1).strip() if name else None, cpus, memory_speed(_output("dmidecode", "--type", "memory")))}

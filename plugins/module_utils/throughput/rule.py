@@ -26,4 +26,8 @@ def settings(cpus, names, name):
         part = parts[names.index(name)]
         return {"threads": len(part), "cpuset": topology.listed(part),
                 "sentence": "one thread a physical core, %d services on disjoint cores: %d of %d" % (len(names), len(part), len(cores))}
+    slow = len({(cpu["socket"], cpu["core"]) for cpu in cpus if cpu.get("efficient")})
+    if slow:
+        return {"threads": len(cores), "cpuset": topology.listed(cores),
+                "sentence": "one thread a performance core: %d, and none on the %d efficiency cores" % (len(cores), slow)}
     return {"threads": len(cores), "cpuset": "", "sentence": "one thread a physical core: %d" % len(cores)}

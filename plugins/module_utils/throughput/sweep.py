@@ -104,7 +104,8 @@ def pinnings(world, service, standing):
         for part in [spread, packed]:
             if len(part) < len(cpus):
                 found.append(dict(standing, cpuset=topology.listed(part)))
-        found.append(dict(standing, cpuset=topology.listed(spread) if len(spread) < len(cpus) else "", strict=True))
+        whole = len(spread) == len(cpus) and spread == list(range(len(spread)))  # what "" stands for where threads are bound (tuning.strict_cpus)
+        found.append(dict(standing, cpuset="" if whole else topology.listed(spread), strict=True))
         node = (topology.nodes_of(cpus, packed) or [0])[0]
         if len(topology.nodes(cpus)) > 1 and len(topology.nodes_of(cpus, packed)) == 1 and service["bytes"] * 1.5 < world["node_memory"].get(str(node), 0):
             found.append(dict(standing, cpuset=topology.listed(packed), mems=str(node)))

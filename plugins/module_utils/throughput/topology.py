@@ -11,18 +11,30 @@ from __future__ import annotations
 import json
 
 CACHE = "l1d:l1i:l2:l3"  # lscpu's column CACHE
+MOST_CPUS = 65536  # eight times what a kernel for x86 can have (CONFIG_NR_CPUS)
+
+
+def _json(text, key):
+    """The list of a key of what a tool printed; empty where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _rows(text):
     """Rows of ``lscpu --json --extended``, or of the table that it prints without ``--json``."""
     if text.lstrip().startswith("{"):
-        return json.loads(text).get("cpus") or []
+        return [row for row in _json(text, "cpus") if isinstance(row, dict)]
     lines = [line.split() for line in text.splitlines() if line.strip()]
     return [dict(zip([name.lower() for name in lines[0]], line)) for line in lines[1:]] if lines else []
 
 
 def _number(value):
-    return int(value) if str(value).isdigit() else None
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def parse(text, count=1):
@@ -46,8 +58,7 @@ def parse(text, count=1):
 
 def last_level_cache(text):
     """Bytes of all last-level caches together, from ``lscpu --bytes --caches --json``; None where it does not say."""
-    caches = json.loads(text).get("caches") or [] if text.strip() else []
-    levels = [(_number(cache.get("level")), _number(cache.get("all-size"))) for cache in caches]
+    levels = [(_number(cache.get("level")), _number(cache.get("all-size"))) for cache in _json(text, "caches") if isinstance(cache, dict)]
     return max((level for level in levels if None not in level), default=(None, None))[1]
 
 
@@ -58,10 +69,32 @@ def _grouped(cpus, key):
     return [found[name] for name in sorted(found)]
 
 
+def usable(cpus, allowed=None, quota=None, performance=None):
+    """The CPUs that a service may use of those that are online.
+
+    Of processors with cores of two kinds, those of the slower kind are marked ``efficient``: llama.cpp's threads wait for each other at every layer, so
+    that one on a slow core makes all of them slow, and it counts the fast ones alone too (common/common.cpp, cpu_get_num_math).
+
+    :param cpus: of :func:`parse`.
+    :param allowed: numbers of the CPUs that processes of this host may run on (its affinity: a container's, isolcpus); None for all.
+    :param quota: how many CPUs the host's control groups allow, a number; None for no limit. So many whole cores are left, one at least.
+    :param performance: numbers of the CPUs of the faster kind; empty or None where there is one kind.
+    """
+    found = [cpu for cpu in cpus if allowed is None or cpu["cpu"] in allowed] or cpus
+    slow = {cpu["cpu"] for cpu in found} - set(performance or ())
+    if performance and slow and len(slow) < len(found):
+        found = [dict(cpu, efficient=cpu["cpu"] in slow) for cpu in found]
+    cores = physical(found)
+    if quota is not None and max(int(quota), 1) < len(cores):
+        kept = {(cpu["socket"], cpu["core"]) for cpu in found if cpu["cpu"] in cores[:max(int(quota), 1)]}
+        found = [cpu for cpu in found if (cpu["socket"], cpu["core"]) in kept or cpu.get("efficient")]
+    return found
+
+
 def physical(cpus):
-    """Numbers of one CPU of each core, by node, then CCD, then number: neighbours in this list share most."""
+    """Numbers of one CPU of each core, by node, then CCD, then number: neighbours in this list share most. Cores that are marked efficient are none of them."""
     first = {}
-    for cpu in cpus:
+    for cpu in [cpu for cpu in cpus if not cpu.get("efficient")] or cpus:
         first.setdefault((cpu["socket"], cpu["core"]), cpu)
     return [cpu["cpu"] for cpu in sorted(first.values(), key=lambda cpu: (cpu["node"], cpu["socket"], cpu["l3"], cpu["cpu"]))]
 
@@ -132,12 +165,12 @@ def listed(numbers):
 def expanded(text):
     """[0, 1, 2, 3, 8] of "0-3,8".
 
-    :raises ValueError: it is no such list.
+    :raises ValueError: it is no such list, or one of more CPUs than a kernel can have.
     """
     found = []
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or int(last or first) < int(first):
+        if _number(first) is None or (dash and _number(last) is None) or not int(first) <= int(last or first) < MOST_CPUS:
             raise ValueError("%r is no list of CPUs such as 0-3,8" % text)
         found += range(int(first), int(last or first) + 1)
     return sorted(set(found))

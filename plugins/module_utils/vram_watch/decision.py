@@ -12,7 +12,7 @@ The rules, in the order in which they are looked at:
 1. Another hand changed the rung (a person, or site.yml): everything but the times of past steps is forgotten, a latch too.
 2. Latched: nothing, until another hand sets a rung. Where it was a lost card that answers again, the latch lifts by itself.
 3. A step is on its way: nothing.
-4. A card is lost (Xid 79, or NVML no longer knows it): latch. No rung brings a card back.
+4. A card is lost (NVML no longer knows it, or it needs a reset or a restart of the host, xid.py): latch. No rung brings a card back.
    A look at which one of the cards did not answer (``complete`` is False) is never good news: what the others have less than a limit counts, what they have
    more does not; counts of samples in a row go on behind it, and the calm before a step back begins anew.
 5. An exit for lack of memory, headroom under ``act`` for ``samples`` samples in a row, or headroom under ``warn`` for as many samples while it falls so

@@ -1,11 +1,17 @@
 # Copyright: Contributors to protocol_omni.bunker
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The service's cards over time: which answer, which are lost, and when they were last read."""
+"""The service's cards over time: which answer, which are lost, what they need, and when they were last read."""
+import time
+
 import gpus
 
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch import xid
+
 LOST_AFTER = 3  # samples in a row that know all others and not it: one may be a driver that is just starting
-OFF_THE_BUS = 79  # NVIDIA's list of Xid errors
+TELL_EVERY = 600  # seconds between two lines on one kind of Xid of one card: some come by the thousand
+MOST_DOUBLED = 8  # times that the samples before a fault ends are doubled: with samples each five seconds, an hour
+STATES = {xid.LATER: 1, xid.RESET: 2, xid.REBOOT: 3}  # as bunker_card_state has them
 
 
 class Cards:
@@ -16,19 +22,28 @@ class Cards:
     :param seen: UUIDs that were seen by earlier watchers.
     :param exporter: of exporter.py.
     :param tell: callable(event, text, priority, …), for the journal.
+    :param kernel: of kernel_log.py; None reads no kernel's log.
+    :param units: systemd units that use the cards.
     """
 
-    def __init__(self, wanted, kind, seen, exporter, tell):
-        self.wanted, self.kind, self.seen, self.exporter, self.tell = wanted, kind, set(seen), exporter, tell
+    def __init__(self, wanted, kind, seen, exporter, tell, kernel=None, units=()):
+        self.wanted, self.kind, self.seen, self.exporter, self.tell, self.kernel, self.units = wanted, kind, set(seen), exporter, tell, kernel, units
         self.source, self.read_at, self.blind = None, 0.0, False
         # last: what each of the service's cards said when it was read last, UUID to gpus.Gpu; whoever starts the service anew empties it
         self.odd = {}  # those that are there and say nothing that could be read: UUID to what they say
-        self._answered = {}  # samples in a row at which one answered that had been off the bus
+        self._addresses = {}  # UUID to PCI address; slices of a card (MIG) have the same
+        self._heard = {}  # (UUID, Xid) to how often each that tells of them did: the driver's events and the kernel's log tell of the same
+        self._told = {}  # (UUID, Xid) to when it was told last
         self.forget()
 
     def forget(self):
         """Somebody set a rung: a card that was lost may have come back."""
-        self._missing, self._off_the_bus, self._never = {}, set(), 0
+        self._missing, self._never = {}, 0
+        self._faults = {}  # UUID to xid.Fault
+        self._answered = {}  # samples in a row at which one with a fault answered, and the driver asked for nothing
+        self._away = set()  # those with a fault that were not there meanwhile: a reset takes them away
+        self._relapses = {}  # UUID to how many faults of it have ended: each time it is watched twice as long before the next one has
+        self._changed = {}  # UUID to (kind, words) of its last Xid 154
         self.last = {}
 
     @property
@@ -39,7 +54,76 @@ class Cards:
     @property
     def lost(self):
         """UUIDs, sorted."""
-        return sorted(self._off_the_bus | {uuid for uuid, samples in self._missing.items() if samples >= LOST_AFTER})
+        stopped = {uuid for uuid, fault in self._faults.items() if xid.worse(fault.kind, xid.LATER)}
+        return sorted(stopped | {uuid for uuid, samples in self._missing.items() if samples >= LOST_AFTER})
+
+    @property
+    def faults(self):
+        """What each card with a fault needs, UUID to a sentence with its command."""
+        return {uuid: xid.sentence(uuid, self._addresses.get(uuid, ""), fault, self.units) for uuid, fault in sorted(self._faults.items())}
+
+    def _concerned(self, uuid):
+        """The service's cards, and slices of cards, that an error of a card is one of."""
+        return [one for one in self.wanted if one == uuid or (uuid in self._addresses and self._addresses.get(one) == self._addresses[uuid])]
+
+    def _listen(self):
+        """Xid errors since the last look. A card that was never read is called by its address."""
+        heard = [("driver", uuid, number, "") for uuid, number in (self.source.errors() if self.source is not None else [])]
+        for found in filter(None, map(xid.of_line, self.kernel.read() if self.kernel is not None else [])):
+            whole = [uuid for uuid, at in self._addresses.items() if at == found.pci and not uuid.startswith("MIG-")]
+            heard.append(("kernel", whole[0] if whole else found.pci, found.number, found.text))
+        for teller, uuid, number, text in heard:
+            kind, words = xid.changed_to(text) if number == xid.RECOVERY else (None, "")
+            if kind is not None:
+                self._changed.update(dict.fromkeys(self._concerned(uuid), (kind, words)))
+            counts = self._heard.setdefault((uuid, number), {"driver": 0, "kernel": 0})
+            before = max(counts.values())
+            counts[teller] += 1
+            if counts[teller] <= before:
+                continue  # the other one told of it
+            self.exporter.count("bunker_xid_errors", gpu=uuid, xid=str(number))
+            fault = xid.fault_of_number(number)
+            if time.monotonic() - self._told.get((uuid, number), -TELL_EVERY) >= TELL_EVERY:
+                self._told[uuid, number] = time.monotonic()
+                self.tell("xid", xid.told(uuid, number), "error" if fault else "warning", gpu=uuid, xid=number)
+            for one in self._concerned(uuid) if fault else []:
+                self._blame(one, fault)
+                self._answered.pop(one, None)
+                self._away.discard(one)
+
+    def _blame(self, uuid, fault):
+        """A card has a fault; it is told where it had none, or one that asks for less."""
+        known = self._faults.get(uuid)
+        if known is None or xid.worse(fault.kind, known.kind):
+            self._faults[uuid] = fault
+            self.tell("fault", self.faults[uuid], "warning" if fault.kind == xid.LATER else "error", gpu=uuid, xid=fault.number)
+
+    def _judge(self, found):
+        """What the driver says that each card needs; a fault ends when a card answers and the driver asks for nothing.
+
+        Where no driver says so (before branch 565), a card that had fallen off the bus is taken back when it answers, and one that needed a reset when it was
+        away in between.
+
+        :param found: UUIDs that answer; None where none could be read.
+        """
+        asked = getattr(self.source, "recovery", {})
+        for uuid in self.wanted:
+            words, code = asked.get(uuid, ("", None))
+            kind, words = xid.kind_of_words(words, code), words or "code %s" % code
+            kind, words = (kind, words) if kind is not None else self._changed.get(uuid, (None, ""))
+            fault, known = xid.fault_of_recovery(kind, words), self._faults.get(uuid)
+            if fault:
+                self._blame(uuid, fault)
+            if known and found is not None and uuid not in found:
+                self._away.add(uuid)
+            back = kind is None and known is not None and (known.kind == xid.REBOOT or uuid in self._away)
+            well = found is not None and uuid in found and (kind == xid.NONE or back)
+            self._answered[uuid] = self._answered.get(uuid, 0) + 1 if known and well else 0
+            if known and self._answered[uuid] > LOST_AFTER << min(self._relapses.get(uuid, 0), MOST_DOUBLED):
+                del self._faults[uuid]
+                self._relapses[uuid] = self._relapses.get(uuid, 0) + 1
+                self.tell("recovered", "card %s answers, and the driver asks for nothing more" % uuid)
+            self.exporter.set("bunker_card_state", STATES.get(self._faults[uuid].kind, 0) if uuid in self._faults else 0, gpu=uuid)
 
     def look(self, now):
         """Dict of UUID to gpus.Gpu of the service's cards that answer; None where none could be read this time.
@@ -68,6 +152,8 @@ class Cards:
             if self.source is not None:
                 self.source.close()
             self.source = None  # opened anew at the next sample: a driver may have been restarted
+            self._listen()
+            self._judge(None)
             return None
         if odd.keys() - self.odd.keys():
             self.tell("unreadable", "; ".join("card %s says %s" % entry for entry in sorted(odd.items())), "error")
@@ -75,15 +161,10 @@ class Cards:
             self.tell("readable", "the cards answer again: %s" % ", ".join(sorted(set(found) & set(self.wanted))))
         self.blind, self.odd, self.read_at = False, odd, self.read_at if odd else now
         self.exporter.count("bunker_samples", source=self.source.name)
-        for uuid, number in self.source.errors():
-            self.exporter.count("bunker_xid_errors", gpu=uuid, xid=str(number))
-            self.tell("xid", "card %s reports Xid %d" % (uuid, number), "error", gpu=uuid, xid=number)
-            if number == OFF_THE_BUS and uuid in self.wanted:
-                self._off_the_bus.add(uuid)
+        self._addresses.update((uuid, xid.address(at)) for uuid, at in getattr(self.source, "addresses", {}).items() if xid.address(at))
+        self._listen()
+        self._judge(found)
         self._missing = {uuid: self._missing.get(uuid, 0) + 1 for uuid in self.wanted if uuid in self.seen and uuid not in found and uuid not in odd}
-        # One that was off the bus and answers for as long as it takes to be lost was reset, or came back with the driver.
-        self._answered = {uuid: self._answered.get(uuid, 0) + 1 for uuid in self._off_the_bus if uuid in found}
-        self._off_the_bus -= {uuid for uuid, samples in self._answered.items() if samples > LOST_AFTER}
         self.seen |= set(found)
         answered = {uuid: card for uuid, card in found.items() if uuid in self.wanted}
         self.last.update(answered)

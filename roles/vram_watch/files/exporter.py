@@ -9,6 +9,7 @@ _GAUGES = {
     "bunker_vram_used_bytes": ("Memory of the card in use, by whomever.", ["gpu"]),
     "bunker_vram_free_bytes": ("Free memory of the card.", ["gpu"]),
     "bunker_vram_service_bytes": ("Memory of the card that the service holds.", ["gpu", "service"]),
+    "bunker_card_state": ("0: it is well, 1: to be reset when that suits, 2: it needs a reset, 3: the host needs a restart.", ["gpu"]),
     "bunker_headroom_bytes": ("Free memory on that of the service's cards that has least; NaN while it is unknown.", ["service"]),
     "bunker_headroom_warn_bytes": ("Headroom under which it warns.", ["service"]),
     "bunker_headroom_act_bytes": ("Headroom under which it acts.", ["service"]),

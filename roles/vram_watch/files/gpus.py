@@ -46,13 +46,18 @@ def implausible(cards, odd=()):
 
 
 class Nvml:
-    """NVML through nvidia-ml-py: no process is started for a sample."""
+    """NVML through nvidia-ml-py: no process is started for a sample.
+
+    ``addresses`` has the PCI address of each card, by UUID; ``recovery`` what the driver says that each needs: (words, code). Cards of which a driver tells
+    neither are not in them. A slice of a card (MIG) has its card's; it is read where it is wanted.
+    """
 
     name = "nvml"
 
     def __init__(self):
         import pynvml  # not at the top: hosts without a GPU need it not
         self._nvml = pynvml
+        self.addresses, self.recovery = {}, {}
         self._events, self._lost = None, set()
         try:
             pynvml.nvmlInit()
@@ -82,6 +87,19 @@ class Nvml:
         except self._nvml.NVMLError:
             pass  # it is gone already
 
+    def _look_at(self, card, uuid):
+        """Where a card is, and what it needs; older drivers know no such question."""
+        nvml = self._nvml
+        try:
+            if uuid not in self.addresses:
+                bus = nvml.nvmlDeviceGetPciInfo(card).busId
+                self.addresses[uuid] = bus.decode("ascii", "replace") if isinstance(bus, bytes) else bus
+            (field,) = nvml.nvmlDeviceGetFieldValues(card, [nvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION])
+            if field.nvmlReturn == nvml.NVML_SUCCESS:
+                self.recovery[uuid] = ("", int(field.value.uiVal))
+        except (nvml.NVMLError, AttributeError, UnicodeDecodeError):
+            pass
+
     def read(self, wanted=()):
         """All cards that answer.
 
@@ -89,7 +107,7 @@ class Nvml:
         :raises Unreadable: NVML does not answer at all, or not of a wanted card that it still knows.
         """
         nvml, found, odd = self._nvml, [], []
-        self.odd = {}
+        self.odd, self.recovery = {}, {}
         try:
             count = nvml.nvmlDeviceGetCount()
         except nvml.NVMLError as error:
@@ -99,6 +117,7 @@ class Nvml:
             try:
                 card = nvml.nvmlDeviceGetHandleByIndex(index)
                 uuid = nvml.nvmlDeviceGetUUID(card)
+                self._look_at(card, uuid)
                 memory = nvml.nvmlDeviceGetMemoryInfo(card)
                 found.append(Gpu(uuid, nvml.nvmlDeviceGetName(card), memory.total, memory.used, memory.free,
                                  {process.pid: process.usedGpuMemory for process in nvml.nvmlDeviceGetComputeRunningProcesses(card)}))
@@ -106,10 +125,30 @@ class Nvml:
                 if error.value not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_NOT_FOUND):
                     odd.append("NVML, card %d: %s" % (index, error))
                     self.odd.update({uuid: str(error)} if uuid else {})
+        for uuid in wanted:
+            if uuid.startswith("MIG-"):
+                try:
+                    found.append(self._slice(uuid))
+                except nvml.NVMLError as error:
+                    if error.value not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_NOT_FOUND):
+                        odd.append("NVML, slice %s: %s" % (uuid, error))
+                        self.odd[uuid] = str(error)
         # One that does not even tell its name may be any of those that are wanted and not here.
         if len(odd) > len(self.odd) and not set(wanted) <= {card.uuid for card in found} | set(self.odd):
             raise Unreadable("; ".join(odd))
         return found
+
+    def _slice(self, uuid):
+        """A slice of a card, as if it were one."""
+        nvml = self._nvml
+        part = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        card = nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part))
+        for known in (self.addresses, self.recovery):
+            if card in known:
+                known[uuid] = known[card]
+        memory = nvml.nvmlDeviceGetMemoryInfo(part)
+        return Gpu(uuid, nvml.nvmlDeviceGetName(part), memory.total, memory.used, memory.free,
+                   {process.pid: process.usedGpuMemory for process in nvml.nvmlDeviceGetComputeRunningProcesses(part)})
 
     def errors(self):
         """Xid errors since the last call: list of (UUID, number)."""
@@ -126,12 +165,12 @@ class Nvml:
 
 
 class NvidiaSmi:
-    """nvidia-smi: a process for each sample. It tells of no Xid errors; the kernel's log does (journalctl -k -g Xid)."""
+    """nvidia-smi: two or three processes for each sample. It tells of no Xid errors; the kernel's log does (kernel_log.py)."""
 
     name = "nvidia-smi"
 
     def __init__(self):
-        self.odd = {}
+        self.odd, self.addresses, self.recovery, self._more = {}, {}, {}, True
         self.read()
 
     @staticmethod
@@ -152,6 +191,15 @@ class NvidiaSmi:
     def close(self):
         """There is nothing to close."""
 
+    def _look_at_all(self):
+        """Where each card is, and what it needs. A field that a driver before branch 570 does not know makes the whole query fail: it is asked once."""
+        self.recovery = {}
+        try:
+            for uuid, bus, words in self._ask("--query-gpu=uuid,pci.bus_id,gpu_recovery_action") if self._more else []:
+                self.addresses[uuid], self.recovery[uuid] = bus, (words, None)
+        except Unreadable:
+            self._more = False
+
     def read(self, wanted=()):
         """All cards that say how much they have; what others say in place of figures ("[N/A]", "[GPU requires reset]") stands in ``odd``.
 
@@ -168,6 +216,7 @@ class NvidiaSmi:
                 found[uuid] = Gpu(uuid, name, *(size * MIB for size in numbers), {})
             else:
                 self.odd[uuid] = " ".join(dict.fromkeys(size[:40] for size in sizes if number(size) is None))
+        self._look_at_all()
         for uuid, pid, used in self._ask("--query-compute-apps=gpu_uuid,pid,used_memory"):
             if uuid in found and number(pid) is not None:
                 found[uuid].processes[number(pid)] = number(used) * MIB if number(used) is not None else None

@@ -41,6 +41,7 @@ def screen(status, now, clock=None):
         lines.append("%-24s %s %s free of %s" % (gpu["name"][:24], drawn(gpu["held"], gpu["used"], gpu["total"]), size(gpu["free"]), size(gpu["total"])))
         lines.append("%-24s # %s %s, + others %s" % ("", status["service"], size(gpu["held"]), size(max(gpu["used"] - gpu["held"], 0))))
     lines += ["%s  LOST" % uuid for uuid in status["lost"]]
+    lines += [sentence for _uuid, sentence in sorted(status.get("faults", {}).items())]
     lines += ["%s  CANNOT BE READ: it says %s" % entry for entry in sorted(status.get("unreadable", {}).items())]
     blind = status["source"] == "unreadable"
     if blind:

@@ -23,6 +23,7 @@ import service
 from cards import Cards
 from exits import Exits
 from exporter import Exporter
+from kernel_log import KernelLog
 from watch_trace import Trace
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory, placement
@@ -31,6 +32,8 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch im
 HERE = pathlib.Path(__file__).resolve().parent
 SAVE_EVERY = 60  # seconds between two writes of a state in which nothing was decided
 EVENTS = 50
+# What else holds the cards open, and keeps nvidia-smi from resetting one: the watcher itself, and the persistence daemon.
+HOLDERS = ["protocol-omni-vram-watch.service", "nvidia-persistenced.service"]
 LONGEST_HOLD = 86400  # seconds; more than that is a time of another clock
 TRIES = 3  # to fill the context of a service that does not say how long it is, or is not idle in time
 PRIORITIES = {"info": 6, "warning": 4, "error": 3}  # of syslog, as sd-daemon(3) has them at the beginning of a line
@@ -111,7 +114,10 @@ class Watcher:
         self.exporter = Exporter(settings["metrics_port"])
         if self.exporter.fault:
             self.tell("unexported", self.exporter.fault, "error")
-        self.cards = Cards(settings["gpus"], settings["source"], kept.get("cards", []), self.exporter, self.tell)
+        self.kernel = KernelLog(kept.get("kernel") if kept.get("boot") == boot() else None)
+        if self.kernel.fault and settings["gpus"]:
+            self.tell("unheard", self.kernel.fault, "warning")
+        self.cards = Cards(settings["gpus"], settings["source"], kept.get("cards", []), self.exporter, self.tell, self.kernel, [settings["unit"], *HOLDERS])
         self.exits = Exits(self.name, settings["unit"], kept.get("container", ""), kept.get("cursor", ""), self.exporter, self.tell)
         self.reload()
         try:
@@ -391,6 +397,7 @@ class Watcher:
             "time": time.time(), "clock": seen.time, "read_at": self.cards.read_at, "unreadable": self.cards.odd,
             "interval": self.settings["interval"], "service": self.name, "source": self.cards.name,
             "gpus": [dict(dataclasses.asdict(card), processes=None, held=held[uuid]) for uuid, card in cards.items()], "lost": self.cards.lost,
+            "faults": self.cards.faults,
             "headroom": seen.headroom, "warn": self.limits.warn, "act": self.limits.act, "time_to_zero": None if ends == float("inf") else ends,
             "rung": self.rung, "ladder": [entry["name"] for entry in self.resolved["ladder"]], "predicted": seen.predicted, "barred": seen.barred,
             "why": self.why, "since": self.since, "stepping": self.state.stepping, "latched": self.state.latched,
@@ -411,7 +418,8 @@ class Watcher:
         write(self.state_path, {
             "clock": self.saved, "boot": boot(),
             "decision": json.loads(decision.to_json(self.state)), "events": list(self.events), "learned": self.learned, "filled": self.filled,
-            "container": self.exits.container, "cursor": self.exits.cursor, "cards": sorted(self.cards.seen), "definition": self.definition})
+            "container": self.exits.container, "cursor": self.exits.cursor, "cards": sorted(self.cards.seen),
+            "kernel": self.kernel.sequence, "definition": self.definition})
 
     def try_to_save(self):
         """Whether it could be written: a full disk is no reason not to watch."""

@@ -1,6 +1,7 @@
 """The data of host_driver for every system, among them Ubuntu 24.04, on which no test runs the role."""
 import jinja2
 import pytest
+import rendering
 import yaml
 from support import ROOT
 
@@ -89,7 +90,28 @@ DEBIANS = CAPTURED["index"]["Debian 13"]["libcuda1"].rpartition("-")[0]
 def test_debians_driver_is_judged_by_card_and_image(capability, cuda, needed, installed):
     inventory = {"bunker_services": [{"name": "oracle", "device": "gpu", "gpus": ["GPU-1"]}], "golden_image_cuda": True,
                  "golden_image_cuda_major": cuda, "host_driver_branch": 550, "host_driver_upgrade": False}
-    host = {"gpus": [{"uuid": "GPU-1", "name": "card", "pci": "0000:01:00.0", "capability": capability}],
+    host = {"gpus": [{"uuid": "GPU-1", "name": "card", "pci": "0000:01:00.0", "capability": capability}], "slices": [],
             "kernel": {"nvidia": DEBIANS if installed else None, "nvidia_open": installed or None}}
     findings = list(host_rules.driver_branch(inventory, host))
     assert [finding.needed.split(" (")[0] for finding in findings] == ([needed] if needed else [])
+
+
+LOOKED = ["library /usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1", "cdi ", "persistenced "]
+KERNELS = ["install installed linux-image-6.8.0-45-generic 6.8.0-45.45", "install installed linux-image-6.8.0-50-generic 6.8.0-50.51",
+           "install installed linux-image-generic 6.8.0-50.51", "deinstall config-files linux-image-6.8.0-60-generic 6.8.0-60.60",
+           "install installed linux-headers-generic 6.8.0-50.51"]
+
+
+@pytest.mark.parametrize("kernel, rows, headers, refused", [
+    ("kernel modules ", KERNELS, ["linux-headers-6.8.0-45-generic", "linux-headers-6.8.0-50-generic", "linux-headers-generic"], False),
+    ("kernel modules headers", [], [], False), ("kernel  ", [], ["linux-headers-generic"], False), ("kernel modules ", [], [], True)],
+    ids=["a newer kernel waits", "headers of one's own", "a container", "a kernel of one's own"])
+def test_the_headers_of_what_look_yml_saw(kernel, rows, headers, refused):
+    variables = {"__host_driver_look": {"stdout_lines": [*LOOKED, kernel, *rows]}, "_host_driver_system": "Ubuntu 24",
+                 "bunker_host": {"gpus": [], "kernel": {"release": "6.8.0-45-generic", "nvidia": None, "nvidia_open": None}, "toolkit": None},
+                 "bunker_services": [], "host_driver_branch": 580, "host_driver_origin": "nvidia", "host_driver_packages": ["auto"]}
+    role = rendering.read("host_driver", "vars/main.yml")
+    assert rendering.render("host_driver", role["_host_driver_headers"], variables) == headers
+    missing = rendering.render("host_driver", role["_host_driver_missing"], variables)
+    assert {name for name in missing if name.startswith("linux-headers")} == {name for name in headers if not rows or name != "linux-headers-generic"}
+    assert bool(rendering.render("host_driver", role["_host_driver_headers_chosen"], variables)["refusal"]) is refused

@@ -52,6 +52,15 @@ def test_a_volume_of_a_lost_disk_does_not_keep_the_host_from_booting(options):
     assert sorted(line.partition("=")[2].split(",")) == sorted({*options, "nofail"})
 
 
+@pytest.mark.parametrize("architecture, supported", [("x86_64", True), ("aarch64", False), ("armv7l", False), ("riscv64", False), ("i686", False)])
+def test_a_processor_that_the_image_is_not_built_for_is_refused_by_name(architecture, supported):
+    refuse = rendering.task("preflight", "tasks/supported.yml", "Refuse a processor that the image is not built for")
+    variables = {"ansible_facts": {"architecture": architecture}, "inventory_hostname": "here"}
+    assert rendering.holds("preflight", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is supported
+    said = rendering.render("preflight", refuse["ansible.builtin.assert"]["fail_msg"], variables)
+    assert said.startswith("here is %s; " % architecture) and said.endswith("Use an x86_64 host.")
+
+
 @pytest.mark.parametrize("changed, check_mode, runs", [(True, False, True), (False, False, False), (True, True, False), (False, True, False)])
 def test_the_initramfs_is_built_when_nouveau_was_switched_off_and_only_then(changed, check_mode, runs):
     build = rendering.task("host_driver", "tasks/driver.yml", "Build the initramfs without nouveau", "ansible.builtin.command")

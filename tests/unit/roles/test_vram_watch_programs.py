@@ -3,6 +3,7 @@ import pathlib
 import runpy
 import stat
 import sys
+import types
 
 import pytest
 
@@ -88,6 +89,82 @@ def test_a_journal_that_does_not_answer_is_no_end_of_the_watcher(tmp_path, monke
     run = service["subprocess"].run
     monkeypatch.setattr(service["subprocess"], "run", lambda *words, **more: run(*words, **dict(more, timeout=0.2)))
     assert service["journal"]("protocol-omni-oracle", "here") == ("", "here")
+
+
+def test_nvidia_smi_says_where_a_card_is_and_what_it_needs(tmp_path, monkeypatch, programs):
+    stand_in(tmp_path, monkeypatch, """case $1 in
+*gpu_recovery_action) echo 'GPU-1, 00000000:01:00.0, Reset'; echo 'GPU-2, 00000000:41:00.0, [N/A]' ;;
+--query-gpu=*) echo 'GPU-1, a, 97887, 93000, 4887'; echo 'GPU-2, b, 32607, 26000, 6607' ;;
+esac""")
+    source = programs("gpus")["NvidiaSmi"]()
+    assert source.addresses == {"GPU-1": "00000000:01:00.0", "GPU-2": "00000000:41:00.0"}
+    assert source.recovery == {"GPU-1": ("Reset", None), "GPU-2": ("[N/A]", None)}
+
+
+def test_a_driver_that_knows_no_recovery_action_is_asked_once_and_read_on(tmp_path, monkeypatch, programs):
+    stand_in(tmp_path, monkeypatch, """case $1 in
+*gpu_recovery_action) echo asked >> %s; echo 'Field "gpu_recovery_action" is not a valid field to query.'; exit 2 ;;
+--query-gpu=*) echo 'GPU-1, a, 97887, 93000, 4887' ;;
+esac""" % (tmp_path / "asked"))
+    source = programs("gpus")["NvidiaSmi"]()
+    assert [card.uuid for card in source.read()] == ["GPU-1"] and (source.addresses, source.recovery) == ({}, {})
+    assert (tmp_path / "asked").read_text(encoding="ascii") == "asked\n"
+
+
+class Library:
+    """pynvml of a driver that tells where its one card is and what it needs, or that does not know the questions."""
+
+    NVML_SUCCESS, NVML_ERROR_GPU_IS_LOST, NVML_ERROR_NOT_FOUND, NVML_FI_DEV_GET_GPU_RECOVERY_ACTION = 0, 15, 6, 274
+    nvmlEventTypeXidCriticalError = 8
+
+    class NVMLError(Exception):
+        value = 13
+
+    class NVMLError_NotSupported(NVMLError):
+        pass
+
+    def __init__(self, knows, returned=0):
+        self.knows, self.returned = knows, returned
+
+    def __getattr__(self, name):
+        answers = {"nvmlDeviceGetCount": 1, "nvmlDeviceGetUUID": "GPU-1", "nvmlDeviceGetName": "a", "nvmlDeviceGetComputeRunningProcesses": [],
+                   "nvmlDeviceGetMemoryInfo": types.SimpleNamespace(total=9, used=4, free=5)}
+        return lambda *_arguments: answers.get(name)
+
+    def nvmlDeviceGetPciInfo(self, _card):
+        if not self.knows:
+            raise self.NVMLError("Function Not Found")
+        return types.SimpleNamespace(busId=b"00000000:01:00.0")
+
+    def nvmlDeviceGetFieldValues(self, _card, fields):
+        assert fields == [self.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION]
+        return [types.SimpleNamespace(nvmlReturn=self.returned, value=types.SimpleNamespace(uiVal=2))]
+
+
+@pytest.mark.parametrize("library, addresses, recovery", [
+    (Library(True), {"GPU-1": "00000000:01:00.0"}, {"GPU-1": ("", 2)}), (Library(True, returned=3), {"GPU-1": "00000000:01:00.0"}, {}),
+    (Library(False), {}, {})],
+    ids=["told", "not supported", "an older NVML"])
+def test_nvml_says_where_a_card_is_and_what_it_needs(monkeypatch, programs, library, addresses, recovery):
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    source = programs("gpus")["Nvml"]()
+    assert [card.free for card in source.read()] == [5] and (source.addresses, source.recovery) == (addresses, recovery)
+
+
+def test_a_slice_of_a_card_is_read_where_it_is_wanted(monkeypatch, programs):
+    library = Library(True)
+    library.nvmlDeviceGetHandleByUUID = library.nvmlDeviceGetDeviceHandleFromMigDeviceHandle = lambda given: given
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    source = programs("gpus")["Nvml"]()
+    assert [(card.uuid, card.free) for card in source.read(["MIG-1"])] == [("GPU-1", 5), ("MIG-1", 5)]
+    assert source.addresses["MIG-1"] == "00000000:01:00.0" and source.recovery["MIG-1"] == ("", 2)
+
+    def gone(_uuid):
+        error = library.NVMLError("Not Found")
+        error.value = library.NVML_ERROR_NOT_FOUND
+        raise error
+    library.nvmlDeviceGetHandleByUUID = gone
+    assert [card.uuid for card in source.read(["MIG-1"])] == ["GPU-1"] and source.odd == {}
 
 
 @pytest.mark.parametrize("line, found", [

@@ -23,6 +23,7 @@ class World:
         self.day, self.started, self.boot = 0.0, 0.0, "first"  # what somebody set the time of day by, when the host was started, and which start it was
         self.cards = {CARD: (96 * GIB, 80 * GIB, 4 * GIB)}  # total, what the service holds, what others hold
         self.readable, self.xid, self.running, self.up, self.words = True, [], "one", True, []
+        self.kernel, self.recovery, self.addresses = [], {}, {CARD: "00000000:01:00.0", OTHER: "00000000:41:00.0"}
         self.gauges, self.counts, self.children, self.filled, self.opened = {}, {}, [], [], []
         self.folder, self.door, self.idle = folder, [], True
 
@@ -75,7 +76,7 @@ def world(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "exporter", types.SimpleNamespace(Exporter=Exporter))
     monkeypatch.syspath_prepend(str(PROGRAMS))
-    for name in ("watch", "watch_trace", "cards", "exits", "gpus", "service"):
+    for name in ("watch", "watch_trace", "cards", "exits", "gpus", "service", "kernel_log"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import gpus
     import service
@@ -99,6 +100,26 @@ def world(tmp_path, monkeypatch):
 
         def errors(self):
             found, world.xid = world.xid, []
+            return found
+
+        @property
+        def recovery(self):
+            return {uuid: ("", code) for uuid, code in world.recovery.items()}
+
+        @property
+        def addresses(self):
+            return {uuid: world.addresses[uuid] for uuid in world.cards if uuid in world.addresses}
+
+    class KernelLog:
+        fault, sequence = "", None
+
+        def __init__(self, sequence=None):
+            world.opened_at = sequence
+            self.sequence = sequence
+
+        def read(self):
+            found, world.kernel = world.kernel, []
+            self.sequence = (self.sequence or 0) + len(found)
             return found
 
     def at(rung, since=None):
@@ -125,6 +146,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(service, "keep_out", lambda _name, _seconds: world.door.append("shut"))
     monkeypatch.setattr(service, "let_in", lambda _name: world.door.append("open"))
     monkeypatch.setattr(service, "wait_until_idle", lambda _endpoint, _seconds: world.idle)
+    monkeypatch.setattr(watch, "KernelLog", KernelLog)
     monkeypatch.setattr(watch, "available_memory", lambda: 300 * GIB)
     monkeypatch.setattr(watch.model_memory, "rung_relief", lambda _definition, plan, *_more: 10 * GIB if "kv_cache" in plan else 0)
     monkeypatch.setattr(watch.model_memory, "moved_experts", lambda *_arguments: 0)
@@ -600,6 +622,210 @@ def test_a_card_after_xid_79_that_answers_again_is_taken_back(world):
     assert world.ticks(watcher, 2)["lost"] == [CARD]  # it may be about to go
     status = world.ticks(watcher, 3)
     assert (status["lost"], status["latched"]) == ([], "") and "lift" in world.events()
+
+
+NOT_ANSWERING = "NVRM: Xid (PCI:0000:01:00): 119, pid=4711, name=llama-server, Timeout after 6s of waiting for RPC response from GPU0 GSP! Expected function 76"
+CHANGED = "NVRM: Xid (PCI:0000:01:00): 154, GPU recovery action changed from 0x%d (%s) to 0x%d (%s)"
+RESET = ("systemctl stop protocol-omni-oracle.service protocol-omni-vram-watch.service nvidia-persistenced.service && nvidia-smi --gpu-reset -i 0000:01:00.0; "
+         "systemctl start protocol-omni-oracle.service protocol-omni-vram-watch.service nvidia-persistenced.service")
+
+
+def told(status, event):
+    return [entry["text"] for entry in status["events"] if entry["event"] == event]
+
+
+@pytest.mark.parametrize("number", [46, 48, 62, 64, 95, 109, 119, 120, 140, 143])
+def test_a_card_that_needs_a_reset_is_lost_once_and_taken_back_when_the_driver_asks_for_nothing(world, number):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.recovery, world.xid = {CARD: 1}, [(CARD, number)] * 50  # the driver says it by the thousand
+    status = world.ticks(watcher, 10)
+    assert status["lost"] == [CARD] and "a card is lost" in status["latched"] and world.gauges["bunker_card_state"] == 2
+    (sentence,) = status["faults"].values()
+    assert told(status, "fault") == [sentence] and len(told(status, "xid")) == 1 and len(told(status, "latch")) == 1
+    assert "for Xid %d (" % number in sentence and sentence.endswith("it needs a reset: " + RESET)
+    sys.modules.pop("status", None)
+    import status as page
+    lines, wrong = page.screen(status, world.now, world.now)
+    assert wrong and CARD + "  LOST" in lines and sentence in lines
+    assert world.counts["bunker_xid_errors", CARD, str(number)] == 50
+    world.recovery = {CARD: 0}
+    assert world.ticks(watcher, 3)["lost"] == [CARD]
+    status = world.ticks(watcher, 2)
+    assert (status["lost"], status["faults"], status["latched"], world.gauges["bunker_card_state"]) == ([], {}, "", 0)
+    assert told(status, "recovered") == ["card GPU-1 answers, and the driver asks for nothing more"] and len(told(status, "lift")) == 1
+
+
+@pytest.mark.parametrize("number", [8, 13, 31, 43, 45, 63, 68, 69, 92, 94, 137, 154, 999])
+def test_faults_of_programs_and_notes_are_told_and_change_nothing(world, number):
+    watcher = world.watcher()
+    world.xid = [(CARD, number)]
+    status = world.ticks(watcher, 3)
+    assert (status["lost"], status["faults"], status["latched"]) == ([], {}, "") and len(told(status, "xid")) == 1
+
+
+def test_the_kernels_log_and_the_drivers_events_tell_of_one_error_and_it_is_counted_once(world):
+    watcher = world.watcher()
+    world.ticks(watcher)
+    world.xid = [(CARD, 119)]
+    world.ticks(watcher)
+    world.kernel = [NOT_ANSWERING]
+    status = world.ticks(watcher)
+    assert world.counts["bunker_xid_errors", CARD, "119"] == 1 and len(told(status, "fault")) == 1
+    world.kernel = [NOT_ANSWERING] * 3  # two more that the driver's events have not told of yet
+    world.xid = [(CARD, 119)]
+    world.ticks(watcher)
+    assert world.counts["bunker_xid_errors", CARD, "119"] == 4
+
+
+@pytest.mark.parametrize("words, state, lost", [
+    ((1, "GPU Reset Required"), 2, [CARD]), ((2, "Node Reboot Required"), 3, [CARD]), ((2, "OS Reboot"), 3, [CARD]), ((1, "PF FLR"), 2, [CARD]),
+    ((3, "Drain P2P"), 1, []), ((4, "Drain and Reset"), 1, [])])
+def test_xid_154_says_by_itself_what_a_card_needs_and_when_no_more(world, words, state, lost):
+    """Of a driver that says it in the kernel's log alone."""
+    watcher = world.watcher()
+    world.ticks(watcher)
+    world.kernel = [CHANGED % (0, "None", *words)]
+    status = world.ticks(watcher, 10)
+    assert status["lost"] == lost and bool(status["latched"]) == bool(lost) and world.gauges["bunker_card_state"] == state
+    assert len(told(status, "fault")) == 1 and '"%s"' % words[1] in told(status, "fault")[0]
+    world.kernel = [CHANGED % (*words, 0, "None")]
+    status = world.ticks(watcher, 6)
+    assert (status["lost"], status["faults"], status["latched"], world.gauges["bunker_card_state"]) == ([], {}, "", 0)
+
+
+def test_a_reboot_is_asked_for_after_a_reset_did_not_do(world):
+    watcher = world.watcher()
+    world.ticks(watcher)
+    world.kernel, world.recovery = [NOT_ANSWERING], {CARD: 1}
+    world.ticks(watcher, 3)
+    world.recovery = {CARD: 2}
+    status = world.ticks(watcher, 3)
+    assert [text.rpartition("; ")[0] for text in told(status, "fault")][1:] == ['card GPU-1: the driver\'s recovery action is "code 2"']
+    assert "systemctl reboot" in told(status, "fault")[1] and len(told(status, "latch")) == 1
+
+
+def test_a_card_that_hangs_the_driver_is_given_up_by_the_kernels_words(world):
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.readable, world.kernel = False, [NOT_ANSWERING]
+    status = world.ticks(watcher, 2)
+    assert status["source"] == "unreadable" and status["lost"] == [CARD] and "a card is lost" in status["latched"]
+
+
+def test_a_card_that_was_faulty_before_the_watcher_began_is_found_by_what_the_driver_asks_for(world):
+    world.recovery = {CARD: 1}
+    status = world.ticks(world.watcher(), 2)
+    assert status["lost"] == [CARD] and status["latched"] and len(told(status, "fault")) == 1
+
+
+def test_without_a_driver_that_says_what_it_needs_a_card_is_taken_back_only_after_it_was_away(world):
+    world.cards[OTHER] = (32 * GIB, 0, 0)
+    watcher = world.watcher()
+    world.ticks(watcher)
+    world.xid = [(CARD, 119)]
+    assert world.ticks(watcher, 30)["lost"] == [CARD]  # it answers, and nobody says that it is well
+    card = world.cards.pop(CARD)
+    world.ticks(watcher, 2)
+    world.cards[CARD] = card
+    status = world.ticks(watcher, 5)
+    assert (status["lost"], status["latched"]) == ([], "")
+
+
+def test_a_fault_that_comes_again_and_again_is_told_ever_more_seldom(world):
+    watcher = world.watcher()
+    world.recovery = {CARD: 0}
+    for _minute in range(120):
+        world.xid = [(CARD, 95)]
+        world.ticks(watcher, 12)
+    latches = world.counts["bunker_decisions", "latch"]
+    assert latches <= 3 and world.counts["bunker_xid_errors", CARD, "95"] == 120
+
+
+def test_a_watcher_goes_on_in_the_kernels_log_where_it_was_but_not_in_that_of_another_start(world):
+    watcher = world.watcher()
+    assert world.opened_at is None
+    world.kernel = [NOT_ANSWERING]
+    world.ticks(watcher, 2)
+    watcher.save()
+    world.watcher()
+    assert world.opened_at == 1
+    world.boot = "second"
+    world.watcher()
+    assert world.opened_at is None
+
+
+def test_another_card_of_the_host_is_told_and_changes_nothing(world):
+    world.cards[OTHER] = (32 * GIB, 0, 0)
+    watcher = world.watcher()
+    world.ticks(watcher)
+    world.kernel = ["NVRM: Xid (PCI:0000:41:00): 79, GPU has fallen off the bus.", "NVRM: Xid (PCI:0000:99:00): 31, x", "usb 1-1: Xid of something else"]
+    status = world.ticks(watcher, 2)
+    assert (status["lost"], status["faults"]) == ([], {})
+    assert [text.partition(":")[0] for text in told(status, "xid")] == ["card GPU-2 reports Xid 79", "card 0000"]
+
+
+def test_an_error_of_a_card_is_one_of_the_slice_that_the_service_has(world):
+    world.cards, world.addresses["MIG-1"] = {CARD: (96 * GIB, 0, 0), "MIG-1": (24 * GIB, 10 * GIB, 0)}, world.addresses[CARD]
+    watcher = world.watcher(gpus=["MIG-1"])
+    world.ticks(watcher, 2)
+    world.kernel = [NOT_ANSWERING]
+    status = world.ticks(watcher, 2)
+    assert status["lost"] == ["MIG-1"] and "--gpu-reset -i 0000:01:00.0" in status["faults"]["MIG-1"]
+    assert world.counts["bunker_xid_errors", CARD, "119"] == 1
+
+
+@pytest.fixture
+def records():
+    """A file descriptor that gives whole records, as /dev/kmsg does, and the end to write them to."""
+    import socket
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.setblocking(False)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def test_the_kernels_log_is_read_by_record_from_where_it_was(monkeypatch, records):
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    monkeypatch.delitem(sys.modules, "kernel_log", raising=False)
+    import kernel_log
+    ours, theirs = records
+    monkeypatch.setattr(kernel_log.os, "open", lambda *_arguments: theirs.fileno())
+    log = kernel_log.KernelLog(sequence=7)
+    assert log.read() == []
+    device = "\n SUBSYSTEM=pci\n DEVICE=+pci:0000:01:00.0"
+    for number, text in ((6, NOT_ANSWERING), (7, NOT_ANSWERING), (8, "usb 1-1: new device"), (9, NOT_ANSWERING + device)):
+        ours.send(("3,%d,5140900,-;%s\n" % (number, text)).encode())
+    ours.send(b"no record at all")
+    ours.send(b"3,10,1,-;NVRM: Xid \xff\n")
+    assert log.read() == [NOT_ANSWERING, "NVRM: Xid \ufffd"] and log.sequence == 10 and log.fault == ""
+
+
+def test_records_that_were_overwritten_are_passed_over_and_a_log_that_fails_is_said(monkeypatch, records):
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    monkeypatch.delitem(sys.modules, "kernel_log", raising=False)
+    import kernel_log
+    answers = [BrokenPipeError(), ("3,11,1,-;%s\n" % NOT_ANSWERING).encode(), BlockingIOError(), OSError(5, "Input/output error")]
+
+    def read(_file, _size):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+    monkeypatch.setattr(kernel_log.os, "open", lambda *_arguments: records[1].fileno())
+    monkeypatch.setattr(kernel_log.os, "read", read)
+    log = kernel_log.KernelLog(sequence=1)
+    assert log.read() == [NOT_ANSWERING] and log.fault == ""
+    assert log.read() == [] and "Input/output error" in log.fault and log.read() == []
+
+
+def test_a_host_without_a_kernels_log_is_watched_all_the_same(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    monkeypatch.delitem(sys.modules, "kernel_log", raising=False)
+    import kernel_log
+    log = kernel_log.KernelLog(path=str(tmp_path / "kmsg"))
+    assert log.read() == [] and "No such file" in log.fault
 
 
 @pytest.mark.parametrize("card, words", [((0, 0, 0), "0 bytes"), ((96 * GIB, 80 * GIB, 20 * GIB), "free")])

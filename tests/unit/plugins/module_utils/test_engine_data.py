@@ -187,6 +187,22 @@ def test_containerds_root_is_read_from_the_top_level_only(text, expected):
     assert engine_data.root_of_containerd(text) == expected
 
 
-@pytest.mark.parametrize("text, expected", [("", ""), ("[]", ""), ("{", ""), ("{}", ""), ('{"data-root": "/x"}', "/x"), ('{"data-root": null}', "")])
+SOUND = '{"state": "copying", "units": [], "roots": [{"name": "docker", "old": "/a", "new": "/b"}]}'
+
+
+def test_a_journal_is_read():
+    assert engine_data.journal_of(SOUND)["roots"][0]["new"] == "/b" and engine_data.journal_of("") is None and engine_data.journal_of("null") is None
+
+
+@pytest.mark.parametrize("text", [
+    "{", "[]", "7", "{}", SOUND.replace("copying", "walking"), SOUND.replace("docker", "podman"), SOUND.replace('"/b"', "5"), SOUND.replace("[]", "{}"),
+    SOUND.replace('{"name": "docker", "old": "/a", "new": "/b"}', "1")])
+def test_what_is_no_journal_is_no_traceback(text):
+    with pytest.raises(ValueError):
+        engine_data.journal_of(text)
+
+
+@pytest.mark.parametrize("text, expected", [("", ""), ("[]", ""), ('{"data-root": 5}', ""), ("[" * 100000, ""),
+                                            ("{", ""), ("{}", ""), ('{"data-root": "/x"}', "/x"), ('{"data-root": null}', "")])
 def test_dockers_root_is_read_from_daemon_json(text, expected):
     assert engine_data.root_of_daemon(text) == expected

@@ -90,6 +90,41 @@ def test_cards_of_other_makers_are_told():
         {"vendor": "AMD", "pci": "0000:02:00.0", "pci_device": "744c"}, {"vendor": "AMD", "pci": "0000:04:00.0", "pci_device": "74a1"}]
 
 
+def test_routes_to_networks():
+    text = json.dumps([{"dst": "default", "dev": "eno1"}, {"dst": "10.0.0.0/8", "dev": "wg0"}, {"dst": "192.0.2.7", "dev": "eno1"},
+                       {"dst": "fe80::/64", "dev": "eno1"}, {"type": "unreachable", "dst": "10.9.0.0/16"}, {"dst": "10.1.0.0/40", "dev": "x"},
+                       {"dst": None}, 7])
+    assert host_survey.routes_of_ip(text) == [
+        {"destination": "10.0.0.0/8", "device": "wg0"}, {"destination": "192.0.2.7", "device": "eno1"}, {"destination": "fe80::/64", "device": "eno1"}]
+    assert host_survey.routes_of_ip("") == host_survey.routes_of_ip("RTNETLINK answers: x") == []
+
+
+def test_networks_of_the_engine():
+    text = json.dumps([{"Name": "bridge", "IPAM": {"Config": [{"Subnet": "172.17.0.0/16"}, {"Subnet": ""}]}}, {"Name": "host", "IPAM": {"Config": None}},
+                       {"Name": "odd", "IPAM": None}, {"Name": "six", "IPAM": {"Config": [{"Subnet": "fd00::/64"}]}}])
+    assert host_survey.networks_of_inspect(text) == [{"name": "bridge", "subnet": "172.17.0.0/16"}, {"name": "six", "subnet": "fd00::/64"}]
+
+
+def test_switches_are_told_from_network_chips_of_old_boards():
+    def device(address, vendor, number, kind):
+        return {"address": address, "vendor": vendor + "\n", "device": number + "\n", "class": kind + "\n", "driver": None}
+    assert host_survey.nvswitches_of_pci([
+        device("0000:07:00.0", "0x10de", "0x22a3", "0x068000"), device("0000:08:00.0", "0x10de", "0x1af1", "0x068000"),
+        device("0000:00:14.0", "0x10de", "0x0269", "0x068000"), device("0000:09:00.0", "0x15b3", "0x22a3", "0x068000"),
+        *BUS]) == ["0000:07:00.0", "0000:08:00.0"]
+
+
+def test_the_state_of_the_fabric():
+    assert host_survey.fabric_of_query("GPU-a, Completed\nGPU-b, In Progress\nGPU-c, N/A\nGPU-d, [N/A]\nField \"fabric.state\" is not a valid field\n") == {
+        "GPU-a": "Completed", "GPU-b": "In Progress"}
+
+
+@pytest.mark.parametrize("text, version", [("\n\n\tFabric Manager version is : 535.161.08\n\n", "535.161.08"), ("Fabric Manager version is: 590.48", "590.48"),
+                                           ("", None), ("unknown option", None)])
+def test_the_version_of_the_fabric_manager(text, version):
+    assert host_survey.fabric_manager_version(text) == version
+
+
 @pytest.mark.parametrize("text", ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"])
 def test_a_driver_that_does_not_answer(text):
     assert host_survey.gpus_of_query(text) == []
@@ -105,7 +140,12 @@ def test_a_processor():
     text = lscpu(Architecture="x86_64", **{"CPU(s)": "192", "Model name": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "Socket(s)": "1",
                                            "Core(s) per socket": "96", "NUMA node(s)": "4", "Flags": "sse2 avx2 avx512f"})
     assert host_survey.cpu_of_lscpu(text) == {"model": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "sockets": 1, "cores": 96, "threads": 192,
-                                              "numa_nodes": 4, "avx512": True}
+                                              "online": None, "numa_nodes": 4, "avx512": True}
+
+
+def test_the_cpus_that_are_online():
+    text = lscpu(Architecture="x86_64", **{"CPU(s)": "192", "On-line CPU(s) list": "0-95", "Off-line CPU(s) list": "96-191"})
+    assert host_survey.cpu_of_lscpu(text)["online"] == "0-95"
 
 
 def test_nothing_is_guessed_without_lscpu():

@@ -33,6 +33,19 @@ def test_no_signatures(text):
     assert volume_survey.signatures(text) == []
 
 
+@pytest.mark.parametrize("text", ["wipefs: error", "[]", '{"signatures": 5}', '{"signatures": [{"type": "xfs"}]}',
+                                  '{"signatures": [{"type": "xfs", "offset": "x"}]}',
+                                  '{"signatures": [', '{"signatures": [{"type": 5, "offset": "0x0"}]}'])
+def test_a_device_of_which_wipefs_says_nonsense_is_not_taken_for_empty(text):
+    with pytest.raises(volume_survey.Unreadable, match="wipefs"):
+        volume_survey.signatures(text)
+
+
+@pytest.mark.parametrize("kind", ["xfs", "ext4"])
+def test_a_device_that_is_smaller_than_a_superblock_is_no_whole_file_system(kind):
+    assert volume_survey.file_system(kind, lambda _offset, _length: b"XFSB") == {"type": kind, "size": None, "complete": False}
+
+
 @pytest.mark.parametrize("start, blank", [(bytes(64), True), (b"\xff" * 64, True), (b"", True), (bytes(63) + b"\x01", False), (b"\xff" * 63 + b"\0", False)])
 def test_blank(start, blank):
     assert volume_survey.is_blank(start) is blank

@@ -3,19 +3,21 @@ import copy
 
 GIB = 1 << 30
 CARD_96 = {"uuid": "GPU-96", "name": "NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "family": "Blackwell", "capability": "12.0", "memory": 96 * GIB,
-           "memory_free": 95 * GIB, "pci": "0000:01:00.0", "pci_device": "2bb1", "kernel_driver": "nvidia", "driver": "580.95.05", "unreadable": {}}
-CARD_32 = dict(CARD_96, uuid="GPU-32", name="NVIDIA GeForce RTX 5090", memory=32 * GIB, memory_free=31 * GIB, pci="0000:41:00.0", pci_device="2b85")
-CARD_ADA = dict(CARD_96, uuid="GPU-ADA", name="NVIDIA GeForce RTX 4090", family="Ada Lovelace", capability="8.9", memory=24 * GIB, pci_device="2684")
+           "memory_free": 95 * GIB, "pci": "0000:01:00.0", "pci_device": "2bb1", "kernel_driver": "nvidia", "driver": "580.95.05", "unreadable": {},
+           "mig": False, "recovery": None}
+CARD_32 = dict(CARD_96, uuid="GPU-32", name="NVIDIA GeForce RTX 5090", memory=32 * GIB, memory_free=31 * GIB, pci="0000:41:00.0", pci_device="2b85", mig=None)
+CARD_ADA = dict(CARD_96, uuid="GPU-ADA", name="NVIDIA GeForce RTX 4090", family="Ada Lovelace", capability="8.9", memory=24 * GIB, pci_device="2684", mig=None)
 
 
 def without_driver(card):
     """The card as the bus alone shows it."""
-    return dict(card, uuid=None, name=None, memory=None, memory_free=None, kernel_driver=None, driver=None)
+    return dict(card, uuid=None, name=None, memory=None, memory_free=None, kernel_driver=None, driver=None, mig=None)
 
 
 OMNI_PRIME = {
-    "gpus": [CARD_96, CARD_32], "other_gpus": [],
-    "cpu": {"model": "AMD Ryzen Threadripper PRO 9995WX", "sockets": 1, "cores": 96, "threads": 192, "numa_nodes": 1, "avx512": True},
+    "gpus": [CARD_96, CARD_32], "slices": [], "other_gpus": [], "fabric": {"switches": [], "states": {}, "manager": None, "active": False},
+    "cpu": {"model": "AMD Ryzen Threadripper PRO 9995WX", "sockets": 1, "cores": 96, "threads": 192, "online": "0-191", "allowed": "0-191",
+            "quota": None, "numa_nodes": 1, "avx512": True},
     "memory": {"total": 384 * GIB, "available": 370 * GIB, "bandwidth": None},
     "mounts": [{"path": "/", "device": "/dev/nvme2n1p2", "type": "ext4", "options": ["rw"], "size": 98 * GIB, "free": 60 * GIB},
                {"path": "/nvme", "device": "/dev/nvme0n1", "type": "xfs", "options": ["rw"], "size": 3700 * GIB, "free": 3600 * GIB},

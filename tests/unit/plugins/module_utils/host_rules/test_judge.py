@@ -1,8 +1,11 @@
 """Pairs of a host and an inventory, each with the whole list of problems that it must give: severity, rule and the figures that name it."""
 import inspect
+import re
 
 import pytest
 from hosts import ADA, BOTH, CARD_32, CARD_96, CARD_ADA, CPU_ONLY, EXECUTOR, GIB, NO_GPU, OMNI_PRIME, changed, without_driver
+from support import ROOT
+from untidy import UNTIDY
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import gpu, machine, memory, room
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.finding import sentence
@@ -66,7 +69,6 @@ PAIRS = {
     "two UUIDs that are not there": (OMNI_PRIME, changed(BOTH, oracle__gpus=["GPU-1", "GPU-2"]), [
         ("error", "gpu_exists", "GPU-1"), ("error", "gpu_exists", "GPU-2")]),
     "a card disappeared": (gpus(CARD_96), BOTH, [("error", "gpu_exists", "found GPU-32;")]),
-    "part of a card": (OMNI_PRIME, changed(BOTH, oracle__gpus=["MIG-1"]), []),
     "a card of another family": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"]), [
         ("error", "gpu_family", 'capability 8.9 (NVIDIA GeForce RTX 4090). Add "89"')]),
     "an image for both families": (gpus(CARD_ADA), changed(BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["120", "89"]), []),
@@ -210,6 +212,9 @@ PAIRS = {
          NO_UUID, ("warning", "threads", "192"), ("warning", "nouveau", "loaded"), ("warning", "numa", "4 on 1")]),
 }
 
+assert not set(PAIRS) & set(UNTIDY)
+PAIRS.update(UNTIDY)
+
 
 def test_there_are_at_least_forty_pairs():
     assert len(PAIRS) >= 40
@@ -243,6 +248,13 @@ def test_a_lowered_error_is_a_warning_that_says_so():
     assert finding.severity == "warning"
     assert "warning (room, lowered by preflight_lowered): file system /" in sentence(finding)
     assert judge(inventory, host, lowered=["numa"])[0].severity == "error"
+
+
+@pytest.mark.parametrize("path", ["roles/preflight/meta/argument_specs.yml", "plugins/modules/judge_host.py"])
+def test_each_rule_can_be_lowered(path):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    (choices,) = [found for found in re.findall(r"choices: \[([^]]*)\]", text) if "gpu_exists" in found]
+    assert [name.strip() for name in choices.split(",")] == list(RULES)
 
 
 def test_what_host_info_is_asked_for():

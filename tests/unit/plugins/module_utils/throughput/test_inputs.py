@@ -46,6 +46,21 @@ def test_a_limit_of_the_group_or_of_any_above_it(host, path):
     assert quota(host) == pytest.approx(1.4)
 
 
+@pytest.mark.parametrize("mountinfo", ["30 25 0:26 / / rw - cgroup2 cgroup2 rw\n",
+                                       "30 25 0:26 /\n", "30 25 0:26 / . rw - cgroup2\n", " - \n", "30 25 0:26 / / rw\n"])
+def test_a_mount_that_is_none_ends(host, mountinfo):
+    version_2(host)
+    host("/proc/self/mountinfo", mountinfo)
+    assert quota(host) is None
+
+
+@pytest.mark.parametrize("text", ["", "max", "100000", "100000 0", "²00000 100000", "9" * 5000 + " 100000", "-1 100000"])
+def test_a_limit_that_cannot_be_read_is_none(host, text):
+    version_2(host)
+    host("/cgroup/system.slice/a.scope/cpu.max", text.replace("²", "x"))
+    assert quota(host) is None
+
+
 def test_the_tightest_limit_counts(host):
     version_1(host)
     host("/cgroup/cpu,cpuacct/docker/cpu.cfs_quota_us", "100000\n")
