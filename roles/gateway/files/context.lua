@@ -108,7 +108,7 @@ function context.refuse(names, prompt)
             name, limits[name], tokens .. (counted and " (counted)" or " at most (estimated from its bytes)"))
     end
     return "The prompt has too many tokens: " .. table.concat(said, "; ") .. ". Shorten it or send it in parts; GET /v1/models tells what each model holds.",
-        {code = "context_length_exceeded", prompt_tokens = most, limits = limits}
+        {type = "context_length_exceeded", code = "context_length_exceeded", prompt_tokens = most, limits = limits}
 end
 
 return context

@@ -3,6 +3,7 @@
 local cjson = require "cjson.safe"
 local ffi = require "ffi"
 local answers = require "answers"
+local api = require "api"
 local choice = require "choice"
 local context = require "context"
 local metrics = require "metrics"
@@ -13,11 +14,7 @@ ffi.cdef "unsigned char *SHA256(const unsigned char *data, size_t length, unsign
 
 local gateway = {}
 
--- What a client may ask for; everything else of llama-server stays behind the door.
-local PATHS = {
-    ["/v1/chat/completions"] = true, ["/v1/completions"] = true, ["/v1/embeddings"] = true, ["/v1/responses"] = true,
-    ["/v1/rerank"] = true, ["/v1/messages"] = true,
-}
+local LONGEST_ECHO = 120 -- bytes of a client's own words in an answer or the log
 
 local function sha256(text)
     local digest = ffi.new("unsigned char[32]")
@@ -27,12 +24,13 @@ end
 
 -- rewrite phase: who asks?
 function gateway.authenticate()
+    ngx.var.bunker_path = ngx.var.uri:sub(1, LONGEST_ECHO)
     local key = (ngx.var.http_authorization or ""):match("^[Bb]earer%s+(%S+)%s*$") or ngx.var.http_x_api_key
     if key == "" then key = nil end -- "" is true in Lua
     local name = key and plan.keys[sha256(key)]
     if not name then
         ngx.header["WWW-Authenticate"] = "Bearer"
-        return answers.refuse(401, "authentication_error", key and "This key is unknown or revoked." or "A key is needed: Authorization: Bearer KEY.")
+        return answers.refuse(401, key and "This key is unknown or revoked." or "A key is needed: Authorization: Bearer KEY.")
     end
     ngx.var.bunker_key = name
 end
@@ -45,25 +43,33 @@ local function body()
     return file and plan.content(file)
 end
 
+local function wrong_method(allowed)
+    ngx.header["Allow"] = allowed
+    return answers.refuse(405, ("%s is needed for %s"):format(allowed, api.asked():sub(1, LONGEST_ECHO)))
+end
+
+local function unknown_model(wanted)
+    return answers.refuse(404, ("Unknown model %s. Known: %s."):format(tostring(cjson.encode(wanted)):sub(1, LONGEST_ECHO), table.concat(plan.models, ", ")),
+                          {type = "invalid_request_error", code = "model_not_found", param = "model"})
+end
+
+function gateway.nothing()
+    return answers.refuse(404, "The door leads to /v1 only.")
+end
+
 -- access phase: which service answers?
 function gateway.route()
-    if not PATHS[ngx.var.uri] then
-        return answers.refuse(404, "invalid_request_error", "No such path: " .. ngx.var.uri)
-    end
-    if ngx.req.get_method() ~= "POST" then
-        return answers.refuse(405, "invalid_request_error", "POST is needed for " .. ngx.var.uri)
-    end
+    local path = api.at_the_service(ngx.var.uri)
+    if not path then return answers.refuse(404, "No such path: " .. ngx.var.uri:sub(1, LONGEST_ECHO)) end
+    if ngx.req.get_method() ~= "POST" then return wrong_method("POST") end
     local text = body() or ""
     local request, problem = cjson.decode(text)
     if type(request) ~= "table" or not text:find("^%s*{") then
-        return answers.refuse(400, "invalid_request_error", "The body is not a JSON object: " .. (problem or "no object"))
+        return answers.refuse(400, "The body is not a JSON object: " .. (problem or "no object"))
     end
     local wanted = request.model
     local route = type(wanted) == "string" and plan.routes[wanted]
-    if not route then
-        return answers.refuse(404, "model_not_found",
-                              ("Unknown model %s. Known: %s."):format(cjson.encode(wanted), table.concat(plan.models, ", ")))
-    end
+    if not route then return unknown_model(wanted) end
     ngx.var.bunker_model = wanted
     local chosen = wanted
     if route.address then
@@ -72,8 +78,11 @@ function gateway.route()
         if not chosen then return end
         route = plan.routes[chosen]
     end
+    local below = path:match("^/v1(/.*)")
+    if not below and not route.address then return answers.refuse(404, ("No such path of %s: %s"):format(chosen, path)) end
+    ngx.ctx.proxied = true
     ngx.var.bunker_chosen = chosen
-    ngx.var.bunker_target = route.target .. ngx.var.uri:sub(#"/v1" + 1)
+    ngx.var.bunker_target = below and route.target .. below or route.target:gsub("/v1$", "") .. path
     ngx.var.bunker_host = route.host
     -- The client's key ends here.
     ngx.var.bunker_authorization = plan.provider_keys[chosen] and "Bearer " .. plan.provider_keys[chosen] or ""
@@ -87,6 +96,7 @@ local function answered_by()
 end
 
 function gateway.mark()
+    if not ngx.ctx.proxied then return end
     local name, reason = answered_by(), ngx.var.bunker_reason
     ngx.header["X-Bunker-Service"] = name
     local tokens, counted = context.tokens(name, ngx.ctx.prompt)
@@ -120,22 +130,34 @@ function gateway.health()
     answers.json({status = "ok", configuration = plan.digest})
 end
 
-function gateway.models()
-    local listed = {}
-    for place, name in ipairs(plan.models) do
-        local route = plan.routes[name]
-        listed[place] = {id = name, object = "model", created = 0, owned_by = route.address and "bunker" or route.host}
-        if route.address then
-            listed[place].meta = {n_ctx = state.learned("context", name) or cjson.null, prompt_tokens_per_second = state.learned("speed", name) or cjson.null}
-        end
+local function described(name)
+    local route = plan.routes[name]
+    local model = {id = name, object = "model", created = 0, owned_by = route.address and "bunker" or route.host}
+    if route.address then
+        model.meta = {n_ctx = state.learned("context", name) or cjson.null, prompt_tokens_per_second = state.learned("speed", name) or cjson.null}
     end
+    return model
+end
+
+-- All models, or the one that the path names.
+function gateway.models()
+    local rest = ngx.var.uri:sub(#"/v1/models" + 1)
+    if rest ~= "" and not rest:find("^/") then return answers.refuse(404, "No such path: " .. ngx.var.uri:sub(1, LONGEST_ECHO)) end
+    if ngx.req.get_method() ~= "GET" and ngx.req.get_method() ~= "HEAD" then return wrong_method("GET, HEAD") end
+    local name = rest:sub(2)
+    if name ~= "" and not plan.routes[name] then return unknown_model(name) end
+    if name ~= "" then return answers.json(described(name)) end
+    local listed = {}
+    for place, known in ipairs(plan.models) do listed[place] = described(known) end
     answers.json({object = "list", data = listed})
 end
 
--- log phase
+gateway.explain = answers.explain
+
+-- log phase, also of what nginx could not read
 function gateway.finish()
     choice.forget()
-    if ngx.var.request_uri:find("^/v1/") then
+    if ngx.var.request_uri ~= "/health" then
         metrics.count(ngx.var.bunker_model ~= "" and ngx.var.bunker_model or "none", answered_by(), ngx.var.bunker_reason)
     end
 end
