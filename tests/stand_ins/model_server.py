@@ -7,9 +7,10 @@ GET /health answers 200. A token is a word, a message has two more. It refuses a
 answer, and answers /props, /metrics, /tokenize and the counting of a prompt as llama-server does; with "mute" for CONTEXT it holds 8192 and does not count.
 Streams have the shape of the API that was asked: chat completions, messages or responses.
 
-A request may order a fault: "dies": NAME closes before anything was answered, "breaks": N closes after N words of a stream, "reads": S takes S seconds for the
-prompt of a stream, with the head of the answer before and a comment each second, "fails": STATUS answers as llama-server reports errors, and with
-"plain": TEXT in a body that is no JSON, "overflows": N says that the prompt has N tokens too many.
+A request may order a fault: "dies": NAME closes before anything was answered, "breaks": N closes after N words of a stream, "stumbles": N ends a stream after
+N words with an error in llama-server's words, "reads": S takes S seconds for the prompt of a stream, with the head of the answer before and a comment each
+second, "fails": STATUS answers with an error in llama-server's words, and with "plain": TEXT in a body that is no JSON, "overflows": N says that the prompt
+has N tokens too many.
 Standard library only, one process.
 """
 import asyncio
@@ -96,6 +97,12 @@ async def stream(writer, path, asked, words):
         if number == asked.get("breaks"):
             await asyncio.sleep(PACE)  # the head has gone out before
             raise ConnectionError
+        if number == asked.get("stumbles"):
+            problem = {"code": 500, "message": "It was ordered.", "type": "server_error"}
+            writer.write(chunk(b"event: error\ndata: " + json.dumps(problem).encode() + b"\n\n") if path == "/v1/messages" else
+                         event(json.dumps({"error": problem}, separators=(",", ":")).encode()))
+            writer.write(b"0\r\n\r\n")
+            return
         writer.write(worded(path, asked, number, word))
         await writer.drain()
         await asyncio.sleep(PACE)

@@ -8,6 +8,7 @@ local choice = require "choice"
 local context = require "context"
 local metrics = require "metrics"
 local plan = require "plan"
+local relay = require "relay"
 local state = require "state"
 
 ffi.cdef "unsigned char *SHA256(const unsigned char *data, size_t length, unsigned char *digest);"
@@ -89,42 +90,6 @@ function gateway.route()
     ngx.req.clear_header("X-Api-Key")
 end
 
--- Who answered, after all fallbacks.
-local function answered_by()
-    local last = (ngx.var.upstream_addr or ""):match("([^%s,]+)$")
-    return plan.at[last] or ngx.var.bunker_chosen or ""
-end
-
-function gateway.mark()
-    if not ngx.ctx.proxied then return end
-    local name, reason = answered_by(), ngx.var.bunker_reason
-    ngx.header["X-Bunker-Service"] = name
-    local tokens, counted = context.tokens(name, ngx.ctx.prompt)
-    if tokens then ngx.header["X-Bunker-Prompt-Tokens"] = counted and tokens or "<=" .. tokens end
-    if reason ~= "" then
-        ngx.header["X-Bunker-Reason"] = reason
-        local speed = state.learned("speed", name)
-        if reason == "context" and speed and tokens then ngx.header["X-Bunker-Expected-First-Token"] = ("%.1f"):format(tokens / speed) end
-    end
-    if (ngx.header["Content-Type"] or ""):find("text/event-stream", 1, true) then ngx.ctx.stream = true end
-end
-
--- A stream whose service died ends with an event that says so: nginx flushes an empty buffer before it closes such a connection.
--- It runs for every token, so it looks at little.
-function gateway.watch_stream()
-    local known = ngx.ctx
-    if not known.stream or known.done then return end
-    local chunk = ngx.arg[1]
-    if chunk ~= "" then
-        known.begun = true
-        if chunk:find("[DONE]", 1, true) then known.done = true end
-    elseif known.begun and not ngx.arg[2] then
-        known.done, known.told = true, true
-        ngx.arg[1] = "\n\ndata: " .. cjson.encode({error = {message = answered_by() .. " stopped in the middle of its answer. Ask again.",
-            type = "service_interrupted", code = 502}}) .. "\n\n"
-    end
-end
-
 -- For the role: which configuration this worker has loaded.
 function gateway.health()
     answers.json({status = "ok", configuration = plan.digest})
@@ -158,7 +123,7 @@ gateway.explain = answers.explain
 function gateway.finish()
     choice.forget()
     if ngx.var.request_uri ~= "/health" then
-        metrics.count(ngx.var.bunker_model ~= "" and ngx.var.bunker_model or "none", answered_by(), ngx.var.bunker_reason)
+        metrics.count(ngx.var.bunker_model ~= "" and ngx.var.bunker_model or "none", relay.answered_by(), ngx.var.bunker_reason)
     end
 end
 

@@ -2,6 +2,10 @@
 
 The services are tests/stand_ins/model_server.py; the shapes are those of the two APIs' own references.
 """
+import json
+
+import httpx2
+import openai
 import pytest
 
 ORACLE, EXECUTOR = ("oracle", "172.30.0.10:8000"), ("executor", "172.30.0.20:8002")
@@ -91,7 +95,7 @@ def test_everything_else_of_a_server_stays_behind_the_door(clients, path):
 @pytest.fixture(scope="module")
 def generous(clients):
     """The same door where the inventory allows what it may."""
-    clients.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_tokenize=True).assert_ok()
+    clients.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_tokenize=True, gateway_response_timeout=4).assert_ok()
     return clients
 
 
@@ -102,3 +106,112 @@ def test_tokens_are_shown_where_the_inventory_allows_it(generous):
         assert client.post("/detokenize", json={"model": "oracle", "tokens": [0]}).status_code == 404
     with generous.http(key=None) as client:
         assert ask(client, "/tokenize", content="one").status_code == 401
+
+
+def in_anthropics_words(answer, status, kind):
+    """The message of an error that has Anthropic's shape, by the reference of its API."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert set(body) == {"type", "error"} and body["type"] == "error", body
+    assert body["error"]["type"] == kind and {"code", "param"}.isdisjoint(body["error"]), body
+    return body["error"]["message"]
+
+
+def in_openais_words(answer, status, kind):
+    """The message of an error that has OpenAI's shape, by the reference of its API; its number is the answer's."""
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"} and (error["type"], error["code"]) == (kind, status), error
+    return error["message"]
+
+
+WRONG = "Bearer " + "0" * 64
+NOT_ANSWERED = [  # request, status, type for OpenAI's clients, type for Anthropic's
+    (dict(headers={"Authorization": ""}, json={}), 401, "authentication_error", "authentication_error"),
+    (dict(headers={"Authorization": WRONG}, json={}), 401, "authentication_error", "authentication_error"),
+    (dict(method="GET"), 405, "invalid_request_error", "invalid_request_error"),
+    (dict(content=b"{"), 400, "invalid_request_error", "invalid_request_error"),
+    (dict(content=b" " * (17 * 1024 * 1024)), 413, "invalid_request_error", "request_too_large"),
+    (dict(json={"model": "executor", "messages": QUESTION, "dies": "executor"}), 502, "service_unavailable", "api_error"),
+    (dict(json={"model": "executor", "messages": QUESTION, "think": 8}), 504, "service_unavailable", "timeout_error"),
+    (dict(json={"model": "executor", "messages": QUESTION, "fails": 503}), 503, "server_error", "overloaded_error"),
+    (dict(json={"model": "executor", "messages": QUESTION, "fails": 500}), 500, "server_error", "api_error"),
+    (dict(json={"model": "executor", "messages": QUESTION, "fails": 400}), 400, "server_error", "invalid_request_error"),
+    (dict(json={"model": "executor", "messages": QUESTION, "fails": 500, "plain": "oops"}), 500, "server_error", "api_error"),
+]
+
+
+@pytest.mark.parametrize("request_, status, openais, anthropics", NOT_ANSWERED)
+def test_an_error_is_told_in_the_words_of_the_api_that_was_asked(generous, request_, status, openais, anthropics):
+    with generous.http() as client:
+        for path in ("/v1/messages", "/v1/messages?beta=true", "/v1/messages/count_tokens"):
+            if "count" in path and (status > 413 or "fails" in request_.get("json", {})):
+                continue  # the stand-in counts whatever was ordered
+            assert in_anthropics_words(client.request(**{"method": "POST", **request_}, url=path), status, anthropics)
+        for path in ("/v1/chat/completions", "/v1/responses"):
+            answer = client.request(**{"method": "POST", **request_}, url=path)
+            if "fails" in request_.get("json", {}) and "plain" not in request_["json"]:  # the service's own, which is OpenAI's without a param
+                assert (answer.status_code, answer.json()["error"]["type"], answer.json()["error"]["code"]) == (status, openais, status)
+            else:
+                assert in_openais_words(answer, status, openais)
+            assert ("retry-after" in answer.headers) == (status in (502, 504)), answer.headers
+            assert answer.headers["content-type"] == "application/json"
+
+
+def test_an_unknown_model_is_told_in_both_words(clients):
+    with clients.http() as client:
+        assert "oracle" in in_anthropics_words(client.post("/v1/messages", json={"model": "claude"}), 404, "not_found_error")
+        error = client.post("/v1/chat/completions", json={"model": "gpt"}).json()["error"]
+        assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", "model_not_found", "model")
+
+
+def events(client, path, **body):
+    """The events of a stream: name and data."""
+    with client.stream("POST", path, json={"model": "oracle", "stream": True, "max_tokens": 6, "messages": QUESTION, **body}) as answer:
+        assert answer.status_code == 200
+        found, text = [], ""
+        try:
+            for part in answer.iter_text():
+                text += part
+        except httpx2.RemoteProtocolError:
+            pass  # the connection of a broken stream is cut behind its last event
+        for block in text.split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+            if fields:
+                found.append((fields.get("event"), fields["data"] if fields["data"] == "[DONE]" else json.loads(fields["data"])))
+        return found
+
+
+@pytest.mark.parametrize("order, message", [
+    ({"breaks": 4}, "oracle stopped in the middle of its answer. Ask again."), ({"breaks": 0}, "oracle stopped in the middle of its answer. Ask again."),
+    ({"stumbles": 4}, "It was ordered."), ({"stumbles": 0}, "It was ordered.")])
+def test_a_broken_stream_ends_in_the_words_of_its_api(clients, order, message):
+    words = max(order.values())
+    with clients.http() as client:
+        *before, (name, last) = events(client, "/v1/chat/completions", **order)
+        assert len(before) == words and name is None
+        assert last["error"]["message"] == message and (last["error"]["code"], last["error"]["type"]) in ((502, "service_interrupted"), (500, "server_error"))
+        *before, last = events(client, "/v1/messages", **order)
+        assert len(before) == words and last == ("error", {"type": "error", "error": {"type": "api_error", "message": message}})
+        *before, (name, last) = events(client, "/v1/responses", **order)
+        assert len(before) == words and name == last["type"] == "error"
+        assert (last["message"], last["code"], last["param"], last["sequence_number"]) == (message, "server_error", None, words)
+        assert last["error"]["message"] == message
+
+
+def test_a_whole_stream_ends_as_its_api_wants_it(clients):
+    with clients.http() as client:
+        for path, end in (("/v1/chat/completions", (None, "[DONE]")), ("/v1/messages", ("message_stop", {"type": "message_stop"})),
+                          ("/v1/responses", ("response.completed", {"type": "response.completed", "sequence_number": 0}))):
+            *before, last = events(client, path)
+            assert len(before) == 7 and last == end  # its name, what it heard, and words
+
+
+@pytest.mark.parametrize("path", ["chat.completions", "responses"])
+def test_openais_client_raises_where_a_stream_broke(clients, path):
+    client = clients.openai()
+    with pytest.raises(openai.APIError, match="oracle stopped in the middle of its answer"):
+        if path == "responses":
+            list(client.responses.create(model="oracle", input="Who are you?", stream=True, extra_body={"breaks": 2}))
+        else:
+            list(client.chat.completions.create(model="oracle", messages=QUESTION, stream=True, extra_body={"breaks": 2}))
