@@ -31,4 +31,10 @@ function api.spoken()
     return path:find("^/v1/responses") and "responses" or "openai"
 end
 
+-- The field of a request that OpenAI's API blames for a prompt that is too long.
+function api.prompt_of(path)
+    if path:find("^/v1/responses") then return "input" end
+    return path == "/v1/completions" and "prompt" or "messages"
+end
+
 return api

@@ -67,7 +67,7 @@ function choice.make(wanted, prompt)
     if found.too_long then
         ngx.ctx.too_long = true
         local message, more = context.refuse({wanted, fallback}, prompt)
-        return answers.refuse(413, message, more)
+        return answers.refuse(400, message, more)
     end
     ngx.var.bunker_counted, ngx.var.bunker_reason = found.name, found.reason or ""
     ngx.ctx.second = found.name == wanted and fallback and context.likely(fallback, prompt) and fallback or nil

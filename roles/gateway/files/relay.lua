@@ -48,6 +48,10 @@ local function worded(name, status, text)
     local problem = type(given) == "table" and given.error
     local message = type(problem) == "table" and problem.message or problem or (type(given) == "table" and (given.message or given.detail))
     if type(message) ~= "string" then message = ("%s answered with %d."):format(name, status) end
+    if type(problem) == "table" and problem.type == "exceed_context_size_error" and tonumber(problem.n_prompt_tokens) and tonumber(problem.n_ctx) then
+        local said, more = context.overflow(problem.n_prompt_tokens, problem.n_ctx, {[name] = problem.n_ctx})
+        return cjson.encode(answers.problem(status, said .. ".", more))
+    end
     local right = type(problem) == "table" and (given.type == "error" or api.spoken() ~= "messages")
     return right and text or cjson.encode(answers.problem(status, message))
 end

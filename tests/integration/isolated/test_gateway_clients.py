@@ -215,3 +215,14 @@ def test_openais_client_raises_where_a_stream_broke(clients, path):
             list(client.responses.create(model="oracle", input="Who are you?", stream=True, extra_body={"breaks": 2}))
         else:
             list(client.chat.completions.create(model="oracle", messages=QUESTION, stream=True, extra_body={"breaks": 2}))
+
+
+def test_what_a_service_finds_too_long_itself_is_told_like_what_the_gateway_finds(clients):
+    order = {"messages": QUESTION, "fails": 400, "overflows": 5}
+    with clients.http() as client:
+        answer = ask(client, "/v1/chat/completions", **order)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["type"], error["prompt_tokens"]) == (400, "context_length_exceeded", "invalid_request_error", 8197)
+        assert "exceeds the available context size (8192 tokens)" in error["message"]
+        message = in_anthropics_words(ask(client, "/v1/messages", **order), 400, "invalid_request_error")
+        assert message.startswith("prompt is too long: 8197 tokens > 8191 maximum")
