@@ -38,7 +38,9 @@ SIZE = re.compile(r"^[1-9][0-9]*[km]?$")
 DURATION = re.compile(r"^[1-9][0-9]*[hdwy]$")
 DATA_SIZE = re.compile(r"^[1-9][0-9]*[MGT]B$")
 HOST_AND_PORT = re.compile(r"^[A-Za-z0-9.-]+:[1-9][0-9]{0,4}$")
-ORIGIN = re.compile(r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")
+# As a browser sends it (the Fetch standard's serialisation of an origin): "null" and "*" are none, and file:// has no host.
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:]+\]|[A-Za-z0-9._-]+)(:[1-9][0-9]{0,4})?")
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 URL = re.compile(r"^(https?)://([A-Za-z0-9.-]+)(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$")
 RESERVED_NAMES = ("seal", "gateway", "vram-watch", "prometheus", "node-exporter")  # units of that name are the collection's own
 PROVIDER_NAME = re.compile(r"^[A-Za-z0-9._:/-]+$")
@@ -340,9 +342,13 @@ def check_gateway(inventory, services, networks):
     if not SIZE.match(inventory["gateway_body_limit"]):
         yield Problem("gateway_body_limit %s" % inventory["gateway_body_limit"], "a size is a number with an optional k or m", "Write for example 16m.")
     for origin in inventory["gateway_cors_origins"]:
-        if not ORIGIN.match(origin):
-            yield Problem("gateway_cors_origins: %s" % origin, "a web origin is scheme, host and optional port, with no path; * is none",
-                          "Write for example https://chat.example.com.")
+        found = ORIGIN.fullmatch(origin)
+        if not found:
+            yield Problem("gateway_cors_origins: %s" % origin, "an origin is scheme, host and optional port, with no path; * and null are none",
+                          "Write for example https://chat.example.com or app://obsidian.md.")
+        elif found.group(1) in DEFAULT_PORTS and (origin != origin.lower() or found.group(3) == DEFAULT_PORTS[found.group(1)]):
+            yield Problem("gateway_cors_origins: %s" % origin, "it is compared with what a browser sends: lower case, without the scheme's own port",
+                          "Write %s." % origin.lower().removesuffix(DEFAULT_PORTS[found.group(1)]))
     yield from _check_gateway_keys(inventory["gateway_keys"])
     yield from _check_answerers(inventory, [service["name"] for service in services], networks)
 

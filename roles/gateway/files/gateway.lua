@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local ffi = require "ffi"
 local answers = require "answers"
 local api = require "api"
+local browsers = require "browsers"
 local choice = require "choice"
 local context = require "context"
 local metrics = require "metrics"
@@ -25,6 +26,7 @@ end
 
 -- rewrite phase: who asks?
 function gateway.authenticate()
+    if browsers.preflight() then return end
     ngx.var.bunker_path = ngx.var.uri:sub(1, LONGEST_ECHO)
     local key = (ngx.var.http_authorization or ""):match("^[Bb]earer%s+(%S+)%s*$") or ngx.var.http_x_api_key
     if key == "" then key = nil end -- "" is true in Lua
@@ -55,6 +57,7 @@ local function unknown_model(wanted)
 end
 
 function gateway.nothing()
+    if browsers.preflight() then return end
     return answers.refuse(404, "The door leads to /v1 only.")
 end
 
@@ -92,6 +95,7 @@ end
 
 -- For the role: which configuration this worker has loaded.
 function gateway.health()
+    if browsers.preflight() then return end
     answers.json({status = "ok", configuration = plan.digest})
 end
 

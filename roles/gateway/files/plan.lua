@@ -28,6 +28,8 @@ function plan.load(path)
         end
         if route.key_file then plan.provider_keys[name] = content(route.key_file):gsub("%s+$", "") end
     end
+    plan.may_ask = {} -- origins of pages
+    for _, origin in ipairs(plan.origins) do plan.may_ask[origin] = true end
     table.sort(plan.services)
     table.sort(plan.models)
 end

@@ -92,10 +92,14 @@ def test_everything_else_of_a_server_stays_behind_the_door(clients, path):
             assert "x-bunker-service" not in answer.headers
 
 
+ORIGINS = ["https://chat.example.com", "app://obsidian.md", "vscode-webview://0abc-12", "tauri://localhost", "http://localhost:3000"]
+
+
 @pytest.fixture(scope="module")
 def generous(clients):
     """The same door where the inventory allows what it may."""
-    clients.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_tokenize=True, gateway_response_timeout=4).assert_ok()
+    clients.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_tokenize=True, gateway_response_timeout=4,
+                   gateway_cors_origins=ORIGINS).assert_ok()
     return clients
 
 
@@ -226,3 +230,66 @@ def test_what_a_service_finds_too_long_itself_is_told_like_what_the_gateway_find
         assert "exceeds the available context size (8192 tokens)" in error["message"]
         message = in_anthropics_words(ask(client, "/v1/messages", **order), 400, "invalid_request_error")
         assert message.startswith("prompt is too long: 8197 tokens > 8191 maximum")
+
+
+# What browsers say that OpenAI's and Anthropic's clients want to send.
+ASKED = ["authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,"
+         "x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout,openai-organization",
+         "anthropic-beta, anthropic-dangerous-direct-browser-access, anthropic-version, content-type, x-api-key, X-Stainless-Helper-Method",
+         "authorization,content-type,user-agent", "content-type", None]
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/oracle", "/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/rerank", "/tokenize",
+                                  "/health", "/v1/nothing", "/"])
+def test_a_listed_page_may_ask_whether_it_may_ask(generous, path):
+    with generous.http(key=None) as client:
+        for number, origin in enumerate(ORIGINS):
+            asked = ASKED[number]
+            more = {"Access-Control-Request-Headers": asked} if asked else {}
+            answer = client.options(path, headers={"Origin": origin, "Access-Control-Request-Method": "POST", **more})
+            told_ = answer.headers
+            assert answer.status_code == 204 and told_.get_list("access-control-allow-origin") == [origin]
+            allowed = {name.strip().lower() for name in told_["access-control-allow-headers"].split(",")}
+            assert allowed >= {name.strip().lower() for name in (asked or "").split(",") if name}
+            assert allowed >= {"authorization", "content-type", "x-api-key", "anthropic-version", "anthropic-beta",
+                               "anthropic-dangerous-direct-browser-access"}
+            assert {"GET", "POST"} <= {name.strip() for name in told_["access-control-allow-methods"].split(",")}
+            assert int(told_["access-control-max-age"]) >= 600 and "access-control-allow-credentials" not in told_
+            assert {name.strip().lower() for name in told_["vary"].split(",")} >= {"origin", "access-control-request-headers"}
+
+
+def test_a_page_may_send_what_clients_send_and_nothing_else(generous):
+    with generous.http(key=None) as client:
+        asked = "x-forwarded-for, host, cookie, x-stainless-, x-stainless-a b, x-real-ip, x-stainless-os"
+        answer = client.options("/v1/models", headers={"Origin": ORIGINS[0], "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": asked})
+        allowed = {name.strip() for name in answer.headers["access-control-allow-headers"].split(",")}
+        assert "x-stainless-os" in allowed and allowed.isdisjoint({"x-forwarded-for", "host", "cookie", "x-stainless-", "x-stainless-a", "b", "x-real-ip"})
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "app://other.md", "https://chat.example.com.evil.example", "http://chat.example.com",
+                                    "https://chat.example.com:444", "HTTPS://CHAT.EXAMPLE.COM", "https://chat.example.com, https://evil.example", ""])
+def test_no_other_page_may_ask(generous, origin):
+    with generous.http(key=None) as stranger, generous.http() as client:
+        for answer in (stranger.options("/v1/models", headers={"Origin": origin, "Access-Control-Request-Method": "GET"}),
+                       stranger.get("/v1/models", headers={"Origin": origin}), client.get("/v1/models", headers={"Origin": origin}),
+                       ask(client, "/v1/chat/completions", messages=QUESTION)):
+            assert not [name for name in answer.headers if name.startswith("access-control-")], answer.headers
+            assert "origin" in answer.headers["vary"].lower()  # a cache may not give this answer to another page
+
+
+def test_a_listed_page_can_read_answers_and_errors(generous):
+    asked = {"Origin": "app://obsidian.md"}
+    with generous.http() as client, generous.http(key=None) as stranger:
+        question = {"model": "executor", "messages": QUESTION}
+        answers = {
+            200: client.post("/v1/chat/completions", json=question, headers=asked), 401: stranger.get("/v1/models", headers=asked),
+            404: client.post("/v1/chat/completions", json={"model": "gpt"}, headers=asked), 405: client.delete("/v1/models", headers=asked),
+            413: client.post("/v1/messages", content=b" " * (17 * 1024 * 1024), headers=asked),
+            500: client.post("/v1/messages", json={**question, "fails": 500}, headers=asked),
+            502: client.post("/v1/messages", json={**question, "dies": "executor"}, headers=asked),
+        }
+        for status, answer in answers.items():
+            assert answer.status_code == status and answer.headers.get_list("access-control-allow-origin") == ["app://obsidian.md"]
+            assert answer.headers.get_list("vary") == ["Origin"]
+            assert "x-bunker-service" in answer.headers["access-control-expose-headers"].lower()
+        assert client.get("/slots", headers=asked).headers["access-control-allow-origin"] == "app://obsidian.md"
