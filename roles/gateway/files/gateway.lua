@@ -71,10 +71,11 @@ function gateway.route()
     if type(request) ~= "table" or not text:find("^%s*{") then
         return answers.refuse(400, "The body is not a JSON object: " .. (problem or "no object"))
     end
-    local wanted = request.model
-    local route = type(wanted) == "string" and plan.routes[wanted]
-    if not route then return unknown_model(wanted) end
+    local wanted = type(request.model) == "string" and plan.named(request.model)
+    if not wanted then return unknown_model(request.model) end
+    local route = plan.routes[wanted]
     ngx.var.bunker_model = wanted
+    if wanted ~= request.model then ngx.var.bunker_alias = request.model end
     local chosen = wanted
     if route.address then
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, text)
@@ -100,10 +101,11 @@ function gateway.health()
 end
 
 local function described(name)
-    local route = plan.routes[name]
+    local service = plan.named(name)
+    local route = plan.routes[service]
     local model = {id = name, object = "model", created = 0, owned_by = route.address and "bunker" or route.host}
     if route.address then
-        model.meta = {n_ctx = state.learned("context", name) or cjson.null, prompt_tokens_per_second = state.learned("speed", name) or cjson.null}
+        model.meta = {n_ctx = state.learned("context", service) or cjson.null, prompt_tokens_per_second = state.learned("speed", service) or cjson.null}
     end
     return model
 end
@@ -114,7 +116,7 @@ function gateway.models()
     if rest ~= "" and not rest:find("^/") then return answers.refuse(404, "No such path: " .. ngx.var.uri:sub(1, LONGEST_ECHO)) end
     if ngx.req.get_method() ~= "GET" and ngx.req.get_method() ~= "HEAD" then return wrong_method("GET, HEAD") end
     local name = rest:sub(2)
-    if name ~= "" and not plan.routes[name] then return unknown_model(name) end
+    if name ~= "" and not plan.named(name) then return unknown_model(name) end
     if name ~= "" then return answers.json(described(name)) end
     local listed = {}
     for place, known in ipairs(plan.models) do listed[place] = described(known) end

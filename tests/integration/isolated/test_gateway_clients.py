@@ -95,11 +95,14 @@ def test_everything_else_of_a_server_stays_behind_the_door(clients, path):
 ORIGINS = ["https://chat.example.com", "app://obsidian.md", "vscode-webview://0abc-12", "tauri://localhost", "http://localhost:3000"]
 
 
+ALIASES = {"gpt-4o": "oracle", "claude-sonnet-4": "executor", "meta-llama/Llama-3.1:latest": "oracle"}
+
+
 @pytest.fixture(scope="module")
 def generous(clients):
     """The same door where the inventory allows what it may."""
     clients.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_tokenize=True, gateway_response_timeout=4,
-                   gateway_cors_origins=ORIGINS).assert_ok()
+                   gateway_cors_origins=ORIGINS, gateway_aliases=ALIASES).assert_ok()
     return clients
 
 
@@ -293,3 +296,28 @@ def test_a_listed_page_can_read_answers_and_errors(generous):
             assert answer.headers.get_list("vary") == ["Origin"]
             assert "x-bunker-service" in answer.headers["access-control-expose-headers"].lower()
         assert client.get("/slots", headers=asked).headers["access-control-allow-origin"] == "app://obsidian.md"
+
+
+def test_a_service_answers_to_its_aliases(generous):
+    with generous.http() as client:
+        for alias, service in ALIASES.items():
+            for path in ("/v1/chat/completions", "/v1/messages", "/v1/embeddings", "/v1/messages/count_tokens"):
+                answer = client.post(path, json={"model": alias, "messages": QUESTION})
+                assert (answer.status_code, answer.headers["x-bunker-service"]) == (200, service), answer.text
+        assert client.post("/v1/chat/completions", json={"model": "gpt-4", "messages": QUESTION}).status_code == 404
+        # By its own context, and with its fallback.
+        long = [{"role": "user", "content": " ".join(["w"] * 9000)}]
+        error = client.post("/v1/chat/completions", json={"model": "gpt-4o", "messages": long}).json()["error"]
+        assert error["code"] == "context_length_exceeded" and error["limits"] == {"oracle": 8192, "executor": 8192}
+        answer = client.post("/v1/chat/completions", json={"model": "gpt-4o", "messages": QUESTION, "dies": "oracle"})
+        assert (answer.status_code, answer.headers["x-bunker-service"], answer.headers["x-bunker-reason"]) == (200, "executor", "down")
+    assert '"model":"oracle","alias":"gpt-4o"' in generous.sh("journalctl --no-pager --quiet --since -60s -t bunker_gateway")
+
+
+def test_aliases_are_listed_as_models_of_their_own(generous):
+    listed = {model.id: model for model in generous.openai().models.list()}
+    assert set(listed) == {"oracle", "executor", *ALIASES}
+    assert {model.owned_by for model in listed.values()} == {"bunker"}
+    for alias, service in ALIASES.items():
+        assert listed[alias].meta == listed[service].meta and listed[alias].meta["n_ctx"] == 8192
+        assert generous.openai().models.retrieve(alias).id == alias
