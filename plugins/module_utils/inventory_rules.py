@@ -338,8 +338,8 @@ def check_gateway(inventory, services, networks):
     for port in _duplicates([inventory["gateway_port"], inventory["gateway_metrics_port"], *published]):
         yield Problem("gateway: port %d twice" % port, "gateway_port, gateway_metrics_port and published ports of services differ", "Choose another.")
     for name in ("gateway_requests_per_minute", "gateway_burst", "gateway_concurrent_requests", "gateway_response_timeout",
-                 "gateway_drain_wait"):
-        if inventory[name] < 1:
+                 "gateway_drain_wait", "gateway_wrong_keys_per_minute"):
+        if inventory.get(name, 1) < 1:
             yield Problem("%s %d" % (name, inventory[name]), "a limit is at least 1", "Raise it.")
     if not SIZE.match(inventory["gateway_body_limit"]):
         yield Problem("gateway_body_limit %s" % inventory["gateway_body_limit"], "a size is a number with an optional k or m", "Write for example 16m.")

@@ -3,6 +3,7 @@
 local cjson = require "cjson.safe"
 local api = require "api"
 local plan = require "plan"
+local text = require "text"
 
 local answers = {}
 
@@ -11,8 +12,6 @@ local OPENAI = {[401] = "authentication_error", [403] = "permission_error", [429
 local ANTHROPIC = {[401] = "authentication_error", [403] = "permission_error", [404] = "not_found_error", [413] = "request_too_large",
                    [429] = "rate_limit_error", [503] = "overloaded_error", [504] = "timeout_error", [529] = "overloaded_error"}
 
--- What nginx refuses itself, and as what: clients know none of its own numbers.
-local AS = {[494] = 431, [495] = 400, [496] = 400, [497] = 400, [501] = 400, [505] = 400}
 local SAID = {
     [400] = "The request is not understood.",
     [404] = "No such path.",
@@ -47,7 +46,9 @@ function answers.problem(status, message, more)
     return {error = problem}
 end
 
+-- message: what the status says, where nothing is given.
 function answers.refuse(status, message, more)
+    message = message or (SAID[status] or SAID[400]):format(plan.body_limit)
     ngx.status = status
     if LATER[status] then ngx.header["Retry-After"] = 10 end
     answers.json(answers.problem(status, message, more))
@@ -56,9 +57,9 @@ end
 
 -- content phase: where nginx itself refused, or a service did not answer
 function answers.explain()
-    local status = AS[ngx.status] or ngx.status
     ngx.req.discard_body()
-    return answers.refuse(status, (SAID[status] or SAID[400]):format(plan.body_limit))
+    if ngx.var.bunker_path == "" then ngx.var.bunker_path = text.echo(api.asked()) end -- it was refused before anything of the gateway saw it
+    return answers.refuse(ngx.status)
 end
 
 return answers

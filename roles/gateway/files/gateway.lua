@@ -11,12 +11,16 @@ local metrics = require "metrics"
 local plan = require "plan"
 local relay = require "relay"
 local state = require "state"
+local strangers = require "strangers"
+local text = require "text"
 
 ffi.cdef "unsigned char *SHA256(const unsigned char *data, size_t length, unsigned char *digest);"
 
+cjson.decode_invalid_numbers(false) -- NaN and hexadecimal numbers are no JSON
+
 local gateway = {}
 
-local LONGEST_ECHO = 120 -- bytes of a client's own words in an answer or the log
+local MOST_HEADERS = 90 -- llama-server takes 100, and those of the gateway are among them
 
 local function sha256(text)
     local digest = ffi.new("unsigned char[32]")
@@ -27,11 +31,14 @@ end
 -- rewrite phase: who asks?
 function gateway.authenticate()
     if browsers.preflight() then return end
-    ngx.var.bunker_path = ngx.var.uri:sub(1, LONGEST_ECHO)
+    ngx.var.bunker_path = text.echo(ngx.var.uri)
+    local _, truncated = ngx.req.get_headers(MOST_HEADERS)
+    if truncated then return answers.refuse(431) end
     local key = (ngx.var.http_authorization or ""):match("^[Bb]earer%s+(%S+)%s*$") or ngx.var.http_x_api_key
     if key == "" then key = nil end -- "" is true in Lua
     local name = key and plan.keys[sha256(key)]
     if not name then
+        if strangers.saw(ngx.var.remote_addr) then return answers.refuse(429, "Too many requests without a valid key from this address. Wait.") end
         ngx.header["WWW-Authenticate"] = "Bearer"
         return answers.refuse(401, key and "This key is unknown or revoked." or "A key is needed: Authorization: Bearer KEY.")
     end
@@ -48,11 +55,11 @@ end
 
 local function wrong_method(allowed)
     ngx.header["Allow"] = allowed
-    return answers.refuse(405, ("%s is needed for %s"):format(allowed, api.asked():sub(1, LONGEST_ECHO)))
+    return answers.refuse(405, ("%s is needed for %s"):format(allowed, text.echo(api.asked())))
 end
 
 local function unknown_model(wanted)
-    return answers.refuse(404, ("Unknown model %s. Known: %s."):format(tostring(cjson.encode(wanted)):sub(1, LONGEST_ECHO), table.concat(plan.models, ", ")),
+    return answers.refuse(404, ("Unknown model %s. Known: %s."):format(text.echo(tostring(cjson.encode(wanted))), table.concat(plan.models, ", ")),
                           {type = "invalid_request_error", code = "model_not_found", param = "model"})
 end
 
@@ -64,13 +71,14 @@ end
 -- access phase: which service answers?
 function gateway.route()
     local path = api.at_the_service(ngx.var.uri)
-    if not path then return answers.refuse(404, "No such path: " .. ngx.var.uri:sub(1, LONGEST_ECHO)) end
+    if not path then return answers.refuse(404, "No such path: " .. text.echo(ngx.var.uri)) end
     if ngx.req.get_method() ~= "POST" then return wrong_method("POST") end
-    local text = body() or ""
-    local request, problem = cjson.decode(text)
-    if type(request) ~= "table" or not text:find("^%s*{") then
-        return answers.refuse(400, "The body is not a JSON object: " .. (problem or "no object"))
+    local given = body() or ""
+    local request, problem = cjson.decode(given)
+    if type(request) ~= "table" or not given:find("^%s*{") then
+        return answers.refuse(400, "The body is not a JSON object: " .. text.echo(problem or "no object"))
     end
+    if not text.is_utf8(given) then return answers.refuse(400, "The body is not UTF-8, which JSON is written in.") end
     local wanted = type(request.model) == "string" and plan.named(request.model)
     if not wanted then return unknown_model(request.model) end
     local route = plan.routes[wanted]
@@ -78,7 +86,7 @@ function gateway.route()
     if wanted ~= request.model then ngx.var.bunker_alias = request.model end
     local chosen = wanted
     if route.address then
-        ngx.ctx.prompt = context.measure(ngx.var.uri, request, text)
+        ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt)
         if not chosen then return end
         route = plan.routes[chosen]
@@ -113,7 +121,7 @@ end
 -- All models, or the one that the path names.
 function gateway.models()
     local rest = ngx.var.uri:sub(#"/v1/models" + 1)
-    if rest ~= "" and not rest:find("^/") then return answers.refuse(404, "No such path: " .. ngx.var.uri:sub(1, LONGEST_ECHO)) end
+    if rest ~= "" and not rest:find("^/") then return answers.refuse(404, "No such path: " .. text.echo(ngx.var.uri)) end
     if ngx.req.get_method() ~= "GET" and ngx.req.get_method() ~= "HEAD" then return wrong_method("GET, HEAD") end
     local name = rest:sub(2)
     if name ~= "" and not plan.named(name) then return unknown_model(name) end

@@ -3,6 +3,9 @@
 The services are tests/stand_ins/model_server.py; the shapes are those of the two APIs' own references.
 """
 import json
+import re
+import socket
+import time
 
 import httpx2
 import openai
@@ -102,7 +105,7 @@ ALIASES = {"gpt-4o": "oracle", "claude-sonnet-4": "executor", "meta-llama/Llama-
 def generous(clients):
     """The same door where the inventory allows what it may."""
     clients.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_tokenize=True, gateway_response_timeout=4,
-                   gateway_cors_origins=ORIGINS, gateway_aliases=ALIASES).assert_ok()
+                   gateway_wrong_keys_per_minute=100, gateway_cors_origins=ORIGINS, gateway_aliases=ALIASES).assert_ok()
     return clients
 
 
@@ -321,3 +324,163 @@ def test_aliases_are_listed_as_models_of_their_own(generous):
     for alias, service in ALIASES.items():
         assert listed[alias].meta == listed[service].meta and listed[alias].meta["n_ctx"] == 8192
         assert generous.openai().models.retrieve(alias).id == alias
+
+
+def said(door, data, tls=True):
+    """What the door answers to these bytes: status, headers and body of the first answer."""
+    opened = socket.create_connection((door.address, door.port), timeout=10)
+    if tls:
+        opened = door.context.wrap_socket(opened, server_hostname=door.address)
+    with opened:
+        opened.sendall(data)
+        found = b""
+        while True:
+            try:
+                part = opened.recv(65536)
+            except ConnectionResetError:
+                break
+            if not part:
+                break
+            found += part
+            head, _gap, body = found.partition(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            if (length and len(body) >= int(length.group(1))) or body.endswith(b"0\r\n\r\n"):
+                break
+    head, _gap, body = found.partition(b"\r\n\r\n")
+    if re.search(rb"transfer-encoding: chunked", head, re.IGNORECASE):
+        body = b"".join(re.findall(rb"[0-9a-f]+\r\n(.+)\r\n", body))
+    return int(head.split()[1]), head.decode("latin-1").lower(), body
+
+
+def request(key, line=b"POST /v1/chat/completions HTTP/1.1", headers=(), body=b"", host=b"Host: x"):
+    heads = [line, host, b"Authorization: Bearer " + key.encode(), b"Content-Length: %d" % len(body), b"Connection: close", *headers]
+    return b"\r\n".join(heads) + b"\r\n\r\n" + body
+
+
+NONSENSE = {  # what, and the statuses that may be said of it
+    "a version that does not exist": (dict(line=b"GET /v1/models HTTP/9.9"), {400}),
+    "no version": (dict(line=b"GET /v1/models HTTP/x"), {400}),
+    "a long address": (dict(line=b"GET /v1/models?" + b"a" * 20_000 + b" HTTP/1.1"), {414}),
+    "a way out": (dict(line=b"GET /v1/../../etc/passwd HTTP/1.1"), {400}),
+    "a hidden way out": (dict(line=b"GET /v1/%2e%2e/%2e%2e/etc/passwd HTTP/1.1"), {400}),
+    "NUL": (dict(line=b"GET /v1/\0 HTTP/1.1"), {400}),
+    "hidden NUL": (dict(line=b"GET /v1/models/%00 HTTP/1.1"), {400}),
+    "NUL in a header": (dict(headers=[b"X-Nothing: a\0b"]), {400}),
+    "CONNECT": (dict(line=b"CONNECT example.com:443 HTTP/1.1"), {400, 405}),
+    "TRACE": (dict(line=b"TRACE /v1/models HTTP/1.1"), {405}),
+    "no method": (dict(line=b"\x16\x03\x01\x02"), {400}),
+    "a method of small letters": (dict(line=b"get /v1/models HTTP/1.1"), {400}),
+    "a half escape": (dict(line=b"GET /v1/models/%2 HTTP/1.1"), {400}),
+    "no host": (dict(host=b"X-Host: x"), {400}),
+    "two hosts": (dict(headers=[b"Host: y"]), {400}),
+    "an odd host": (dict(host=b"Host: a/b"), {400}),
+    "two lengths": (dict(headers=[b"Content-Length: 5"]), {400}),
+    "a length and chunks": (dict(headers=[b"Transfer-Encoding: chunked"]), {400}),
+    "chunks of another kind": (dict(headers=[b"Transfer-Encoding: gzip"]), {400}),
+    "many headers": (dict(headers=[b"X-%d: 1" % number for number in range(500)]), {431}),
+    "many headers of one name": (dict(headers=[b"X-Same: 1"] * 500), {431}),
+    "long headers": (dict(headers=[b"X-Long: " + b"a" * 40_000]), {431}),
+    "bytes that are no UTF-8": (dict(body=b'{"model": "oracle", "messages": [{"role": "user", "content": "\xff\xfe"}]}'), {400}),
+    "half a character": (dict(body=b'{"model": "oracle", "messages": [{"role": "user", "content": "\xe2\x82"}]}'), {400}),
+    "a surrogate": (dict(body=b'{"model": "oracle", "messages": [{"role": "user", "content": "\xed\xa0\x80"}]}'), {400}),
+    "no number": (dict(body=b'{"model": "oracle", "max_tokens": NaN}'), {400}),
+    "deep arrays": (dict(body=b'{"model": "oracle", "messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), {400}),
+    "no body": (dict(), {400}),
+    "an array": (dict(body=b'["oracle"]'), {400}),
+    "a text": (dict(body=b'"oracle"'), {400}),
+    "another key than model": (dict(body=b'{"MODEL": "oracle"}'), {404}),
+}
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_nonsense_is_refused_in_json_and_leaves_one_short_line(clients, what):
+    made, statuses = NONSENSE[what]
+    begun = clients.sh("date '+%F %T.%6N'")
+    before = counted(clients)
+    status, head, body = said(clients, request(clients.keys["alice"], **made))
+    assert status in statuses, (head, body)
+    assert "content-type: application/json" in head
+    error = json.loads(body.decode("utf-8"))["error"]
+    assert error["message"] and error["code"] in (status, "model_not_found") and len(body) < 600
+    lines = clients.sh("sleep 0.2; journalctl --no-pager --quiet --output=cat --since '%s' -t bunker_gateway -t nginx" % begun).splitlines()
+    lines = [line for line in lines if '"status":200' not in line]  # of the test before, which asked whether the door still answers
+    assert len(lines) == 1 and len(lines[0]) < 500, lines
+    assert json.loads(lines[0])["status"] == status
+    assert "traceback" not in clients.sh("journalctl --no-pager --quiet --since '%s' -u protocol-omni-gateway" % begun)
+    assert counted(clients) == before + 1
+    with clients.http() as client:
+        assert client.get("/v1/models").status_code == 200
+
+
+def counted(door):
+    """The requests that were refused, by the gateway's own count."""
+    page = door.sh("python3 -c \"import urllib.request as r; print(r.urlopen('http://127.0.0.1:9180/metrics').read().decode())\"")
+    return sum(int(value) for value in re.findall(r'bunker_gateway_requests_total\{model="none",service="",status="4[0-9]+"\} ([0-9]+)', page))
+
+
+def test_plain_http_at_the_tls_port_is_told_so(clients):
+    status, head, body = said(clients, b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", tls=False)
+    assert status == 400 and "application/json" in head and "error" in json.loads(body)
+
+
+@pytest.mark.parametrize("name", [
+    "", " ", "oracle ", "ORACLE", "oracle\n", "oracle\0", "../oracle", "oracle/../executor", "__index", "'; DROP TABLE models; --", "\u202eelcaro", "\U0001f916" * 100,
+    "o" * 1_000_000, "%s%n", "${jndi:ldap://x}", "\ud800", 5, 1e400, True, None, [], {}, ["oracle"], {"oracle": 1}])
+def test_an_odd_name_of_a_model_is_nobodys(clients, name):
+    with clients.http() as client:
+        for path in ("/v1/chat/completions", "/v1/messages"):
+            answer = client.post(path, content=json.dumps({"model": name, "messages": QUESTION}).replace("Infinity", "1e400"),
+                                 headers={"Content-Type": "application/json"})
+            assert answer.status_code in (400, 404) and len(answer.content) < 600, answer.text
+            assert "x-bunker-service" not in answer.headers and answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/models/%ff%fe", "/v1/%e2%82", "/v1/models/" + "%c3%a4" * 300, "/v1/" + "a" * 5000])
+def test_an_odd_path_is_answered_in_sound_json(clients, path):
+    status, head, body = said(clients, request(clients.keys["alice"], b"GET " + path.encode() + b" HTTP/1.1"))
+    assert status == 404 and len(body) < 600 and json.loads(body.decode("utf-8"))["error"]["message"]
+
+
+WRONG_KEYS = """
+import collections, secrets, ssl, sys, urllib.error, urllib.request
+context = ssl.create_default_context(cafile="/etc/protocol_omni/gateway/self_signed.pem")
+for number in range(150):
+    request = urllib.request.Request(sys.argv[1] + "/v1/models", headers={"Authorization": "Bearer " + secrets.token_hex(32)})
+    try:
+        print(urllib.request.urlopen(request, context=context).status)
+    except urllib.error.HTTPError as answer:
+        print(answer.code)
+key = open("/etc/protocol_omni/gateway/operator.key").read().strip()
+print(urllib.request.urlopen(urllib.request.Request(sys.argv[1] + "/v1/models", headers={"Authorization": "Bearer " + key}), context=context).status)
+"""
+
+
+def test_an_address_with_wrong_keys_is_slowed_down_and_told_of_in_a_sum(generous):
+    """Whoever holds a key is answered all the same, from the same address: here the host's own, which asked for nothing before."""
+    begun = generous.sh("date '+%F %T'")
+    statuses = [int(status) for status in generous.sh("python3 - %s" % generous.url, stdin=WRONG_KEYS).split()]
+    assert statuses == [401] * 100 + [429] * 50 + [200]
+    ends, told_ = time.monotonic() + 70, []
+    while not [line for line in told_ if "without_key" in line] and time.monotonic() < ends:
+        time.sleep(2)
+        lines = generous.sh("journalctl --no-pager --quiet --output=cat --since '%s' -t bunker_gateway" % begun).splitlines()
+        told_ = [line for line in map(json.loads, lines) if line["from"] == generous.address]
+    assert [line["status"] for line in told_ if "status" in line] == [401, 200]
+    assert [line["without_key"] for line in told_ if "status" not in line] == [149]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+def test_the_head_and_the_comments_of_a_stream_pass_before_its_first_word(clients, path):
+    """llama-server sends both while it reads a prompt; a client that hears nothing for minutes gives up."""
+    heard = []
+    with clients.http() as client:
+        begun = time.monotonic()
+        with client.stream("POST", path, json={"model": "oracle", "messages": QUESTION, "stream": True, "reads": 4}) as answer:
+            head = time.monotonic() - begun
+            assert answer.status_code == 200 and answer.headers["content-type"] == "text/event-stream"
+            for part in answer.iter_raw():
+                heard.append((time.monotonic() - begun, part))
+    comments = [moment for moment, part in heard if part == b":\n\n"]
+    assert head < 0.8 and len(comments) >= 3
+    assert all(abs(moment - number) < 0.8 for number, moment in enumerate(comments, 1))
+    assert min(moment for moment, part in heard if b"data:" in part) > 3.5
