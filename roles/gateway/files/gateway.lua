@@ -22,9 +22,9 @@ local gateway = {}
 
 local MOST_HEADERS = 90 -- llama-server takes 100, and those of the gateway are among them
 
-local function sha256(text)
+local function sha256(data)
     local digest = ffi.new("unsigned char[32]")
-    ffi.C.SHA256(text, #text, digest)
+    ffi.C.SHA256(data, #data, digest)
     return (ffi.string(digest, 32):gsub(".", function(letter) return ("%02x"):format(letter:byte()) end))
 end
 

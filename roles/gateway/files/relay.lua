@@ -43,17 +43,19 @@ function relay.mark()
 end
 
 -- A service's own error. What is in the shape that the client expects stays as it is.
-local function worded(name, status, text)
-    local given = cjson.decode(text)
+local function worded(name, status, said)
+    local given = cjson.decode(said)
     local problem = type(given) == "table" and given.error
     local message = type(problem) == "table" and problem.message or problem or (type(given) == "table" and (given.message or given.detail))
     if type(message) ~= "string" then message = ("%s answered with %d."):format(name, status) end
     if type(problem) == "table" and problem.type == "exceed_context_size_error" and tonumber(problem.n_prompt_tokens) and tonumber(problem.n_ctx) then
-        local said, more = context.overflow(problem.n_prompt_tokens, problem.n_ctx, {[name] = problem.n_ctx})
-        return cjson.encode(answers.problem(status, said .. ".", more))
+        local sentence, more = context.overflow(problem.n_prompt_tokens, problem.n_ctx, {[name] = problem.n_ctx})
+        return cjson.encode(answers.problem(status, sentence .. ".", more))
     end
-    local right = type(problem) == "table" and (given.type == "error" or api.spoken() ~= "messages")
-    return right and text or cjson.encode(answers.problem(status, message))
+    if api.spoken() == "messages" then
+        return type(problem) == "table" and given.type == "error" and said or cjson.encode(answers.problem(status, message))
+    end
+    return cjson.encode(answers.problem(status, message, type(problem) == "table" and problem or nil)) -- llama-server has no param
 end
 
 local function gather(known, chunk, last)

@@ -160,10 +160,7 @@ def test_an_error_is_told_in_the_words_of_the_api_that_was_asked(generous, reque
             assert in_anthropics_words(client.request(**{"method": "POST", **request_}, url=path), status, anthropics)
         for path in ("/v1/chat/completions", "/v1/responses"):
             answer = client.request(**{"method": "POST", **request_}, url=path)
-            if "fails" in request_.get("json", {}) and "plain" not in request_["json"]:  # the service's own, which is OpenAI's without a param
-                assert (answer.status_code, answer.json()["error"]["type"], answer.json()["error"]["code"]) == (status, openais, status)
-            else:
-                assert in_openais_words(answer, status, openais)
+            assert in_openais_words(answer, status, openais)
             assert ("retry-after" in answer.headers) == (status in (502, 504)), answer.headers
             assert answer.headers["content-type"] == "application/json"
 
@@ -245,8 +242,9 @@ ASKED = ["authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainle
          "authorization,content-type,user-agent", "content-type", None]
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/oracle", "/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/rerank", "/tokenize",
-                                  "/health", "/v1/nothing", "/"])
+@pytest.mark.parametrize("path", [
+    "/v1/models", "/v1/models/oracle", "/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/rerank", "/tokenize", "/health", "/v1/nothing",
+    "/"])
 def test_a_listed_page_may_ask_whether_it_may_ask(generous, path):
     with generous.http(key=None) as client:
         for number, origin in enumerate(ORIGINS):
@@ -262,6 +260,15 @@ def test_a_listed_page_may_ask_whether_it_may_ask(generous, path):
             assert {"GET", "POST"} <= {name.strip() for name in told_["access-control-allow-methods"].split(",")}
             assert int(told_["access-control-max-age"]) >= 600 and "access-control-allow-credentials" not in told_
             assert {name.strip().lower() for name in told_["vary"].split(",")} >= {"origin", "access-control-request-headers"}
+
+
+def test_a_page_of_the_web_may_ask_a_door_at_home(generous):
+    """Chrome asks for it where a page of the internet wants to reach a private address (the draft "Private Network Access")."""
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Private-Network": "true"}
+    with generous.http(key=None) as client:
+        for origin, told_ in ((ORIGINS[0], "true"), ("https://evil.example", None)):
+            answer = client.options("/v1/models", headers={"Origin": origin, **asked})
+            assert answer.headers.get("access-control-allow-private-network") == told_
 
 
 def test_a_page_may_send_what_clients_send_and_nothing_else(generous):
@@ -424,8 +431,8 @@ def test_plain_http_at_the_tls_port_is_told_so(clients):
 
 
 @pytest.mark.parametrize("name", [
-    "", " ", "oracle ", "ORACLE", "oracle\n", "oracle\0", "../oracle", "oracle/../executor", "__index", "'; DROP TABLE models; --", "\u202eelcaro", "\U0001f916" * 100,
-    "o" * 1_000_000, "%s%n", "${jndi:ldap://x}", "\ud800", 5, 1e400, True, None, [], {}, ["oracle"], {"oracle": 1}])
+    "", " ", "oracle ", "ORACLE", "oracle\n", "oracle\0", "../oracle", "oracle/../executor", "__index", "'; DROP TABLE models; --", "\u202eelcaro",
+    "\U0001f916" * 100, "o" * 1_000_000, "%s%n", "${jndi:ldap://x}", "\ud800", 5, 1e400, True, None, [], {}, ["oracle"], {"oracle": 1}])
 def test_an_odd_name_of_a_model_is_nobodys(clients, name):
     with clients.http() as client:
         for path in ("/v1/chat/completions", "/v1/messages"):
