@@ -38,11 +38,15 @@ SIZE = re.compile(r"^[1-9][0-9]*[km]?$")
 DURATION = re.compile(r"^[1-9][0-9]*[hdwy]$")
 DATA_SIZE = re.compile(r"^[1-9][0-9]*[MGT]B$")
 HOST_AND_PORT = re.compile(r"^[A-Za-z0-9.-]+:[1-9][0-9]{0,4}$")
-ORIGIN = re.compile(r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")
+# As a browser sends it (the Fetch standard's serialisation of an origin): "null" and "*" are none, and file:// has no host.
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:]+\]|[A-Za-z0-9._-]+)(:[1-9][0-9]{0,4})?")
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 URL = re.compile(r"^(https?)://([A-Za-z0-9.-]+)(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$")
 RESERVED_NAMES = ("seal", "gateway", "vram-watch", "prometheus", "node-exporter")  # units of that name are the collection's own
 PROVIDER_NAME = re.compile(r"^[A-Za-z0-9._:/-]+$")
 NO_KEY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # the SHA-256 of nothing
+# As clients write models' names, with the @ of versions; the path of one names no folder above it.
+ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*(/[A-Za-z0-9][A-Za-z0-9._:@+-]*)*")
 KEY_NAME = re.compile(r"^[A-Za-z0-9._-]+$")
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 IMAGE_NAME = re.compile(r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")
@@ -334,17 +338,22 @@ def check_gateway(inventory, services, networks):
     for port in _duplicates([inventory["gateway_port"], inventory["gateway_metrics_port"], *published]):
         yield Problem("gateway: port %d twice" % port, "gateway_port, gateway_metrics_port and published ports of services differ", "Choose another.")
     for name in ("gateway_requests_per_minute", "gateway_burst", "gateway_concurrent_requests", "gateway_response_timeout",
-                 "gateway_drain_wait"):
-        if inventory[name] < 1:
+                 "gateway_drain_wait", "gateway_wrong_keys_per_minute"):
+        if inventory.get(name, 1) < 1:
             yield Problem("%s %d" % (name, inventory[name]), "a limit is at least 1", "Raise it.")
     if not SIZE.match(inventory["gateway_body_limit"]):
         yield Problem("gateway_body_limit %s" % inventory["gateway_body_limit"], "a size is a number with an optional k or m", "Write for example 16m.")
     for origin in inventory["gateway_cors_origins"]:
-        if not ORIGIN.match(origin):
-            yield Problem("gateway_cors_origins: %s" % origin, "a web origin is scheme, host and optional port, with no path; * is none",
-                          "Write for example https://chat.example.com.")
+        found = ORIGIN.fullmatch(origin)
+        if not found:
+            yield Problem("gateway_cors_origins: %s" % origin, "an origin is scheme, host and optional port, with no path; * and null are none",
+                          "Write for example https://chat.example.com or app://obsidian.md.")
+        elif found.group(1) in DEFAULT_PORTS and (origin != origin.lower() or found.group(3) == DEFAULT_PORTS[found.group(1)]):
+            yield Problem("gateway_cors_origins: %s" % origin, "it is compared with what a browser sends: lower case, without the scheme's own port",
+                          "Write %s." % origin.lower().removesuffix(DEFAULT_PORTS[found.group(1)]))
     yield from _check_gateway_keys(inventory["gateway_keys"])
     yield from _check_answerers(inventory, [service["name"] for service in services], networks)
+    yield from _check_aliases(inventory, [service["name"] for service in services])
 
 
 def check_observability(inventory, services):
@@ -403,6 +412,20 @@ def _check_answerers(inventory, services, networks):
             yield Problem(where, "the base of an API is http(s)://HOST[:PORT]/PATH", "Write for example https://api.example.com/v1.")
         elif found.group(1) == "http" and not any(_lies_in(found.group(2), subnet) for subnet in own):
             yield Problem(where, "keys and prompts leave this host encrypted or not at all", "Use https.")
+
+
+def _check_aliases(inventory, services):
+    providers = [provider["name"] for provider in inventory["gateway_providers"] if provider["enabled"]]
+    for alias, service in inventory.get("gateway_aliases", {}).items():
+        where = "gateway_aliases: %s: %s" % (alias, service)
+        if not isinstance(alias, str) or not ALIAS.fullmatch(alias) or len(alias) > 128:
+            yield Problem(where, "an alias is a model's name: letters, digits and . _ : @ + - /, at most 128, a string", "Rename it; quote a number.")
+        if alias in services or alias in providers:
+            yield Problem(where, "an alias is a name that nobody else has", "Remove it, or rename the service or provider of that name.")
+        # A run without any service, before the driver is there, leaves what is said of them as it is.
+        if services and service not in services:
+            near = difflib.get_close_matches(str(service), services, n=1)
+            yield Problem(where, "an alias leads to a service", "Did you mean %s?" % near[0] if near else "Known: %s." % ", ".join(services))
 
 
 def _is_subnet(text):

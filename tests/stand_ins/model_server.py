@@ -5,6 +5,12 @@
 Answers "NAME heard KEY" (KEY: the hash of what it was given to authenticate, or "no key"), word by word where a stream is asked for; max_tokens words.
 GET /health answers 200. A token is a word, a message has two more. It refuses a prompt as llama-server does, when no token of its CONTEXT is left for the
 answer, and answers /props, /metrics, /tokenize and the counting of a prompt as llama-server does; with "mute" for CONTEXT it holds 8192 and does not count.
+Streams have the shape of the API that was asked: chat completions, messages or responses.
+
+A request may order a fault: "dies": NAME closes before anything was answered, "breaks": N closes after N words of a stream, "stumbles": N ends a stream after
+N words with an error in llama-server's words, "reads": S takes S seconds for the prompt of a stream, with the head of the answer before and a comment each
+second, "fails": STATUS answers with an error in llama-server's words, and with "plain": TEXT in a body that is no JSON, "overflows": N says that the prompt
+has N tokens too many.
 Standard library only, one process.
 """
 import asyncio
@@ -59,9 +65,66 @@ def event(value):
     return chunk(b"data: " + (value if isinstance(value, bytes) else json.dumps(value).encode()) + b"\n\n")
 
 
-def whole(value, status=b"200 OK"):
+def worded(path, asked, number, word):
+    """One word of a stream, in the shape of the API."""
+    if path == "/v1/messages":
+        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word + " "}}
+        return chunk(b"event: content_block_delta\ndata: " + json.dumps(delta).encode() + b"\n\n")
+    if path == "/v1/responses":
+        delta = {"type": "response.output_text.delta", "sequence_number": number, "item_id": "i", "output_index": 0, "content_index": 0, "delta": word + " ",
+                 "logprobs": []}
+        return chunk(b"event: response.output_text.delta\ndata: " + json.dumps(delta).encode() + b"\n\n")
+    return event({"model": asked["model"], "choices": [{"index": 0, "delta": {"content": word + " "}}]})
+
+
+def ended(path):
+    """The last event of a stream, in the shape of the API."""
+    if path == "/v1/messages":
+        return chunk(b'event: message_stop\ndata: {"type": "message_stop"}\n\n')
+    if path == "/v1/responses":
+        return chunk(b'event: response.completed\ndata: {"type": "response.completed", "sequence_number": 0}\n\n')
+    return event(b"[DONE]")
+
+
+async def stream(writer, path, asked, words):
+    """A stream, whole or as far as was ordered."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _second in range(asked.get("reads", 0)):
+        await writer.drain()
+        await asyncio.sleep(1)
+        writer.write(chunk(b":\n\n"))
+    for number, word in enumerate(words):
+        if number == asked.get("breaks"):
+            await asyncio.sleep(PACE)  # the head has gone out before
+            raise ConnectionError
+        if number == asked.get("stumbles"):
+            problem = {"code": 500, "message": "It was ordered.", "type": "server_error"}
+            writer.write(chunk(b"event: error\ndata: " + json.dumps(problem).encode() + b"\n\n") if path == "/v1/messages" else
+                         event(json.dumps({"error": problem}, separators=(",", ":")).encode()))
+            writer.write(b"0\r\n\r\n")
+            return
+        writer.write(worded(path, asked, number, word))
+        await writer.drain()
+        await asyncio.sleep(PACE)
+    writer.write(ended(path) + b"0\r\n\r\n")
+
+
+def failed(asked):
+    """The error that was ordered, as llama-server reports it."""
+    status = b"%d Ordered" % asked["fails"]
+    if "plain" in asked:
+        return whole(asked["plain"].encode(), status, b"text/plain")
+    problem = {"code": asked["fails"], "message": "It was ordered.", "type": "server_error"}
+    if "overflows" in asked:
+        problem.update(type="exceed_context_size_error", n_prompt_tokens=CONTEXT + asked["overflows"], n_ctx=CONTEXT,
+                       message="request (%d tokens) exceeds the available context size (%d tokens), try increasing it" % (
+                           CONTEXT + asked["overflows"], CONTEXT))
+    return whole({"error": problem}, status)
+
+
+def whole(value, status=b"200 OK", kind=b"application/json"):
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+    return b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (status, kind, len(body), body)
 
 
 async def told(path, body):
@@ -99,13 +162,10 @@ async def serve(reader, writer):
             if asked.get("dies") == NAME:
                 break
             words = words_of(headers, asked.get("max_tokens", 3))
-            if asked.get("stream"):
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-                for word in words:
-                    writer.write(event({"model": asked["model"], "choices": [{"index": 0, "delta": {"content": word + " "}}]}))
-                    await writer.drain()
-                    await asyncio.sleep(PACE)
-                writer.write(event(b"[DONE]") + b"0\r\n\r\n")
+            if "fails" in asked:
+                writer.write(failed(asked))
+            elif asked.get("stream"):
+                await stream(writer, path, asked, words)
             else:
                 await asyncio.sleep(asked.get("think", 0))
                 writer.write(whole({"model": asked["model"], "path": path, "body_bytes": len(body), "usage": {"completion_tokens": len(words)},

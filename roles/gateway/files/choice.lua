@@ -38,8 +38,7 @@ local function find(wanted, fallback, prompt)
 end
 
 local function unavailable(name)
-    ngx.header["Retry-After"] = 10
-    return answers.refuse(503, "service_unavailable", ("%s is drained or down, and nobody who is up can answer this for it. Ask again."):format(name))
+    return answers.refuse(503, ("%s is drained or down, and nobody who is up can answer this for it. Ask again."):format(name))
 end
 
 local function wait_for(name)
@@ -68,7 +67,7 @@ function choice.make(wanted, prompt)
     if found.too_long then
         ngx.ctx.too_long = true
         local message, more = context.refuse({wanted, fallback}, prompt)
-        return answers.refuse(413, "context_length_exceeded", message, more)
+        return answers.refuse(400, message, more)
     end
     ngx.var.bunker_counted, ngx.var.bunker_reason = found.name, found.reason or ""
     ngx.ctx.second = found.name == wanted and fallback and context.likely(fallback, prompt) and fallback or nil

@@ -2,6 +2,7 @@
 -- Whether a service holds a prompt. A text has never more tokens than bytes, so most prompts need no counting; the others are counted by the
 -- service itself, which reads them as it will read them to answer, without the GPU or a slot.
 local cjson = require "cjson.safe"
+local api = require "api"
 local ask = require "ask"
 local plan = require "plan"
 local state = require "state"
@@ -98,17 +99,26 @@ function context.likely(name, prompt)
     return not holds or (context.tokens(name, prompt) or prompt.bound) + 1 <= holds
 end
 
+-- The words for a prompt that is too long, by which clients know it: llama-server's own and OpenAI's code, or Anthropic's. more: what else is known.
+-- A context holds the prompt and one token of the answer.
+function context.overflow(tokens, holds, more)
+    if api.spoken() == "messages" then return ("prompt is too long: %d tokens > %d maximum"):format(tokens, holds - 1) end
+    return ("The request (%d tokens) exceeds the available context size (%d tokens)"):format(tokens, holds),
+        {type = "invalid_request_error", code = "context_length_exceeded", param = api.prompt_of(api.asked()), prompt_tokens = tokens, limits = more}
+end
+
 -- Who holds how much, for whom nobody can answer.
 function context.refuse(names, prompt)
-    local said, limits, most = {}, {}, 0
+    local said, limits, most, largest = {}, {}, 0, 0
     for place, name in ipairs(names) do
         local tokens, counted = context.tokens(name, prompt)
-        limits[name], most = state.learned("context", name), math.max(most, tokens)
+        limits[name] = state.learned("context", name)
+        most, largest = math.max(most, tokens), math.max(largest, limits[name])
         said[place] = ("%s holds %d with the answer, the prompt has %s"):format(
             name, limits[name], tokens .. (counted and " (counted)" or " at most (estimated from its bytes)"))
     end
-    return "The prompt has too many tokens: " .. table.concat(said, "; ") .. ". Shorten it or send it in parts; GET /v1/models tells what each model holds.",
-        {code = "context_length_exceeded", prompt_tokens = most, limits = limits}
+    local message, more = context.overflow(most, largest, limits)
+    return message .. ": " .. table.concat(said, "; ") .. ". Shorten it or send it in parts; GET /v1/models tells what each model holds.", more
 end
 
 return context

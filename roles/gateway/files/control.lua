@@ -15,12 +15,12 @@ local function described(name)
 end
 
 local function refuse(value, rule, remedy)
-    return answers.refuse(400, "invalid_request_error", ("%s: %s. %s"):format(value, rule, remedy))
+    return answers.refuse(400, ("%s: %s. %s"):format(value, rule, remedy))
 end
 
 -- Does with a service what was asked, or says why not.
 local function with_service(act)
-    if ngx.req.get_method() ~= "POST" then return answers.refuse(405, "invalid_request_error", "POST is needed for " .. ngx.var.uri) end
+    if ngx.req.get_method() ~= "POST" then return answers.refuse(405, "POST is needed for " .. ngx.var.uri) end
     local name = tostring(ngx.req.get_uri_args().service)
     local route = plan.routes[name]
     if not route or not route.address then

@@ -3,36 +3,44 @@
 local cjson = require "cjson.safe"
 local ffi = require "ffi"
 local answers = require "answers"
+local api = require "api"
+local browsers = require "browsers"
 local choice = require "choice"
 local context = require "context"
 local metrics = require "metrics"
 local plan = require "plan"
+local relay = require "relay"
 local state = require "state"
+local strangers = require "strangers"
+local text = require "text"
 
 ffi.cdef "unsigned char *SHA256(const unsigned char *data, size_t length, unsigned char *digest);"
 
+cjson.decode_invalid_numbers(false) -- NaN and hexadecimal numbers are no JSON
+
 local gateway = {}
 
--- What a client may ask for; everything else of llama-server stays behind the door.
-local PATHS = {
-    ["/v1/chat/completions"] = true, ["/v1/completions"] = true, ["/v1/embeddings"] = true, ["/v1/responses"] = true,
-    ["/v1/rerank"] = true, ["/v1/messages"] = true,
-}
+local MOST_HEADERS = 90 -- llama-server takes 100, and those of the gateway are among them
 
-local function sha256(text)
+local function sha256(data)
     local digest = ffi.new("unsigned char[32]")
-    ffi.C.SHA256(text, #text, digest)
+    ffi.C.SHA256(data, #data, digest)
     return (ffi.string(digest, 32):gsub(".", function(letter) return ("%02x"):format(letter:byte()) end))
 end
 
 -- rewrite phase: who asks?
 function gateway.authenticate()
+    if browsers.preflight() then return end
+    ngx.var.bunker_path = text.echo(ngx.var.uri)
+    local _, truncated = ngx.req.get_headers(MOST_HEADERS)
+    if truncated then return answers.refuse(431) end
     local key = (ngx.var.http_authorization or ""):match("^[Bb]earer%s+(%S+)%s*$") or ngx.var.http_x_api_key
     if key == "" then key = nil end -- "" is true in Lua
     local name = key and plan.keys[sha256(key)]
     if not name then
+        if strangers.saw(ngx.var.remote_addr) then return answers.refuse(429, "Too many requests without a valid key from this address. Wait.") end
         ngx.header["WWW-Authenticate"] = "Bearer"
-        return answers.refuse(401, "authentication_error", key and "This key is unknown or revoked." or "A key is needed: Authorization: Bearer KEY.")
+        return answers.refuse(401, key and "This key is unknown or revoked." or "A key is needed: Authorization: Bearer KEY.")
     end
     ngx.var.bunker_key = name
 end
@@ -45,98 +53,91 @@ local function body()
     return file and plan.content(file)
 end
 
+local function wrong_method(allowed)
+    ngx.header["Allow"] = allowed
+    return answers.refuse(405, ("%s is needed for %s"):format(allowed, text.echo(api.asked())))
+end
+
+local function unknown_model(wanted)
+    return answers.refuse(404, ("Unknown model %s. Known: %s."):format(text.echo(tostring(cjson.encode(wanted))), table.concat(plan.models, ", ")),
+                          {type = "invalid_request_error", code = "model_not_found", param = "model"})
+end
+
+function gateway.nothing()
+    if browsers.preflight() then return end
+    return answers.refuse(404, "The door leads to /v1 only.")
+end
+
 -- access phase: which service answers?
 function gateway.route()
-    if not PATHS[ngx.var.uri] then
-        return answers.refuse(404, "invalid_request_error", "No such path: " .. ngx.var.uri)
+    local path = api.at_the_service(ngx.var.uri)
+    if not path then return answers.refuse(404, "No such path: " .. text.echo(ngx.var.uri)) end
+    if ngx.req.get_method() ~= "POST" then return wrong_method("POST") end
+    local given = body() or ""
+    local request, problem = cjson.decode(given)
+    if type(request) ~= "table" or not given:find("^%s*{") then
+        return answers.refuse(400, "The body is not a JSON object: " .. text.echo(problem or "no object"))
     end
-    if ngx.req.get_method() ~= "POST" then
-        return answers.refuse(405, "invalid_request_error", "POST is needed for " .. ngx.var.uri)
-    end
-    local text = body() or ""
-    local request, problem = cjson.decode(text)
-    if type(request) ~= "table" or not text:find("^%s*{") then
-        return answers.refuse(400, "invalid_request_error", "The body is not a JSON object: " .. (problem or "no object"))
-    end
-    local wanted = request.model
-    local route = type(wanted) == "string" and plan.routes[wanted]
-    if not route then
-        return answers.refuse(404, "model_not_found",
-                              ("Unknown model %s. Known: %s."):format(cjson.encode(wanted), table.concat(plan.models, ", ")))
-    end
+    if not text.is_utf8(given) then return answers.refuse(400, "The body is not UTF-8, which JSON is written in.") end
+    local wanted = type(request.model) == "string" and plan.named(request.model)
+    if not wanted then return unknown_model(request.model) end
+    local route = plan.routes[wanted]
     ngx.var.bunker_model = wanted
+    if wanted ~= request.model then ngx.var.bunker_alias = request.model end
     local chosen = wanted
     if route.address then
-        ngx.ctx.prompt = context.measure(ngx.var.uri, request, text)
+        ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt)
         if not chosen then return end
         route = plan.routes[chosen]
     end
+    local below = path:match("^/v1(/.*)")
+    if not below and not route.address then return answers.refuse(404, ("No such path of %s: %s"):format(chosen, path)) end
+    ngx.ctx.proxied = true
     ngx.var.bunker_chosen = chosen
-    ngx.var.bunker_target = route.target .. ngx.var.uri:sub(#"/v1" + 1)
+    ngx.var.bunker_target = below and route.target .. below or route.target:gsub("/v1$", "") .. path
     ngx.var.bunker_host = route.host
     -- The client's key ends here.
     ngx.var.bunker_authorization = plan.provider_keys[chosen] and "Bearer " .. plan.provider_keys[chosen] or ""
     ngx.req.clear_header("X-Api-Key")
 end
 
--- Who answered, after all fallbacks.
-local function answered_by()
-    local last = (ngx.var.upstream_addr or ""):match("([^%s,]+)$")
-    return plan.at[last] or ngx.var.bunker_chosen or ""
-end
-
-function gateway.mark()
-    local name, reason = answered_by(), ngx.var.bunker_reason
-    ngx.header["X-Bunker-Service"] = name
-    local tokens, counted = context.tokens(name, ngx.ctx.prompt)
-    if tokens then ngx.header["X-Bunker-Prompt-Tokens"] = counted and tokens or "<=" .. tokens end
-    if reason ~= "" then
-        ngx.header["X-Bunker-Reason"] = reason
-        local speed = state.learned("speed", name)
-        if reason == "context" and speed and tokens then ngx.header["X-Bunker-Expected-First-Token"] = ("%.1f"):format(tokens / speed) end
-    end
-    if (ngx.header["Content-Type"] or ""):find("text/event-stream", 1, true) then ngx.ctx.stream = true end
-end
-
--- A stream whose service died ends with an event that says so: nginx flushes an empty buffer before it closes such a connection.
--- It runs for every token, so it looks at little.
-function gateway.watch_stream()
-    local known = ngx.ctx
-    if not known.stream or known.done then return end
-    local chunk = ngx.arg[1]
-    if chunk ~= "" then
-        known.begun = true
-        if chunk:find("[DONE]", 1, true) then known.done = true end
-    elseif known.begun and not ngx.arg[2] then
-        known.done, known.told = true, true
-        ngx.arg[1] = "\n\ndata: " .. cjson.encode({error = {message = answered_by() .. " stopped in the middle of its answer. Ask again.",
-            type = "service_interrupted", code = 502}}) .. "\n\n"
-    end
-end
-
 -- For the role: which configuration this worker has loaded.
 function gateway.health()
+    if browsers.preflight() then return end
     answers.json({status = "ok", configuration = plan.digest})
 end
 
-function gateway.models()
-    local listed = {}
-    for place, name in ipairs(plan.models) do
-        local route = plan.routes[name]
-        listed[place] = {id = name, object = "model", created = 0, owned_by = route.address and "bunker" or route.host}
-        if route.address then
-            listed[place].meta = {n_ctx = state.learned("context", name) or cjson.null, prompt_tokens_per_second = state.learned("speed", name) or cjson.null}
-        end
+local function described(name)
+    local service = plan.named(name)
+    local route = plan.routes[service]
+    local model = {id = name, object = "model", created = 0, owned_by = route.address and "bunker" or route.host}
+    if route.address then
+        model.meta = {n_ctx = state.learned("context", service) or cjson.null, prompt_tokens_per_second = state.learned("speed", service) or cjson.null}
     end
+    return model
+end
+
+-- All models, or the one that the path names.
+function gateway.models()
+    local rest = ngx.var.uri:sub(#"/v1/models" + 1)
+    if rest ~= "" and not rest:find("^/") then return answers.refuse(404, "No such path: " .. text.echo(ngx.var.uri)) end
+    if ngx.req.get_method() ~= "GET" and ngx.req.get_method() ~= "HEAD" then return wrong_method("GET, HEAD") end
+    local name = rest:sub(2)
+    if name ~= "" and not plan.named(name) then return unknown_model(name) end
+    if name ~= "" then return answers.json(described(name)) end
+    local listed = {}
+    for place, known in ipairs(plan.models) do listed[place] = described(known) end
     answers.json({object = "list", data = listed})
 end
 
--- log phase
+gateway.explain = answers.explain
+
+-- log phase, also of what nginx could not read
 function gateway.finish()
     choice.forget()
-    if ngx.var.request_uri:find("^/v1/") then
-        metrics.count(ngx.var.bunker_model ~= "" and ngx.var.bunker_model or "none", answered_by(), ngx.var.bunker_reason)
+    if ngx.var.request_uri ~= "/health" then
+        metrics.count(ngx.var.bunker_model ~= "" and ngx.var.bunker_model or "none", relay.answered_by(), ngx.var.bunker_reason)
     end
 end
 

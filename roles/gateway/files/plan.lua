@@ -14,7 +14,7 @@ end
 function plan.load(path)
     for name, value in pairs(assert(cjson.decode(content(path)))) do plan[name] = value end
     plan.services = {} -- the names of services, in order
-    plan.models = {} -- those of services and providers
+    plan.models = {} -- those of services and providers, and aliases of services
     plan.at = {} -- who stands at which address
     plan.provider_keys = {}
     for name, route in pairs(plan.routes) do
@@ -28,8 +28,18 @@ function plan.load(path)
         end
         if route.key_file then plan.provider_keys[name] = content(route.key_file):gsub("%s+$", "") end
     end
+    for alias, service in pairs(plan.aliases) do
+        if plan.routes[service] then plan.models[#plan.models + 1] = alias else plan.aliases[alias] = nil end -- a run without services says them too
+    end
+    plan.may_ask = {} -- origins of pages
+    for _, origin in ipairs(plan.origins) do plan.may_ask[origin] = true end
     table.sort(plan.services)
     table.sort(plan.models)
+end
+
+-- Who has this name: itself, or the service of which it is an alias; nothing for a name that nobody has.
+function plan.named(name)
+    return plan.routes[name] and name or plan.aliases[name]
 end
 
 plan.content = content

@@ -261,6 +261,8 @@ def test_a_key_that_asks_too_much_is_told_to_wait_and_others_are_not(door, stric
         assert set(statuses) == {200, 429} and statuses[:5] == [200] * 5
         limited = next(answer for answer in found if answer.status_code == 429)
         assert limited.headers["retry-after"] and limited.json()["error"]["type"] == "rate_limit_error"
+        limited = [carol.post("/v1/messages", json={"model": "oracle", "messages": QUESTION}) for _number in range(10)][-1]
+        assert limited.status_code == 429 and limited.json()["type"] == "error" and limited.json()["error"]["type"] == "rate_limit_error"
         assert chat(alice, "oracle")[0] == 200
 
 

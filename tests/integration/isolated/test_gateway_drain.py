@@ -98,13 +98,32 @@ def test_what_nobody_holds_is_refused_with_the_limits(door, control):
         for model, limits in (("oracle", {"oracle": 8192, "executor": 65536}), ("executor", {"executor": 65536})):
             answer = ask(client, model, prompt(65536))
             error = answer.json()["error"]
-            assert answer.status_code == 413 and (error["type"], error["code"]) == ("context_length_exceeded",) * 2
+            assert answer.status_code == 400 and (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
             assert error["prompt_tokens"] == 65536 and error["limits"] == limits
+            assert "(65536 tokens) exceeds the available context size (65536 tokens)" in error["message"]
             assert "65536 (counted)" in error["message"] and "Shorten it" in error["message"]
             assert all("%s holds %d" % limit in error["message"] for limit in limits.items())
         # Larger than what is counted, so estimated; no text of that many bytes has so few tokens.
         answer = ask(client, "oracle", prompt(600_000, "w" * 7))
-        assert answer.status_code == 413 and "estimated" in answer.json()["error"]["message"]
+        assert answer.status_code == 400 and "estimated" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path, field, blamed", [("chat/completions", "messages", "messages"), ("completions", "prompt", "prompt"),
+                                                 ("responses", "input", "input")])
+def test_each_of_openais_apis_says_what_is_too_long(door, control, path, field, blamed):
+    text = " ".join(["w"] * 70_000)
+    with door.http() as client:
+        answer = client.post("/v1/" + path, json={"model": "executor", field: [{"role": "user", "content": text}] if field == "messages" else text})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (400, "context_length_exceeded", blamed)
+
+
+def test_anthropics_clients_are_told_of_a_long_prompt_in_their_words(door, control):
+    with door.http() as client:
+        answer = client.post("/v1/messages", json={"model": "oracle", "max_tokens": 3, "messages": prompt(65536)})
+        error = answer.json()["error"]
+        assert answer.status_code == 400 and answer.json()["type"] == "error" and error["type"] == "invalid_request_error"
+        assert error["message"].startswith("prompt is too long: 65536 tokens > 65535 maximum") and "oracle holds 8192" in error["message"]
 
 
 @pytest.mark.parametrize("path, request_", [
