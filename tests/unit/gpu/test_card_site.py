@@ -1,0 +1,43 @@
+"""What the harness for a card makes of words and files, without a card."""
+import pathlib
+import sys
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "gpu" / "site"))
+
+import card_host  # noqa: E402
+import large_model  # noqa: E402
+import wrong_images  # noqa: E402
+
+WORDS = "--model /models/m.gguf --host 0.0.0.0 --port 8000 --n-gpu-layers 4 --override-tensor a=CPU --threads 8".split()
+
+
+def test_a_services_words_are_taken_with_another_placement_and_port():
+    assert large_model.placed(WORDS, ["--n-gpu-layers", "999"], 18201) == (
+        "--model /models/m.gguf --host 127.0.0.1 --port 18201 --threads 8 --n-gpu-layers 999".split())
+    assert large_model.words_of_placement(WORDS) == "--n-gpu-layers 4 --override-tensor a=CPU".split()
+    assert WORDS[5] == "8000"  # the service's own words stay
+
+
+def test_the_plugins_get_the_images_own_options():
+    options = wrong_images.role_options()
+    assert {"-DGGML_BACKEND_DL=ON", "-DGGML_CUDA=ON", "-DGGML_CUDA_NCCL=OFF", "-DCMAKE_BUILD_TYPE=Release"} <= set(options)
+    assert not [one for one in options if "ARCHITECTURES" in one or "ALL_VARIANTS" in one]
+
+
+@pytest.mark.parametrize("cards, gpus, executor", [([0], ["GPU-a"], {}), ([0, 1], ["GPU-a", "GPU-b"], {}), ([1], ["GPU-b"], {"threads": 8, "cpuset": "0-7"})],
+                         ids=["one card", "both", "a second host"])
+def test_the_inventory_is_filled_in_for_a_host(tmp_path, monkeypatch, cards, gpus, executor):
+    written = {}
+    monkeypatch.setattr(card_host, "smi", lambda *_words: "0, GPU-a\n1, GPU-b\n")
+    monkeypatch.setattr(card_host.CardHost, "write", lambda _host, path, text: written.update({path: text}))
+    (tmp_path / "base.sha256").write_text("ab12\n", encoding="ascii")
+    card_host.CardHost(tmp_path, tmp_path, "host", cards).write_inventory()
+    variables = yaml.safe_load(written["/root/inventory.yml"])["all"]["hosts"]["card"]
+    assert variables["golden_image_base_archive_sha256"] == "ab12"
+    services = {service["name"]: service for service in variables["bunker_services"]}
+    assert services["oracle"]["gpus"] == gpus
+    assert {name: services["executor"].get(name) for name in executor} == executor and "cpuset" not in services["oracle"]
