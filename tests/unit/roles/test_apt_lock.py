@@ -45,11 +45,10 @@ def test_whatever_needs_apts_lock_waits_for_it(path, task, apt, other):
 
 def test_no_role_asks_apt_in_a_shell():
     """What stands in a shell's text would not be seen here."""
-    for path in PATHS:
-        for task in tasks(yaml.safe_load((rendering.ROLES / path).read_text(encoding="utf-8"))):
-            shell = task.get("ansible.builtin.shell") or task.get("ansible.builtin.command") or {}
-            text = str(shell.get("cmd", ""))
-            assert "apt-get" not in text and "dpkg --install" not in text, (path, task["name"])
+    texts = [str((task.get("ansible.builtin.shell") or task.get("ansible.builtin.command") or {}).get("cmd", ""))
+             for path in PATHS for task in tasks(yaml.safe_load((rendering.ROLES / path).read_text(encoding="utf-8")))]
+    assert len([text for text in texts if text]) > 20
+    assert [text for text in texts if "apt-get" in text or "dpkg --install" in text] == []
 
 
 def test_the_variable_has_one_default():

@@ -179,7 +179,7 @@ def test_a_damaged_text_is_read_or_refused(name):
 def test_a_judge_of_what_was_read_of_damaged_texts_only_finds():
     """All of a host at once: whatever a reader makes of a damaged text, the rules find something or nothing, and say it in sentences."""
     choices = random.Random("judge")
-    inventories = [hosts.BOTH, hosts.CPU_ONLY, hosts.changed(hosts.BOTH, oracle__gpus=["MIG-1111-a"], executor__threads="8", executor__cpuset="0-3")]
+    said, inventories = 0, [hosts.BOTH, hosts.CPU_ONLY, hosts.changed(hosts.BOTH, oracle__gpus=["MIG-1111-a"], executor__threads="8", executor__cpuset="0-3")]
     for _number in range(COUNT):
         host = copy.deepcopy(hosts.OMNI_PRIME)
         query, listing, xml = (damaged(text, choices) for text in (test_host_survey.TROUBLE.replace("GPU-a", "GPU-96"), test_mig.LISTING, test_mig.XML))
@@ -199,24 +199,27 @@ def test_a_judge_of_what_was_read_of_damaged_texts_only_finds():
             except Exception as error:
                 pytest.fail("%r of %r" % (error, host))
             assert all("; needed " in line for line in found)
+            said += len(found)
+    assert said >= COUNT  # most of them have something wrong
 
 
 def test_damaged_control_groups_allow_something_or_nothing(tmp_path):
-    choices = random.Random("cgroups")
+    choices, limits = random.Random("cgroups"), []
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/1").mkdir()
     (tmp_path / "cgroup").mkdir()
     mountinfo = "30 25 0:26 / %s rw,nosuid shared:4 - cgroup2 cgroup2 rw\n" % (tmp_path / "cgroup")
     for _number in range(COUNT):
         for path, text in (("proc/self/mountinfo", mountinfo), ("proc/1/cgroup", "0::/\n"), ("cgroup/cpu.max", "250000 100000\n")):
-            (tmp_path / path).write_bytes(damaged(text, choices).encode("utf-8", "surrogatepass"))
+            (tmp_path / path).write_bytes((damaged(text, choices) if choices.random() < 0.4 else text).encode("utf-8", "surrogatepass"))
         found = inputs.cpu_quota(1, str(tmp_path / "proc"))
-        assert found is None or found >= 0
+        limits.append(found)
+    assert all(found is None or found > 0 for found in limits) and len(set(limits)) > 1
 
 
 def test_damaged_superblocks_are_no_whole_file_systems_and_no_traceback():
     superblocks = json.loads((FIXTURES / "volumes" / "superblocks.json").read_text(encoding="utf-8"))
-    choices = random.Random("superblocks")
+    choices, sizes = random.Random("superblocks"), []
     for kind, captured in ((kind, captured) for kind, captured in superblocks.items() if isinstance(captured, dict)):
         held = bytearray(1 << 20)
         for offset, content in captured["bytes"].items():
@@ -233,6 +236,8 @@ def test_damaged_superblocks_are_no_whole_file_systems_and_no_traceback():
                 return bytes(data[offset:offset + length])
             found = volume_survey.file_system(kind.split("-")[0], read)
             assert all(0 <= offset < 1 << 63 and length <= 1 << 20 for offset, length in asked) and set(found) == {"type", "size", "complete"}
+            sizes.append(found["size"])
+    assert len(sizes) == 2 * COUNT and len(set(sizes)) > 2
 
 
 def test_bytes_that_are_no_text_are_seen(tmp_path):
