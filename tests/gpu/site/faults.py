@@ -16,7 +16,7 @@ FAULTS = {
     "a CDI specification of another driver": ("sed -i 's/so[.][0-9.]*/so.999.99.99/g' /var/run/cdi/nvidia.yaml; systemctl restart protocol-omni-oracle",
                                               "systemctl restart protocol-omni-cdi"),
 }
-# Seconds that a fault which does not go by itself is left: one more start within them, three would be the end of it. The unit waits half a minute for nvidia-smi.
+# Seconds that a fault which does not go by itself is left: one more start within them, three would be the end of it. The unit waits 30 s for nvidia-smi.
 WAITS = {"nvidia-smi hangs": 45}
 
 
