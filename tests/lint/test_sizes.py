@@ -51,7 +51,7 @@ def of_role(path, text):
         yield "lines of a task file", str(path), len(text.splitlines())
     for number, match in enumerate(EXPRESSION.finditer(text), 1):
         line = text.count("\n", 0, match.start())
-        keys = [found for found in re.findall(r"^ *(?:- )?([A-Za-z_.][\w.]*): ?", "\n".join(text.splitlines()[:line + 1]), re.MULTILINE)]
+        keys = re.findall(r"^ *(?:- )?([A-Za-z_.][\w.]*): ?", "\n".join(text.splitlines()[:line + 1]), re.MULTILINE)
         yield "characters of an expression", "%s %s" % (path, keys[-1] if keys else number), len(re.sub(r"\s+", " ", match.group(0)))
 
 

@@ -28,7 +28,7 @@ import gap
 import large_model
 import two_cards
 import wrong_images
-from card_host import HERE, ROOT, CardHost, docker, driver_version, smi, start_engine
+from card_host import ROOT, CardHost, docker, driver_version, smi, start_engine
 
 sys.path.insert(0, str(ROOT / "tests"))
 

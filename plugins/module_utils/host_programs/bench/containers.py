@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The containers in which llama-bench, llama-fit-params and llama-server run for a measurement, hardened as a service's own and without any network."""
+# pylint: disable=ansible-bad-function  # a program by itself: there is no module whose functions it could call
 from __future__ import annotations
 
 import http.client

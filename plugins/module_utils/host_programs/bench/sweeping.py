@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A sweep with its state on disk: what to measure next is throughput/sweep.py's business, what was measured is written before the next one begins."""
+# pylint: disable=ansible-bad-function  # a program by itself: there is no module whose functions it could call
 from __future__ import annotations
 
 import os

@@ -3,6 +3,7 @@
 BUNKER_TEST_MUTATIONS=20000 tries so many of each text.
 """
 import copy
+import functools
 import json
 import os
 import pathlib
@@ -217,6 +218,12 @@ def test_damaged_control_groups_allow_something_or_nothing(tmp_path):
     assert all(found is None or found > 0 for found in limits) and len(set(limits)) > 1
 
 
+def read_noting(data, asked, offset, length):
+    """Bytes of a device, and what was asked is noted."""
+    asked.append((offset, length))
+    return bytes(data[offset:offset + length])
+
+
 def test_damaged_superblocks_are_no_whole_file_systems_and_no_traceback():
     superblocks = json.loads((FIXTURES / "volumes" / "superblocks.json").read_text(encoding="utf-8"))
     choices, sizes = random.Random("superblocks"), []
@@ -230,11 +237,7 @@ def test_damaged_superblocks_are_no_whole_file_systems_and_no_traceback():
             for _byte in range(choices.choice((1, 4, 100))):
                 data[choices.randrange(min(len(data), 2048))] = choices.choice((0, 0xff, choices.randrange(256)))
             asked = []
-
-            def read(offset, length, data=data, asked=asked):
-                asked.append((offset, length))
-                return bytes(data[offset:offset + length])
-            found = volume_survey.file_system(kind.split("-")[0], read)
+            found = volume_survey.file_system(kind.split("-")[0], functools.partial(read_noting, data, asked))
             assert all(0 <= offset < 1 << 63 and length <= 1 << 20 for offset, length in asked) and set(found) == {"type", "size", "complete"}
             sizes.append(found["size"])
     assert len(sizes) == 2 * COUNT and len(set(sizes)) > 2
