@@ -30,7 +30,7 @@ def test_without_the_grant_llama_cpp_locks_no_memory_and_goes_on(site, second):
     model = site.execute("ls /srv/models/*/*.gguf | head -n 1")[1].strip()
     assert model.endswith(".gguf")
     words = container.hardened("bunker-locks") + ["--network", "none", "--volume", "%s:/models/m.gguf:ro" % model]
-    line = "timeout 20 docker run %s %s --model /models/m.gguf --load-mode mlock --n-gpu-layers 0 --ctx-size 256 --port 8080 --host 127.0.0.1 2>&1" % (
-        " ".join(words), site.image)
-    text = site.execute(line + "; docker rm --force bunker-locks >/dev/null 2>&1")[1]
+    server = "--model /models/m.gguf --load-mode mlock --n-gpu-layers 0 --ctx-size 256 --port 8080 --host 127.0.0.1"
+    line = "timeout --kill-after=5 20 docker run %s %s %s 2>&1; docker rm --force bunker-locks >/dev/null 2>&1" % (" ".join(words), site.image, server)
+    text = site.execute(line)[1]
     assert "failed to mlock" in text and "listening on" in text, text[-1000:]
