@@ -2,19 +2,15 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """llama-servers with different placements on the same cards at once, asked in turns, so that what disturbs the machine disturbs all of them."""
-import json
 import os
 import random
-import statistics
 import subprocess
 import time
-import urllib.request
 
-from paired import ratio
+import turns
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import placement
 
 PROMPT, GENERATE = 512, 48  # tokens of a request
-VOCABULARY = 900  # prompts are of the first so many tokens; the smallest stand-in has 1024
 
 
 class Server:
@@ -31,7 +27,7 @@ class Server:
         begun = time.monotonic()
         while True:
             try:
-                self.ask(random.Random(0))
+                turns.ask(self.url, random.Random(0), PROMPT, GENERATE)
                 break
             except OSError as error:
                 if self.process.poll() is not None or time.monotonic() - begun > options.longest:
@@ -39,17 +35,6 @@ class Server:
                     raise SystemExit("llama-server %s does not serve: %s" % (" ".join(words), error)) from error
                 time.sleep(0.5)
         self.seconds, self.vram = round(time.monotonic() - begun, 1), [used - old for used, old in zip(cards.used(), before)]
-
-    def ask(self, chance):
-        """{"generation", "prompt"} in tokens per second, of a prompt of random tokens."""
-        body = {"prompt": [chance.randrange(VOCABULARY) for _token in range(PROMPT)], "n_predict": GENERATE, "ignore_eos": True, "cache_prompt": False,
-                "temperature": 0}
-        request = urllib.request.Request(self.url + "/completion", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            timings = json.load(answer)["timings"]
-        if (timings["prompt_n"], timings["predicted_n"]) != (PROMPT, GENERATE):
-            raise SystemExit("llama-server read %(prompt_n)d and generated %(predicted_n)d tokens" % timings)
-        return {"generation": timings["predicted_per_second"], "prompt": timings["prompt_per_second"]}
 
     def stop(self):
         self.process.kill()
@@ -61,24 +46,13 @@ def ask(bench, places, rounds):
 
     :param places: name to placement.
     """
-    servers, found = {}, {}
+    servers = {}
     try:
         for number, (name, place) in enumerate(places.items()):
-            servers[name], found[name] = Server(bench.options, bench.cards, place, 18100 + number), []
-        for number in range(rounds):
-            order = list(places)
-            random.Random(number).shuffle(order)
-            for name in order:
-                found[name].append(servers[name].ask(random.Random(number)))
+            servers[name] = Server(bench.options, bench.cards, place, 18100 + number)
+        told = turns.compared(turns.in_turns({name: server.url for name, server in servers.items()}, range(rounds), PROMPT, GENERATE))
     finally:
         for server in servers.values():
             server.stop()
-    first, told = next(iter(places)), {}
-    for name, place in places.items():
-        told[name] = {"placement": {key: value for key, value in place.items() if key != "gpus" and value}, "vram_mib": servers[name].vram,
-                      "seconds_to_start": servers[name].seconds}
-        against = told[name]["to " + first] = {}
-        for what in ("generation", "prompt"):
-            told[name][what] = round(statistics.median(one[what] for one in found[name]), 2)
-            against[what] = ratio([(one[what], other[what]) for one, other in zip(found[name], found[first])])
-    return told
+    return {name: dict({"placement": {key: value for key, value in place.items() if key != "gpus" and value}, "vram_mib": servers[name].vram,
+                        "seconds_to_start": servers[name].seconds}, **told[name]) for name, place in places.items()}

@@ -30,6 +30,7 @@ import time
 
 import native_service
 from common import provenance
+from filler_process import Filler
 from native_service import ROOT
 
 import gpus  # of the role vram_watch, as service and watch
@@ -210,48 +211,6 @@ class Client(threading.Thread):
             self.stopping.wait(0.1)
 
 
-class Filler:
-    """filler.py, and what it says."""
-
-    def __init__(self, settings, leave, step, every, then, *more):
-        sizes = ["--leave", str(int(leave)), "--step", str(step), "--every", str(every), "--then", str(int(then))]
-        command = [sys.executable, str(HERE / "filler.py"), *sizes, *more]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ, **settings["environment"]))
-        self.lines = []
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-        self.wait("ready", 60)
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.append(json.loads(line))
-
-    def wait(self, event, seconds):
-        """Whether it said so in time, or ended."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends and self.process.poll() is None:
-            if any(line["event"] == event for line in self.lines):
-                return True
-            time.sleep(0.05)
-        return any(line["event"] == event for line in self.lines)
-
-    def begin(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def times(self, event):
-        return [line["time"] for line in self.lines if line["event"] == event]
-
-    def end(self):
-        """Ends it; what it held is free after that."""
-        self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(20)
-
-
 def run_gap(arguments, model, number, step, every):
     """One run.
 
@@ -267,7 +226,7 @@ def run_gap(arguments, model, number, step, every):
         return dict(row, error=why, in_time=False)
     service.fill_context(settings["endpoint"], 60)
     held = look(settings)[0]
-    filler = Filler(settings, BEGIN, step, every, BEGIN + BEYOND)
+    filler = Filler(settings["environment"], BEGIN, step, every, BEGIN + BEYOND)
     clients = [Client(settings, model, 100 * number + seed) for seed in range(2)]
     watching = Watching(settings)
     for thread in [watching, *clients]:
@@ -337,7 +296,7 @@ def control(arguments, model):
         if filled:
             service.fill_context(settings["endpoint"], 60)
         before = look(settings)[0]
-        filler = Filler(settings, BEGIN, 256, 0.0, 1 << 20, "--to-the-last")
+        filler = Filler(settings["environment"], BEGIN, 256, 0.0, 1 << 20, "--to-the-last")
         filler.begin()
         filler.wait("full", 60)
         left = look(settings)[1].free
@@ -362,7 +321,7 @@ def control(arguments, model):
         row["recognised_as_out_of_memory"] = bool(service.OUT_OF_MEMORY.search(text))
         native_service.stop(settings, 0)
         # The room that it gave back is taken too, but for half: what a restart at rung 0 finds where others have grown meanwhile.
-        other = Filler(settings, before / MIB / 2, 256, 1.0, 1)
+        other = Filler(settings["environment"], before / MIB / 2, 256, 1.0, 1)
         row["restart_at_rung_0"] = native_service.launch(settings, 0) or "it serves"
         native_service.stop(settings, 0)
         other.end()

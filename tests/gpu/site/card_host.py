@@ -16,10 +16,13 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 ENGINE, LIBRARIES = pathlib.Path("/opt/engine"), "/usr/lib/x86_64-linux-gnu"
+sys.path.insert(0, str(HERE.parent))
 SMI = shutil.which("nvidia-smi") or "/usr/local/nvidia/bin/nvidia-smi"
 ANSIBLE = "cd /root && ANSIBLE_NOCOLOR=1 ANSIBLE_COLLECTIONS_PATH=/opt/protocol_omni/collections /opt/protocol_omni/venv/bin/ansible"
 ORACLE = "http://172.30.0.10:8000"
-PROGRAMS = ("ask.py", "load.py", "turns.py")  # run on the host, with Python's standard library alone
+# Run on the host, with Python's standard library alone.
+PROGRAMS = (HERE / "ask.py", HERE / "load.py", HERE.parent / "turns.py", ROOT / "tests" / "bench" / "paired.py")
+UNIT = "/etc/systemd/system/protocol-omni-oracle.service"
 
 
 def engine_environment():
@@ -49,6 +52,13 @@ def driver_folder():
 
 def driver_version():
     return pathlib.Path("/proc/driver/nvidia/version").read_text(encoding="ascii").split("x86_64")[1].split()[0]
+
+
+def moved(words, port):
+    """A service's words with another port, on the host's own address."""
+    found = list(words)
+    found[found.index("--port") + 1], found[found.index("--host") + 1] = str(port), "127.0.0.1"
+    return found
 
 
 class CardHost:
@@ -97,8 +107,7 @@ class CardHost:
         self.wait_for_systemd()
         self.execute("cd %s && ldconfig && ln -sf libcuda.so.%s libcuda.so.1 && ldconfig && nvidia-smi -L" % (LIBRARIES, version))
         for program in PROGRAMS:
-            self.write("/root/" + program, (HERE / program).read_text(encoding="utf-8"))
-        self.write("/root/paired.py", (ROOT / "tests" / "bench" / "paired.py").read_text(encoding="utf-8"))
+            self.write("/root/" + program.name, program.read_text(encoding="utf-8"))
 
     def wait_for_systemd(self):
         """Until it has started. What is executed in a container meanwhile stands in the root of its cgroups, and keeps systemd from handing on its
@@ -114,6 +123,30 @@ class CardHost:
         """Where the host's models lie on this machine."""
         mounts = json.loads(docker("inspect", "--format", "{{json .Mounts}}", self.name))
         return pathlib.Path(next(mount["Source"] for mount in mounts if mount["Destination"] == "/srv/models"))
+
+    def deployed_services(self):
+        """bunker_services as they were deployed last."""
+        return json.loads(self.execute("cat /etc/protocol_omni/vram_watch/contingency.json"))["bunker_services"]
+
+    def oracle_image(self):
+        """ID of the image that the Oracle's unit runs."""
+        return re.search(r"sha256:[0-9a-f]{64}", self.execute("cat " + UNIT)).group(0)
+
+    def oracle_words(self):
+        """(words of llama-server, words of the container) of the Oracle as it is deployed."""
+        resolved = json.loads(self.execute("cat /etc/protocol_omni/services/oracle.json"))
+        return resolved["server_arguments"], resolved["container_arguments"]
+
+    def begin_server(self, name, image, gpus, model, words, *options):
+        """A llama-server in a container of its own on the host's network, with words that name its port; its address."""
+        given = ["--network", "host", "--env", "CUDA_VISIBLE_DEVICES=" + ",".join(gpus), "--volume", "/srv/models/%s:/models:ro" % model, *options]
+        given += [word for uuid in gpus for word in ("--device", "nvidia.com/gpu=" + uuid)]
+        self.execute("docker rm -f %s >/dev/null 2>&1; docker run --detach --name %s %s" % (name, name, shlex.join([*given, image, *words])))
+        return "http://127.0.0.1:" + words[words.index("--port") + 1]
+
+    def apps(self):
+        """What computes on which card, a line each."""
+        return self.execute("nvidia-smi --query-compute-apps=gpu_uuid,used_memory --format=csv,noheader").splitlines()
 
     def write_inventory(self):
         """tests/gpu/site/inventory.yml with what only this machine can say."""

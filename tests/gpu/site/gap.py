@@ -5,13 +5,10 @@ contexts: each frees what its KV cache was. What each run saw: steps, requests t
 """
 import datetime
 import json
-import os
-import subprocess
-import sys
-import threading
 import time
 
-from card_host import ROOT, docker
+from card_host import ORACLE, docker
+from filler_process import Filler
 
 MIB = 1 << 20
 WARN, ACT, BEGIN = 160, 60, 220  # MiB
@@ -30,52 +27,9 @@ CHANGED = {
     "vram_watch_margin": 0.02, "vram_watch_ram_reserve": 0.5, "vram_watch_drain": 20}
 
 
-class Filler:
-    """filler.py on a card of the machine, beside the host.
-
-    :param leave: MiB that it leaves free at once.
-    :param step: MiB of each step after begin().
-    :param every: seconds between two steps.
-    :param then: MiB that it takes after begin().
-    """
-
-    def __init__(self, uuid, leave, step=1, every=1.0, then=0):
-        command = [sys.executable, str(ROOT / "tests" / "gpu" / "filler.py"), "--hold", "1500"]
-        for option, value in (("--leave", leave), ("--step", step), ("--every", every), ("--then", then)):
-            command += [option, str(value)]
-        self.lines = []
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ, CUDA_VISIBLE_DEVICES=uuid))
-        threading.Thread(target=self._read, daemon=True).start()
-        self.wait("ready", 60)
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.append(json.loads(line))
-
-    def wait(self, event, seconds):
-        """Whether it said so in time."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends and self.process.poll() is None:
-            if self.count(event):
-                return True
-            time.sleep(0.05)
-        return bool(self.count(event))
-
-    def count(self, event):
-        return sum(line["event"] == event for line in list(self.lines))
-
-    def begin(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def end(self):
-        """What it held is free after that."""
-        self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(20)
+def filler_on(uuid, leave, step=1, every=1.0, then=0):
+    """A filler beside the host, on a card of the machine."""
+    return Filler({"CUDA_VISIBLE_DEVICES": uuid}, leave, step, every, then, "--hold", "1500")
 
 
 class Watched:
@@ -88,7 +42,7 @@ class Watched:
     def filler(self, step, every, then):
         """A filler that has left, by NVML's figures, what a run begins with."""
         for _turn in range(3):
-            filler = Filler(self.host.uuids[0], BEGIN - self.offset, step, every, then)
+            filler = filler_on(self.host.uuids[0], BEGIN - self.offset, step, every, then)
             missed = self.host.vram("memory.free") - BEGIN
             if abs(missed) <= 4:
                 return filler
@@ -139,7 +93,7 @@ def closing(watched, number, step, every):
     ends = time.monotonic() + LONGEST
     while time.monotonic() < ends:
         seen = {event for event, _when, _text in watched.events(begun)}
-        if seen & {"done", "failed", "latch"} and filler.count("complete"):
+        if seen & {"done", "failed", "latch"} and filler.times("complete"):
             break
         time.sleep(0.5)
     time.sleep(4)  # it has to answer at the new rung
@@ -147,7 +101,7 @@ def closing(watched, number, step, every):
     told, events = host.end_load()["oracle"], watched.events(begun)
     held = watched.held()
     free = host.vram("memory.free")
-    refused = filler.count("refused")
+    refused = len(filler.times("refused"))
     filler.end()
     names = [event for event, _when, _text in events]
     return {"run": number, "step_mib": step, "every_s": every, "rung": [status["rung"], after["rung"]], "events": events, "clients": told, "refused": refused,
@@ -157,7 +111,7 @@ def closing(watched, number, step, every):
 
 def deployed(host):
     """The Oracle with the small ladder."""
-    services = json.loads(host.execute("cat /etc/protocol_omni/vram_watch/contingency.json"))["bunker_services"]
+    services = host.deployed_services()
     for service in services:
         service["ladder"] = LADDER if service["name"] == "oracle" else []
     found = host.play("ladder", changed=dict(CHANGED, bunker_services=services))
@@ -199,7 +153,7 @@ def cliff(host):
         ends = time.monotonic() + LONGEST
         while time.monotonic() < ends and not {"done", "latch"} & {event for event, _when, _text in watched.events(begun)}:
             time.sleep(0.5)
-        served = host.ask(seconds=60, address="http://172.30.0.10:8000")
+        served = host.ask(seconds=60, address=ORACLE)
         clients = host.end_load()["oracle"]
         found[name] = {"events": watched.events(begun), "rung": watched.status()["rung"], "answer": served, "clients": clients}
         filler.end()

@@ -10,8 +10,8 @@ import shlex
 import subprocess
 import sys
 
-from card_host import ORACLE, ROOT
-from gap import Filler
+from card_host import ORACLE, ROOT, moved
+from gap import filler_on
 
 GIB, MODEL = 1 << 30, "stand-in-for-deepseek-v3"
 LAYERS, BUDGETS = {1: 6, 2: 9}, {1: (14,), 2: (22, 7.7)}  # by the number of cards; GiB that the programs leave of each
@@ -35,10 +35,9 @@ def model(host):
 def variables(host, **oracle):
     """Of the site with that Oracle."""
     cards = len(host.cards)
-    services = json.loads(host.execute("cat /etc/protocol_omni/vram_watch/contingency.json"))["bunker_services"]
     services = [dict({key: value for key, value in service.items() if key != "ladder"}, **(dict({
         "model": MODEL, "gpus": host.uuids, "placements": SWEPT[cards], "ladder": ["kv_to_ram"], "expected_word": "word", "context": 4096}, **oracle)
-        if service["name"] == "oracle" else {})) for service in services]
+        if service["name"] == "oracle" else {})) for service in host.deployed_services()]
     placements = {name: ALL[name] for name in SWEPT[cards]}
     if cards > 1:
         placements["doctrine"] = {"gpu_layers": "5", "tensor_split": "60,40"}  # whole layers, as many as each card holds
@@ -51,9 +50,8 @@ def variables(host, **oracle):
 
 def words_of(host):
     """The Oracle's words of llama-server, and the CPUs that it may use."""
-    resolved = json.loads(host.execute("cat /etc/protocol_omni/services/oracle.json"))
-    container = resolved["container_arguments"]
-    return resolved["server_arguments"], container[container.index("--cpuset-cpus") + 1] if "--cpuset-cpus" in container else ""
+    words, container = host.oracle_words()
+    return words, container[container.index("--cpuset-cpus") + 1] if "--cpuset-cpus" in container else ""
 
 
 PLACING = ("--n-gpu-layers", "--tensor-split", "--split-mode", "--load-mode", "--override-tensor")
@@ -65,8 +63,7 @@ def placed(words, place, port):
     for word in words:
         skip, dropped = word in PLACING, skip or word in PLACING
         found += [] if dropped else [word]
-    found[found.index("--port") + 1], found[found.index("--host") + 1] = str(port), "127.0.0.1"
-    return found + place
+    return moved(found, port) + place
 
 
 def plan_words(host, name):
@@ -81,11 +78,10 @@ def plan_words(host, name):
 
 def begin_native(host, words, cpus, port):
     """The same program with the same words as a plain process of the host, from the image's files."""
-    image = host.execute("grep -o 'sha256:[0-9a-f]\\{64\\}' /etc/systemd/system/protocol-omni-oracle.service | tail -1").strip()
     host.execute("mkdir -p /root/native && docker rm -f native >/dev/null 2>&1; docker create --name native %s >/dev/null && "
                  "docker export native | tar -x -C /root/native && docker rm native >/dev/null; cd /root/native && mkdir -p models dev proc && "
                  "mount --bind /srv/models/%s models && mount --rbind /dev dev && mount -t proc proc proc && "
-                 "cp -P /usr/lib/x86_64-linux-gnu/libcuda.so* /usr/lib/x86_64-linux-gnu/libnvidia-* usr/lib/x86_64-linux-gnu/" % (image, MODEL))
+                 "cp -P /usr/lib/x86_64-linux-gnu/libcuda.so* /usr/lib/x86_64-linux-gnu/libnvidia-* usr/lib/x86_64-linux-gnu/" % (host.oracle_image(), MODEL))
     command = "%s chroot /root/native /usr/bin/env CUDA_VISIBLE_DEVICES=%s LD_LIBRARY_PATH=/opt/llama:/usr/lib/x86_64-linux-gnu /opt/llama/llama-server %s" % (
         "taskset -c " + cpus if cpus else "", ",".join(host.uuids), " ".join(map(shlex.quote, words)))
     host.execute("setsid %s > /root/native.log 2>&1 < /dev/null & echo $! > /root/native.pid" % command)
@@ -96,20 +92,10 @@ def end_native(host):
     host.execute("pkill -9 -f 'llama-server.*--port 18200'; sleep 1; cd /root/native && umount models proc; umount -l dev", check=False)
 
 
-def begin_container(host, name, words, gpus, cpus, port):
-    """A placement that was not deployed, in a container on the host's network."""
-    image = host.execute("grep -o 'sha256:[0-9a-f]\\{64\\}' /etc/systemd/system/protocol-omni-oracle.service | tail -1").strip()
-    devices = " ".join("--device nvidia.com/gpu=" + uuid for uuid in gpus)
-    host.execute("docker rm -f turn-%s >/dev/null 2>&1; docker run --detach --name turn-%s --network host %s %s --env CUDA_VISIBLE_DEVICES=%s "
-                 "--volume /srv/models/%s:/models:ro %s %s" % (name, name, devices, "--cpuset-cpus " + cpus if cpus else "", ",".join(gpus), MODEL, image,
-                                                               " ".join(map(shlex.quote, words))))
-    return "http://127.0.0.1:%d" % port
-
-
 def placements(host):
     """Sweeps placements, deploys the best, restarts it, and asks it in turns with the others and with the same as a native process."""
     cards, found = len(host.cards), {"budget_gib": BUDGETS[len(host.cards)]}
-    held = [Filler(uuid, int(leave * 1024)) for uuid, leave in zip(host.uuids, found["budget_gib"])]
+    held = [filler_on(uuid, int(leave * 1024)) for uuid, leave in zip(host.uuids, found["budget_gib"])]
     host.write_inventory()
     try:
         changed = variables(host)
@@ -133,7 +119,8 @@ def placements(host):
     urls = {"service": ORACLE, "native": begin_native(host, placed(words, words_of_placement(words), 18200), cpus, 18200)}
     for number, name in enumerate(IN_TURNS[cards], 18201):
         place, gpus = plan_words(host, name)
-        urls[name] = begin_container(host, name, placed(words, place, number), gpus, cpus, number)
+        urls[name] = host.begin_server("turn-" + name, host.oracle_image(), gpus, MODEL, placed(words, place, number),
+                                       *(("--cpuset-cpus", cpus) if cpus else ()))
     try:
         found["starts"] = {name: host.wait_until(True, 180, url) for name, url in urls.items()}
         found["in_turns"] = host.answers("turns.py %d %d %d %s" % (ROUNDS, PROMPT, TOKENS, " ".join(

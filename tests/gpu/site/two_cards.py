@@ -1,17 +1,14 @@
 """Two cards behind one service, and two services with a card each: what is said and done when one card is not there, or is another one."""
-import json
 import time
 
 from card_host import ORACLE
-
-UNIT = "/etc/systemd/system/protocol-omni-oracle.service"
 
 
 def both(host):
     """The site with an Oracle over both cards."""
     host.write_inventory()
     found = host.play("both")
-    return dict(found, others=host.not_holding(), apps=host.execute("nvidia-smi --query-compute-apps=gpu_uuid,used_memory --format=csv,noheader").splitlines())
+    return dict(found, others=host.not_holding(), apps=host.apps())
 
 
 def one_gone(host):
@@ -65,7 +62,7 @@ def cdi(host):
 
 def each_its_own(host):
     """Two services, a card each, and one gateway: both answer, each on its own card; a rung of one does not touch the other."""
-    services = json.loads(host.execute("cat /etc/protocol_omni/vram_watch/contingency.json"))["bunker_services"]
+    services = host.deployed_services()
     oracle = next(service for service in services if service["name"] == "oracle")
     executor = next(service for service in services if service["name"] == "executor")
     small = {"model": "smollm2-135m-instruct-q4_1", "context": 8192, "ladder": ["kv_to_ram"]}
@@ -74,7 +71,7 @@ def each_its_own(host):
     first = dict({key: value for key, value in oracle.items() if key not in ("placements", "expected_word", "placement")}, **small, gpus=host.uuids[:1])
     found = {"deployed": host.play("each_its_own", changed={"bunker_services": [first, second, executor]})}
     found["answers"] = {name: host.ask(name) for name in ("oracle", "second", "executor")}
-    found["apps"] = host.execute("nvidia-smi --query-compute-apps=gpu_uuid,used_memory --format=csv,noheader").splitlines()
+    found["apps"] = host.apps()
     before = host.execute("docker inspect --format '{{.State.Pid}}' second").strip()
     found["rung"] = host.play("rung_of_one", "protocol_omni.bunker.contingency", {"contingency_service": "oracle", "contingency_rung": 1})
     found["second_untouched"] = host.execute("docker inspect --format '{{.State.Pid}}' second").strip() == before

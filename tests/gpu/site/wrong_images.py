@@ -3,17 +3,16 @@
 The plugins are compiled on the machine, from the image's source with the image's options but one. Whatever the rules would refuse is put into the unit by hand,
 as somebody would who knows better, and taken out again.
 """
-import json
 import os
 import re
 import shlex
 import subprocess
 import time
 
-from card_host import ANSIBLE, HERE, ORACLE, ROOT
+from card_host import ANSIBLE, HERE, ORACLE, ROOT, UNIT, moved
 
 PLUGINS = "/srv/bundle/plugins"
-UNIT = "/etc/systemd/system/protocol-omni-oracle.service"
+SMALL = "smollm2-135m-instruct-q4_1"
 CUDA_CACHE = "/var/cache/protocol_omni/cuda"
 
 
@@ -50,17 +49,12 @@ def role_options():
     return ["-D%s=%s" % row for row in rows if row[0] != "GGML_CPU_ALL_VARIANTS"]
 
 
-def present(host):
-    """ID of the image that the Oracle runs."""
-    return re.search(r"sha256:[0-9a-f]{64}", host.execute("cat " + UNIT)).group(0)
-
-
 def derived(host, plugin, tag, label=""):
     """The site's image with another plugin; its ID."""
     change = "--change %s" % shlex.quote("LABEL protocol_omni.bunker.input-hash=" + label) if label else ""
     return host.execute("docker rm -f derived >/dev/null 2>&1; docker create --name derived %s >/dev/null && "
                         "docker cp -q %s/%s.so derived:/opt/llama/libggml-cuda.so && docker commit %s derived %s && docker rm derived >/dev/null"
-                        % (present(host), PLUGINS, plugin, change, tag)).split()[-1]
+                        % (host.oracle_image(), PLUGINS, plugin, change, tag)).split()[-1]
 
 
 def put(host, image):
@@ -79,14 +73,14 @@ def readiness(host, image):
 def other_family(host):
     """Machine code for 12.0 alone on a card of 9.0: what preflight, the gate and verify say, and what llama-server really does."""
     host.write("/root/image_names.yml", (HERE / "image_names.yml").read_text(encoding="utf-8"))
-    wanted, proven = {"golden_image_cuda_architectures": ["120"]}, present(host)
+    wanted, proven = {"golden_image_cuda_architectures": ["120"]}, host.oracle_image()
     host.play("names", "/root/image_names.yml", wanted)
     digest, tag, archive = re.search(r"names: (\S+) (\S+) (\S+?)\"", (host.logs / "names.log").read_text(encoding="utf-8")).groups()
     image = derived(host, "sm120", tag, digest)
     host.execute("docker save --output %s %s" % (archive, tag))
     found = {"plugin": readiness(host, tag), "preflight": host.play("other_family", changed=wanted)}
     found["gate"] = host.play("other_family_lowered", changed=dict(wanted, preflight_lowered=["gpu_family"]))
-    found["after_the_gate"] = {"alive": host.is_alive(), "image_is_the_proven_one": present(host) == proven}
+    found["after_the_gate"] = {"alive": host.is_alive(), "image_is_the_proven_one": host.oracle_image() == proven}
     put(host, image)
     begun, seen = time.monotonic(), []
     while time.monotonic() - begun < 45 and "failed" not in seen:
@@ -120,7 +114,7 @@ def first_start(host, image):
 
 def ptx_only(host):
     """An image whose kernels the driver compiles at load: named so, and its first start timed against the native one."""
-    proven, image = present(host), derived(host, "ptx", "omni/ptx-only:test")
+    proven, image = host.oracle_image(), derived(host, "ptx", "omni/ptx-only:test")
     found = {"plugin": readiness(host, image), "ptx": first_start(host, image), "native": first_start(host, proven)}
     host.execute("docker image rm omni/ptx-only:test", check=False)
     return found
@@ -128,18 +122,12 @@ def ptx_only(host):
 
 def vmm(host):
     """VMM off against on, native kernels both: two containers on the card, asked in turns."""
-    proven, image = present(host), derived(host, "no_vmm", "omni/no-vmm:test")
-    resolved = json.loads(host.execute("cat /etc/protocol_omni/services/oracle.json"))
-    words = resolved["server_arguments"]
+    proven, image = host.oracle_image(), derived(host, "no_vmm", "omni/no-vmm:test")
     urls = []
-    for number, (name, one) in enumerate((("on", proven), ("off", image))):
-        port = 18100 + number
-        own = list(words)
-        own[own.index("--port") + 1], own[own.index("--host") + 1] = str(port), "127.0.0.1"
-        host.execute("docker rm -f vmm-%s >/dev/null 2>&1; docker run --detach --name vmm-%s --network host --device nvidia.com/gpu=%s "
-                     "--volume /srv/models/smollm2-135m-instruct-q4_1:/models:ro %s %s" % (name, name, host.uuids[0], one, " ".join(map(shlex.quote, own))))
-        urls.append("%s=http://127.0.0.1:%d" % (name, port))
-        host.wait_until(True, 60, "http://127.0.0.1:%d" % port)
+    for number, (name, one) in enumerate((("on", proven), ("off", image)), 18100):
+        url = host.begin_server("vmm-" + name, one, host.uuids[:1], SMALL, moved(host.oracle_words()[0], number))
+        urls.append("%s=%s" % (name, url))
+        host.wait_until(True, 60, url)
     found = {"in_turns": host.answers("turns.py 30 512 128 %s" % " ".join(urls)),
              "said": {name: host.execute("docker logs vmm-%s 2>&1 | grep -m 3 -i vmm" % name, check=False).splitlines() for name in ("on", "off")}}
     host.execute("docker rm -f vmm-on vmm-off; docker image rm omni/no-vmm:test", check=False)

@@ -27,22 +27,36 @@ def ask(url, chance, prompt, tokens):
     return {"generation": timings["predicted_per_second"], "prompt": timings["prompt_per_second"]}
 
 
-def main():
-    rounds, prompt, tokens = map(int, sys.argv[1:4])
-    servers = dict(word.split("=", 1) for word in sys.argv[4:])
-    found = {name: [] for name in servers}
-    for number in range(-1, rounds):
-        order = list(servers)
+def in_turns(urls, numbers, prompt, tokens):
+    """Each server once a round, in an order of the round's own.
+
+    :param urls: name to address.
+    :param numbers: of the rounds; each number is a prompt of its own.
+    :returns: name to what :func:`ask` said in each round.
+    """
+    found = {name: [] for name in urls}
+    for number in numbers:
+        order = list(urls)
         random.Random(number).shuffle(order)
         for name in order:
-            one = ask(servers[name], random.Random(number), prompt, tokens)
-            if number >= 0:  # the first round warms up
-                found[name].append(one)
-    first, told = next(iter(servers)), {}
+            found[name].append(ask(urls[name], random.Random(number), prompt, tokens))
+    return found
+
+
+def compared(found):
+    """Of what :func:`in_turns` found: name to medians, and to the ratio of each to the first one's in the same round."""
+    first, told = next(iter(found)), {}
     for name, rows in found.items():
         told[name] = {what: round(statistics.median(one[what] for one in rows), 2) for what in ("generation", "prompt")}
         told[name]["to " + first] = {what: ratio([(one[what], other[what]) for one, other in zip(rows, found[first])]) for what in ("generation", "prompt")}
-    print(json.dumps(told))
+    return told
+
+
+def main():
+    rounds, prompt, tokens = map(int, sys.argv[1:4])
+    servers = dict(word.split("=", 1) for word in sys.argv[4:])
+    in_turns(servers, [-1], prompt, tokens)  # a round that warms up
+    print(json.dumps(compared(in_turns(servers, range(rounds), prompt, tokens))))
 
 
 if __name__ == "__main__":
