@@ -19,9 +19,14 @@ def _gpu_services(inventory):
     return [service for service in inventory["bunker_services"] if service["device"] == "gpu"]
 
 
+def _cards_of_slices(host):
+    """UUID of a slice (MIG) to that of its card."""
+    return {part["uuid"]: part["card"] for part in host["slices"]}
+
+
 def _used_gpus(inventory, host):
     """The host's cards that a service names; every card where none is known by UUID yet."""
-    cards = {part["uuid"]: part["card"] for part in host["slices"]}
+    cards = _cards_of_slices(host)
     wanted = {cards.get(uuid, uuid) for service in _gpu_services(inventory) for uuid in service["gpus"]}
     known = [gpu for gpu in host["gpus"] if gpu["uuid"] in wanted]
     return known or (host["gpus"] if wanted else [])
@@ -80,25 +85,23 @@ def gpu_readable(inventory, host):
     """nvidia-smi tells the figures of each card, and the driver asks for no reset. One that a service names has to; with another the host has a fault that
     somebody should look at."""
     services = _gpu_services(inventory)
-    cards = {part["uuid"]: part["card"] for part in host["slices"]}
+    cards = _cards_of_slices(host)
     named = {name for service in services for uuid in service["gpus"] for name in (uuid, cards.get(uuid, uuid))}
     for gpu in host["gpus"] if services else []:
+        card, address = "card %s" % " ".join(filter(None, (gpu["uuid"], gpu["name"], gpu["pci"]))), gpu["pci"] or gpu["uuid"]
+        reset = "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % address
         if gpu["unreadable"]:
             said = ", ".join("%s for %s" % (word, field) for field, word in sorted(gpu["unreadable"].items()))
             needed = gpu["uuid"] in named and not set(gpu["unreadable"]) <= {"memory.free", "name"}
-            card = " ".join(filter(None, (gpu["uuid"], gpu["name"], gpu["pci"])))
-            yield Finding("gpu_readable", ERROR if needed else WARNING, "card %s" % card, "nvidia-smi says %s" % said, "its figures",
-                          "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % (gpu["pci"] or gpu["uuid"])
-                          if "reset" in said.lower() else "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % (gpu["pci"] or gpu["uuid"]))
+            yield Finding("gpu_readable", ERROR if needed else WARNING, card, "nvidia-smi says %s" % said, "its figures",
+                          reset if "reset" in said.lower() else "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % address)
+        mend = {xid.RESET: reset, xid.REBOOT: "Restart the host: systemctl reboot.",
+                xid.LATER: "When it suits, stop what uses the card, then: nvidia-smi --gpu-reset -i %s." % address}
         kind = xid.kind_of_words(gpu["recovery"] or "")
-        if kind in (xid.LATER, xid.RESET, xid.REBOOT):
-            address = gpu["pci"] or gpu["uuid"]
-            mend = {xid.REBOOT: "Restart the host: systemctl reboot.",
-                    xid.LATER: "When it suits, stop what uses the card, then: nvidia-smi --gpu-reset -i %s." % address}
-            yield Finding("gpu_readable", ERROR if gpu["uuid"] in named and kind != xid.LATER else WARNING,
-                          "card %s" % " ".join(filter(None, (gpu["uuid"], gpu["name"], gpu["pci"]))), "the driver's recovery action \"%s\"" % gpu["recovery"],
-                          "none" if kind == xid.LATER else "none, since it computes nothing until then",
-                          mend.get(kind, "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % address))
+        if kind in mend:
+            yield Finding("gpu_readable", ERROR if gpu["uuid"] in named and kind != xid.LATER else WARNING, card,
+                          "the driver's recovery action \"%s\"" % gpu["recovery"],
+                          "none" if kind == xid.LATER else "none, since it computes nothing until then", mend[kind])
     for part in host["slices"]:
         if part["uuid"] in named and part["memory"] is None:
             yield Finding("gpu_readable", ERROR, "slice %s of card %s" % (part["uuid"], part["card"]), "no memory that can be read of %s" % part["profile"],
