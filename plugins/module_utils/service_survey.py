@@ -9,10 +9,10 @@ import re
 
 from . import small_file
 from .llama import answer, client
+from .throughput import served
 
 ELSEWHERE = "https://elsewhere.invalid"  # an origin that no page of anybody's has
 DOORS = ("/", "/slots", "/health")
-FILLER = "The quick brown fox jumps over the lazy dog. " * 24  # some 240 tokens
 MEASURED_TOKENS = 64
 INSIDE = ('oifname "lo" accept', "counter drop")  # what the seal's table inside begins and ends with
 
@@ -127,7 +127,7 @@ def speeds(endpoint, question, timeout):
     """
     url = endpoint + "/v1/chat/completions"
     timings = client.ask_json(url, {
-        "messages": [{"role": "user", "content": FILLER + question}], "temperature": 0, "max_tokens": MEASURED_TOKENS, "ignore_eos": True,
+        "messages": [{"role": "user", "content": served.PROMPT + question}], "temperature": 0, "max_tokens": MEASURED_TOKENS, "ignore_eos": True,
         "cache_prompt": False}, timeout).get("timings")
     try:
         return {"generation": float(timings["predicted_per_second"]), "prompt": float(timings["prompt_per_second"])}

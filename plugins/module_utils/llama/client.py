@@ -39,18 +39,27 @@ def ask(url, body=None, timeout=10, headers=None):
         connection.close()
 
 
-def ask_json(url, body=None, timeout=10):
-    """The JSON object of a successful answer.
+def ask_text(url, body=None, timeout=10):
+    """The text of a successful answer.
 
-    :raises NoAnswer: nobody answers, with another status than 200, or with something else.
+    :raises NoAnswer: nobody answers, or with another status than 200.
     """
     answer = ask(url, body, timeout)
     if answer.status != 200:
         raise NoAnswer("%s: it answered %d: %s" % (url, answer.status, answer.text[:300]))
+    return answer.text
+
+
+def ask_json(url, body=None, timeout=10):
+    """The JSON object of a successful answer.
+
+    :raises NoAnswer: as of :func:`ask_text`, or it is something else.
+    """
+    text = ask_text(url, body, timeout)
     try:
-        found = json.loads(answer.text)
+        found = json.loads(text)
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise NoAnswer("%s: what it answered is no JSON object: %s" % (url, answer.text[:300]))
+        raise NoAnswer("%s: what it answered is no JSON object: %s" % (url, text[:300]))
     return found

@@ -4,13 +4,11 @@
 """How fast a llama-server answers, by its own timings of requests made for that. For modules."""
 from __future__ import annotations
 
-import http.client
-import json
 import re
 import statistics
 import time
 
-from ansible.module_utils.urls import open_url
+from ..llama.client import NoAnswer, ask_json, ask_text
 
 PROMPT = "The quick brown fox jumps over the lazy dog. " * 24  # some 240 tokens
 LEAST = 3  # requests
@@ -20,23 +18,9 @@ COUNTED = re.compile(r"^llamacpp:(tokens_predicted_total|requests_processing) ([
 DIGITS = 1e-5  # the server prints six digits of what it has counted
 
 
-class NoAnswer(Exception):
-    """The service did not answer, or not as llama-server does."""
-
-
-def _ask(url, body, timeout):
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        # It is the host's own address: no proxy has anything to do with it.
-        answer = open_url(url, data=data, headers={"Content-Type": "application/json"}, timeout=timeout, use_proxy=False)
-        return answer.read().decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NoAnswer("%s: %s" % (url, error)) from error
-
-
 def _counted(endpoint, timeout):
     """(tokens that the server has generated for anybody, requests that it works on)."""
-    found = dict(COUNTED.findall(_ask(endpoint + "/metrics", None, timeout)))
+    found = dict(COUNTED.findall(ask_text(endpoint + "/metrics", timeout=timeout)))
     if len(found) < 2:
         raise NoAnswer("%s/metrics does not tell llamacpp:tokens_predicted_total and requests_processing (llama-server's --metrics)" % endpoint)
     return float(found["tokens_predicted_total"]), float(found["requests_processing"])
@@ -45,9 +29,9 @@ def _counted(endpoint, timeout):
 def _request(endpoint, tokens, timeout):
     body = {"prompt": PROMPT, "n_predict": tokens, "cache_prompt": False, "ignore_eos": True, "temperature": 0}
     try:
-        timings = json.loads(_ask(endpoint + "/completion", body, timeout))["timings"]
+        timings = ask_json(endpoint + "/completion", body, timeout)["timings"]
         return {"generation": timings["predicted_per_second"], "prompt": timings["prompt_per_second"], "tokens": timings["predicted_n"]}
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise NoAnswer("%s/completion: no timings in its answer" % endpoint) from error
 
 
