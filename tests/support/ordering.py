@@ -2,6 +2,9 @@
 
 What answers in seconds comes first, so that a fault shows early. Then two streams run beside each other, a worker each: the tests of the one deployed site, in
 the order of SITE, and the hosts that a test module has for itself. Without workers (``-p no:xdist``, ``-n 0``) the order is the same, one after the other.
+
+Where the site's image has to be built, the site comes first: its worker waits for the compiler and leaves it a core, and the image is there sooner. The build
+and the site behind it are the longest way through the run; everything else fits beside them.
 """
 import pathlib
 
@@ -31,11 +34,11 @@ INTEGRATION = "tests/integration/"
 ONE_HOST = dict.fromkeys(["test_gateway.py", "test_gateway_clients.py", "test_gateway_drain.py"], "gateway")  # module to the host that it shares
 
 
-def stage(path, isolated_first=False):
+def stage(path, site_first=False):
     """What a test module is sorted by.
 
     :param path: str, relative to the checkout.
-    :param isolated_first: bool, whether the site has to wait for its image anyway.
+    :param site_first: bool, whether the site has to wait for its image.
     :returns: tuple.
     """
     for number, prefix in enumerate(FIRST):
@@ -43,11 +46,11 @@ def stage(path, isolated_first=False):
             return (0, number)
     name = path.removeprefix(INTEGRATION)
     if name in SITE:
-        return (2 if isolated_first else 1, SITE.index(name))
+        return (-1 if site_first else 1, SITE.index(name))
     if not name.startswith("isolated/"):
         raise ValueError("%s has no place in the order of the tests: say it in %s" % (path, pathlib.Path(__file__).relative_to(ROOT)))
     name = name.removeprefix("isolated/")
-    return (1 if isolated_first else 2, ISOLATED.index(name) if name in ISOLATED else 0)
+    return (2, ISOLATED.index(name) if name in ISOLATED else 0)
 
 
 def group(nodeid):

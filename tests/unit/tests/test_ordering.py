@@ -5,13 +5,12 @@ from support import ROOT, ordering
 MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
 
 
-@pytest.mark.parametrize("isolated_first", [False, True])
-def test_every_module_has_a_place_and_what_is_quick_comes_first(isolated_first):
-    ordered = sorted(MODULES, key=lambda path: ordering.stage(path, isolated_first))
+@pytest.mark.parametrize("site_first", [False, True])
+def test_every_module_has_a_place_and_what_is_quick_comes_first(site_first):
+    ordered = sorted(MODULES, key=lambda path: ordering.stage(path, site_first))
     folders = [path.split("/")[1] if "integration" not in path else path.split("/")[2] for path in ordered]
-    assert folders.index("lint") < folders.index("unit") < folders.index("cuda") < min(folders.index("site"), folders.index("destructive"))
-    others = [number for number, path in enumerate(ordered) if path.startswith("tests/integration/isolated/") and not path.endswith("test_package.py")]
-    assert (max(others) < folders.index("site")) == isolated_first
+    assert folders.index("lint") < folders.index("unit") < folders.index("cuda") < folders.index("isolated", folders.index("cuda"))
+    assert (folders.index("site") < folders.index("lint")) == site_first and (folders.index("cuda") < folders.index("site")) != site_first
     assert ordered.index("tests/integration/isolated/test_package.py") < folders.index("cuda")  # sanity
 
 
