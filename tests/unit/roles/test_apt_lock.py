@@ -3,6 +3,8 @@ import pytest
 import rendering
 import yaml
 
+from ansible_collections.protocol_omni.bunker.plugins.action import system_packages
+
 PATHS = sorted(path.relative_to(rendering.ROLES) for path in rendering.ROLES.glob("*/tasks/**/*.yml"))
 WAITS = "{{ bunker_apt_lock_timeout | default(300) }}"
 TRIES = "{{ bunker_apt_lock_timeout | default(300) // 10 }}"
@@ -30,7 +32,10 @@ USES = [(str(path), task, apt, other) for path in PATHS for task, apt, other in 
 
 
 def test_the_uses_of_the_lock_are_found():
-    assert len([apt for _path, _task, apt, _other in USES if apt]) >= 10 and len([other for _path, _task, _apt, other in USES if other]) >= 4
+    by_module = [task for path in PATHS for task in tasks(yaml.safe_load((rendering.ROLES / path).read_text(encoding="utf-8")))
+                 if "protocol_omni.bunker.system_packages" in task]
+    assert len(by_module) >= 7 and len([apt for _path, _task, apt, _other in USES if apt]) >= 4
+    assert len([other for _path, _task, _apt, other in USES if other]) >= 4
 
 
 @pytest.mark.parametrize("path, task, apt, other", USES, ids=["%s: %s" % (path, task["name"]) for path, task, _apt, _other in USES])
@@ -52,7 +57,7 @@ def test_no_role_asks_apt_in_a_shell():
 
 
 def test_the_variable_has_one_default():
-    assert rendering.read("preflight", "defaults/main.yml")["bunker_apt_lock_timeout"] == 300
+    assert rendering.read("preflight", "defaults/main.yml")["bunker_apt_lock_timeout"] == 300 == system_packages.LOCK_TIMEOUT
     spec = rendering.read("preflight", "meta/argument_specs.yml")["argument_specs"]["main"]["options"]["bunker_apt_lock_timeout"]
     assert (spec["type"], spec["default"]) == ("int", 300)
 
