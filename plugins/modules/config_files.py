@@ -35,6 +35,10 @@ options:
         description: Permissions, octal.
         type: str
         default: "0644"
+      group:
+        description: A group that shall own the file. The user of the task's own owns it otherwise.
+        type: str
+        default: ""
       validate:
         description: A command that ends with 0 for a right file; V(%s) stands for its path. Not run in check mode, where its program may not be there yet.
         type: list
@@ -58,6 +62,7 @@ EXAMPLES = r"""
   protocol_omni.bunker.config_files:
     files:
       - {path: /etc/example/rules.nft, content: "{{ rules }}", validate: [nft, --check, --file, "%s"]}
+      - {path: /etc/example/keys.json, content: "{{ keys | to_json }}", group: example, mode: "0640"}
       - {path: /usr/local/lib/example/load, content: "{{ lookup('ansible.builtin.file', 'load', rstrip=false) }}", mode: "0755"}
     only: ["/etc/example/*.nft"]
   register: example
@@ -75,6 +80,7 @@ removed:
 """
 
 import glob
+import grp
 import os
 import stat
 
@@ -84,24 +90,47 @@ PART = ".bunker-part"
 
 
 def present(path):
-    """(text, permissions) of a plain file; ("", None) where there is none. What is no UTF-8 counts as other text."""
+    """(text, permissions, number of its group) of a plain file; ("", None, None) where there is none. What is no UTF-8 counts as other text."""
     try:
         found = os.lstat(path)
         if not stat.S_ISREG(found.st_mode):
-            return "", None
+            return "", None, None
         with open(path, encoding="utf-8", errors="replace", newline="") as stream:
-            return stream.read(), stat.S_IMODE(found.st_mode)
+            return stream.read(), stat.S_IMODE(found.st_mode), found.st_gid
     except OSError:
-        return "", None
+        return "", None, None
 
 
-def lay_out(path, content, mode):
+def group_of(entry):
+    """The number of the group that shall own a file; None where no group is asked for.
+
+    :raises ValueError: there is no such group.
+    """
+    try:
+        return grp.getgrnam(entry["group"]).gr_gid if entry["group"] else None
+    except KeyError:
+        raise ValueError("%s: this host has no group %s. Create it first." % (entry["path"], entry["group"])) from None
+
+
+def as_wanted(entry, found):
+    """Whether what :func:`present` returned is what is asked for. A group that the host does not have yet owns nothing."""
+    if found[:2] != (entry["content"], mode_of(entry)):
+        return False
+    try:
+        return group_of(entry) in (None, found[2])
+    except ValueError:
+        return False
+
+
+def lay_out(path, content, mode, group):
     """Writes a file beside its place, complete.
 
     :raises OSError: it cannot be written.
     """
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(path + PART, "w", encoding="utf-8", newline="") as stream:
+        if group is not None:
+            os.fchown(stream.fileno(), -1, group)
         os.fchmod(stream.fileno(), mode)
         stream.write(content)
         stream.flush()
@@ -125,7 +154,7 @@ def put(module, wanted):
     try:
         for entry in wanted:
             laid.append(entry["path"] + PART)
-            lay_out(entry["path"], entry["content"], mode_of(entry))
+            lay_out(entry["path"], entry["content"], mode_of(entry), group_of(entry))
         for entry in wanted:
             words = [word.replace("%s", entry["path"] + PART) for word in entry["validate"]]
             code, out, errors = module.run_command(words) if words else (0, "", "")
@@ -143,15 +172,15 @@ def main():
     module = AnsibleModule(argument_spec={
         "files": {"type": "list", "elements": "dict", "required": True, "options": {
             "path": {"type": "path", "required": True}, "content": {"type": "str", "required": True}, "mode": {"type": "str", "default": "0644"},
-            "validate": {"type": "list", "elements": "str", "default": []}}},
+            "group": {"type": "str", "default": ""}, "validate": {"type": "list", "elements": "str", "default": []}}},
         "only": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True)
     files, wanted, differences = module.params["files"], [], []
     try:
         for entry in files:
-            text, mode = present(entry["path"])
-            if (text, mode) != (entry["content"], mode_of(entry)):
+            found = present(entry["path"])
+            if not as_wanted(entry, found):
                 wanted.append(entry)
-                differences.append({"before_header": entry["path"], "after_header": entry["path"], "before": text, "after": entry["content"]})
+                differences.append({"before_header": entry["path"], "after_header": entry["path"], "before": found[0], "after": entry["content"]})
         ours = {entry["path"] for entry in files}
         stale = sorted({path for pattern in module.params["only"] for path in glob.glob(pattern)} - ours)
         differences += [{"before_header": path, "after_header": path, "before": present(path)[0], "after": ""} for path in stale]

@@ -1,4 +1,5 @@
 """Files that are written together: all or none, and nothing twice."""
+import grp
 import json
 import os
 import stat
@@ -85,3 +86,19 @@ def test_check_mode_predicts_on_a_bare_host_and_writes_nothing(write, tmp_path):
 def test_a_mode_that_is_none_is_named_and_nothing_is_written(write, tmp_path):
     found = write(file(tmp_path / "one"), file(tmp_path / "two", mode="u+x"))
     assert found["failed"] and "two: mode u+x is not octal digits such as 0644" in found["msg"] and not list(tmp_path.iterdir())
+
+
+def test_a_file_is_given_to_its_group_before_it_can_be_read(write, tmp_path):
+    group = next(entry for entry in grp.getgrall() if entry.gr_gid not in (0, os.getgid()))
+    wanted = file(tmp_path / "keys", mode="0640", group=group.gr_name)
+    assert write(wanted)["written"] == [str(tmp_path / "keys")] and (tmp_path / "keys").stat().st_gid == group.gr_gid
+    assert not write(wanted)["changed"]
+    os.chown(tmp_path / "keys", -1, os.getgid())
+    assert write(wanted)["written"] == [str(tmp_path / "keys")] and (tmp_path / "keys").stat().st_gid == group.gr_gid
+
+
+def test_a_group_that_is_not_there_is_predicted_as_a_change_and_named_in_a_run(write, tmp_path):
+    wanted = [file(tmp_path / "other"), file(tmp_path / "keys", group="nobody-has-this")]
+    assert write(*wanted, check_mode=True)["written"] == [str(tmp_path / "other"), str(tmp_path / "keys")]
+    failed = write(*wanted)
+    assert failed["failed"] and "no group nobody-has-this" in failed["msg"] and list(tmp_path.iterdir()) == []
