@@ -42,6 +42,39 @@ def test_an_inventory_with_faults_is_refused_before_anything_changes(site, secon
     assert started(site) == before
 
 
+def on_the_host(site, name):
+    """What a host has of a service: its unit, its files, its container, the rules that know its address, and its route."""
+    said = site.execute("ls /etc/systemd/system/protocol-omni-%(name)s.service; ls -d /etc/protocol_omni/services/%(name)s.*; "
+                        "ls /etc/protocol_omni/seal/inside-%(name)s.nft; docker ps --all --quiet --filter name=^%(name)s$; "
+                        "grep -l '\"%(name)s\"' /etc/protocol_omni/gateway/routes.json /etc/protocol_omni/observability/prometheus.yml" % {"name": name})[1]
+    return [line for line in said.splitlines() if "No such file" not in line and "cannot access" not in line]
+
+
+def test_a_service_that_leaves_the_inventory_leaves_the_host_and_a_renamed_one_takes_its_address(site, second):
+    """A third service comes, is renamed with its address kept, and goes. What the host has of it goes each time, and nothing else is touched."""
+    oracle, executor = services_with()["bunker_services"]
+    others = [dict(executor, name=name, port=8003, networks=[{"name": "omni-network", "address": "172.30.0.30"}]) for name in ("scribe", "clerk")]
+    before, models = [started(site, name) for name in ("oracle", "executor")], site.execute("ls /srv/models")[1]
+    try:
+        site.run("site.yml", extra_vars={"bunker_services": [oracle, executor, others[0]]}).assert_ok()
+        assert len(on_the_host(site, "scribe")) >= 5
+        left = site.run("playbooks/verify.yml")
+        statuses = {claim["id"]: claim for claim in site.report()["claims"]}
+        assert left.rc != 0 and statuses["services.named"]["status"] == "fails" and "scribe" in statuses["services.named"]["observed"]
+        refused = site.run("site.yml", extra_vars={"inference_service_unnamed": "refuse"})
+        assert refused.rc != 0 and refused.changed == set() and "bunker_services does not name: scribe" in refused.failures[-1]
+        predicted = site.run("site.yml", "--check", extra_vars={"bunker_services": [oracle, executor, others[1]]}).assert_ok()
+        assert {"Stop the service", "Remove its files"} <= predicted.changed and on_the_host(site, "scribe")
+        site.run("site.yml", extra_vars={"bunker_services": [oracle, executor, others[1]]}).assert_ok()
+        assert on_the_host(site, "scribe") == [] and len(on_the_host(site, "clerk")) >= 5
+    finally:
+        gone = site.run("site.yml")
+    gone.assert_ok()
+    assert on_the_host(site, "clerk") == [] and site.execute("ls /srv/models")[1] == models
+    assert [started(site, name) for name in ("oracle", "executor")] == before
+    assert site.run("site.yml").assert_ok().changed == set()
+
+
 def redeploy(site, changed=None, **variables):
     """Deploys the executor alone, with a changed definition."""
     return site.run("tests/host/redeploy.yml", extra_vars=dict(variables, service="executor", changed_definition=changed or {}))

@@ -62,7 +62,7 @@ def rows(change=lambda seen: None, service=None, gpu=True, **wanted):
         on_cpu(seen)
     change(seen)
     given = dict(FREE, service=dict(ORACLE if gpu else EXECUTOR, **(service or {})), placement="GPU GPU-a, GPU-b" if gpu else "CPU only", placed="planned")
-    catalogue = collection_roles.claim_catalogue("inference_service")
+    catalogue = {name: entry for name, entry in collection_roles.claim_catalogue("inference_service").items() if name.startswith("SERVICE.")}
     found = inference_service.results(dict(given, **wanted), seen)
     assert set(found) == set(catalogue)
     return {name[len("SERVICE."):]: claims.judge(name, catalogue[name], found[name]) for name in catalogue}
