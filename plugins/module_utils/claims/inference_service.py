@@ -155,13 +155,22 @@ def _kept_speed(bound, last, definition):
     return _row("%s %% of %s" % (last["bound"], against), "%s prompt%s" % (said % last["speeds"], changed), last["holds"])
 
 
+def _way_back(service, found):
+    """What puts a container right whose networks are not the inventory's; "" where they are."""
+    wanted = {network["name"]: network["address"] for network in service["networks"]}
+    if any(found.get(name) != address for name, address in wanted.items()):
+        return ". Run site.yml, which makes the container anew; or: systemctl restart protocol-omni-%s" % service["name"]
+    commands = ["docker network disconnect %s %s" % (name, service["name"]) for name in sorted(set(found) - set(wanted))]
+    return ". Disconnect it, or run site.yml: %s" % "; ".join(commands) if commands else ""
+
+
 def _of_networks(wanted, seen):
     service = wanted["service"]
     networks = sorted("%(name)s %(address)s" % network for network in service["networks"])
     found = sorted("%s %s" % place for place in seen["container"]["networks"].items())
     ports = ["%s:%d" % (service["address"], service["port"])] if service["address"] else []
     rows = {
-        "networks": _row(", ".join(networks), ", ".join(found) or "none", networks == found),
+        "networks": _row(", ".join(networks), (", ".join(found) or "none") + _way_back(service, seen["container"]["networks"]), networks == found),
         "port": _row(", ".join(ports) or "none", ", ".join(seen["container"]["ports"]) or "none", ports == seen["container"]["ports"])}
     if not service["sealed"]:
         unsealed = _not("the inventory lets this service initiate connections (sealed is false)")

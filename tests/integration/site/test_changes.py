@@ -75,6 +75,36 @@ def test_a_service_that_leaves_the_inventory_leaves_the_host_and_a_renamed_one_t
     assert site.run("site.yml").assert_ok().changed == set()
 
 
+def test_a_container_on_a_further_network_is_disconnected_by_the_next_run(site, second):
+    before = started(site, "oracle")
+    assert site.execute("docker network connect bridge oracle")[0] == 0
+    try:
+        assert site.run("playbooks/verify.yml").rc != 0
+        observed = {claim["id"]: claim["observed"] for claim in site.report()["claims"]}["oracle.networks"]
+        assert observed.endswith("docker network disconnect bridge oracle")
+        predicted = site.run("site.yml", "--check").assert_ok()
+        assert "Disconnect the service from bridge" in predicted.changed
+        assert site.run("site.yml").assert_ok().changed == {"Disconnect the service from bridge"}
+    finally:
+        site.execute("docker network disconnect bridge oracle")
+    assert started(site, "oracle") == before
+
+
+def test_a_foreign_container_that_holds_an_address_is_named_with_the_command(site, second):
+    """The Executor is down, and a container made by hand has its address."""
+    assert site.execute("systemctl stop protocol-omni-executor && docker run --detach --name hand-made --network omni-network --ip 172.30.0.20 "
+                        "--entrypoint sleep %s 600" % site.image)[0] == 0
+    try:
+        failed = redeploy(site)
+        assert failed.rc != 0
+        assert failed.failures[-1].startswith("Service executor was not deployed: its address 172.30.0.20 on omni-network is held by the container hand-made")
+        assert "docker network disconnect omni-network hand-made" in failed.failures[-1]
+    finally:
+        site.execute("docker rm --force hand-made")
+        assert site.execute("systemctl reset-failed protocol-omni-executor; systemctl start protocol-omni-executor")[0] == 0
+    assert answers(site)
+
+
 def redeploy(site, changed=None, **variables):
     """Deploys the executor alone, with a changed definition."""
     return site.run("tests/host/redeploy.yml", extra_vars=dict(variables, service="executor", changed_definition=changed or {}))

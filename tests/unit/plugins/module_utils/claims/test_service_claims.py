@@ -262,7 +262,7 @@ def test_the_words():
     ("bound to nothing", "oifname lo accept counter drop; bound to nothing"), ("every origin", "404, 501, 200, allowed origin *, none"),
     ("the driver shows it on one card", "CUDA_VISIBLE_DEVICES=GPU-a,GPU-b; devices: /dev/nvidia0 /dev/nvidiactl; libcuda: %s; "
                                         "nvidia-smi does not show it on GPU-b" % LIBCUDA),
-    ("no network", "none"), ("a published port", "0.0.0.0:8000"), ("not enabled", "active disabled, Docker's restart policy no")])
+    ("no network", "none. Run site.yml, which makes the container anew; or: systemctl restart protocol-omni-oracle"), ("a published port", "0.0.0.0:8000"), ("not enabled", "active disabled, Docker's restart policy no")])
 def test_the_words_of_faults(fault, observed):
     claim, change = FAULTS[fault]
     assert rows(change)[claim]["observed"] == observed
@@ -282,3 +282,11 @@ def test_the_first_measurement_is_compared_with_nothing():
     row = rows(lambda seen: seen["last_speed"].update(against={}, changed=[]))["kept_speed"]
     assert (row["status"], row["expected"], row["observed"]) == (
         "holds", "85 % of nothing yet: this was the first measurement", "11.0 tok/s generation, 170.1 prompt")
+
+
+@pytest.mark.parametrize("change, ending", [
+    ({"bridge": "172.17.0.2"}, ". Disconnect it, or run site.yml: docker network disconnect bridge oracle"),
+    ({"omni-network": "172.30.0.99"}, ". Run site.yml, which makes the container anew; or: systemctl restart protocol-omni-oracle")])
+def test_a_container_on_other_networks_is_told_with_the_command(change, ending):
+    found = rows(lambda seen: seen["container"]["networks"].update(change))["networks"]
+    assert found["status"] == "fails" and found["observed"].endswith(ending)
