@@ -90,6 +90,21 @@ def test_a_container_on_a_further_network_is_disconnected_by_the_next_run(site, 
     assert started(site, "oracle") == before
 
 
+def test_an_engine_that_is_stopped_stays_down_and_its_services_come_back_with_it(site, second):
+    units = "protocol-omni-oracle protocol-omni-executor"
+    assert site.execute("systemctl stop docker.service")[0] == 0
+    try:
+        time.sleep(15)  # the watcher and the seal look meanwhile
+        assert site.execute("systemctl is-active docker.service %s" % units)[1].split() == ["inactive"] * 3
+    finally:
+        assert site.execute("systemctl start docker.service")[0] == 0
+    end = time.monotonic() + 60
+    while site.execute("systemctl is-active %s" % units)[1].split() != ["active"] * 2:
+        assert time.monotonic() < end
+        time.sleep(1)
+    assert answers(site)
+
+
 def test_a_foreign_container_that_holds_an_address_is_named_with_the_command(site, second):
     """The Executor is down, and a container made by hand has its address."""
     assert site.execute("systemctl stop protocol-omni-executor && docker run --detach --name hand-made --network omni-network --ip 172.30.0.20 "
