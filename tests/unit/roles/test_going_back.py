@@ -55,16 +55,18 @@ def test_what_runs_now(variables, words):
     assert words in said(**variables)
 
 
-def test_only_the_log_of_this_start_is_read():
+def read_by(started):
+    """The command that reads the log, where the start before it was called 0ld."""
     read = rendering.task("inference_service", "tasks/failed_start.yml", "Read the log of this start")
-    command = rendering.render("inference_service", read["ansible.builtin.shell"]["cmd"], dict(RESOURCES, __inference_service_before={"stdout": "0ld"},
-                                                                                              __inference_service_started={"failed": True}), read["vars"])
+    variables = dict(RESOURCES, __inference_service_before={"stdout": "0ld"}, __inference_service_started=started)
+    return rendering.render("inference_service", read["ansible.builtin.shell"]["cmd"], variables, read["vars"])
+
+
+def test_only_the_log_of_this_start_is_read():
+    command = read_by({"failed": True})
     assert "_SYSTEMD_INVOCATION_ID=$id + INVOCATION_ID=$id" in command and "--unit" not in command
     assert '[ "$id" != 0ld ]' in command
 
 
 def test_a_service_that_ran_on_and_answers_wrongly_is_read_from_the_start_that_it_had():
-    read = rendering.task("inference_service", "tasks/failed_start.yml", "Read the log of this start")
-    command = rendering.render("inference_service", read["ansible.builtin.shell"]["cmd"], dict(RESOURCES, __inference_service_before={"stdout": "0ld"},
-                                                                                              __inference_service_started={"changed": False}), read["vars"])
-    assert "0ld" not in command
+    assert "0ld" not in read_by({"changed": False})

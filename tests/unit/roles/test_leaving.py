@@ -63,6 +63,7 @@ def test_it_is_refused_by_name_where_the_inventory_says_so():
 
 def test_a_request_that_runs_is_waited_for_and_a_service_that_the_gateway_does_not_know_is_not():
     wait = rendering.task("gateway", "tasks/drain.yml", "Wait for running answers")
+
     def ended(answer):
         return rendering.templar("gateway", {"_gateway_drained": "scribe", "__gateway_running": answer}).evaluate_conditional(wait["until"])
     assert not ended({"json": {"scribe": {"in_flight": 1}}})

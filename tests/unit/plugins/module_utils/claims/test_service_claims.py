@@ -262,7 +262,8 @@ def test_the_words():
     ("bound to nothing", "oifname lo accept counter drop; bound to nothing"), ("every origin", "404, 501, 200, allowed origin *, none"),
     ("the driver shows it on one card", "CUDA_VISIBLE_DEVICES=GPU-a,GPU-b; devices: /dev/nvidia0 /dev/nvidiactl; libcuda: %s; "
                                         "nvidia-smi does not show it on GPU-b" % LIBCUDA),
-    ("no network", "none. Run site.yml, which makes the container anew; or: systemctl restart protocol-omni-oracle"), ("a published port", "0.0.0.0:8000"), ("not enabled", "active disabled, Docker's restart policy no")])
+    ("no network", "none. Run site.yml, which makes the container anew; or: systemctl restart protocol-omni-oracle"), ("a published port", "0.0.0.0:8000"),
+    ("not enabled", "active disabled, Docker's restart policy no")])
 def test_the_words_of_faults(fault, observed):
     claim, change = FAULTS[fault]
     assert rows(change)[claim]["observed"] == observed
