@@ -85,7 +85,7 @@ def test_a_service_is_looked_at_where_the_role_put_it():
     asked, _results, _published = service("executor")
     assert asked == {
         "name": "executor", "endpoint": "http://172.30.0.20:8002", "question": "What is the capital of France? Answer with one word.", "answer_tokens": 64,
-        "patience": 30, "timeout": 600, "gpus": [], "unit": "protocol-omni-executor.service",
+        "patience": 30, "timeout": 600, "measurements": 1, "gpus": [], "unit": "protocol-omni-executor.service",
         "unit_path": "/etc/systemd/system/protocol-omni-executor.service", "resolved_path": "/etc/protocol_omni/services/executor.json",
         "speed_path": "/var/lib/protocol_omni/throughput/executor.speed.json", "label": "protocol_omni.bunker.definition"}
 

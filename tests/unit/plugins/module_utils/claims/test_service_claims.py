@@ -291,3 +291,27 @@ def test_the_first_measurement_is_compared_with_nothing():
 def test_a_container_on_other_networks_is_told_with_the_command(change, ending):
     found = rows(lambda seen: seen["container"]["networks"].update(change))["networks"]
     assert found["status"] == "fails" and found["observed"].endswith(ending)
+
+
+def measured(samples, others=None, expected=172.0, threads="8"):
+    """The row of the prompt's speed by several measurements."""
+    def change(seen):
+        seen["samples"] = {"generation": [10.9], "prompt": samples}
+        seen["speeds"]["prompt"] = sorted(samples)[len(samples) // 2]
+        seen["others"] = others or {"cpus": 0.0, "of": 16, "pressure": 0.0}
+    return rows(change, gpu=False, service={"expected": {"generation_speed": 0, "prompt_speed": expected, "memory": 0}},
+                tuning=dict(FREE["tuning"], threads=threads))["prompt_speed"]
+
+
+@pytest.mark.parametrize("samples, others, status, words", [
+    ([169.0, 170.0, 171.0, 172.0, 173.0], None, "holds", "171.0 ± 2.0 tok/s (5 measurements, 95 %)"),
+    ([160.0, 160.5, 161.0, 161.5, 162.0], None, "fails", "161.0 ± 1.0 tok/s (5 measurements, 95 %)"),
+    ([160.0, 160.5, 161.0, 161.5, 162.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "does not apply",
+     "not measurable now: 161.0 ± 1.0 tok/s (5 measurements, 95 %), while others use 12.0 of 16 CPUs, this service 8"),
+    ([175.0, 175.5, 176.0, 176.5, 177.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "holds", "176.0 ± 1.0 tok/s"),
+    ([90.0, 120.0, 150.0, 180.0, 210.0], None, "does not apply", "not measurable now: 150.0 ± 58.9 tok/s (5 measurements, 95 %) are too far apart"),
+    ([80.0, 80.5, 81.0, 81.5, 82.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "fails", "81.0 ± 1.0 tok/s"),
+    ([169.3], None, "fails", "169.3 tok/s (")], ids=["within its noise", "slower", "slower, and others are at work", "fast all the same", "too much noise", "half of it, whoever is at work", "one"])
+def test_a_speed_is_judged_with_its_noise(samples, others, status, words):
+    row = measured(samples, others)
+    assert row["status"] == status and (row["observed"] or row["reason"]).startswith(words)
