@@ -68,3 +68,37 @@ def test_a_request_that_runs_is_waited_for_and_a_service_that_the_gateway_does_n
         return rendering.templar("gateway", {"_gateway_drained": "scribe", "__gateway_running": answer}).evaluate_conditional(wait["until"])
     assert not ended({"json": {"scribe": {"in_flight": 1}}})
     assert ended({"json": {"scribe": {"in_flight": 0}}}) and ended({"json": {"oracle": {"in_flight": 3}}}) and ended({"status": -1})
+
+
+def network_leaves(record, containers):
+    """Which networks leave, and what is said where somebody is still on one."""
+    remove = rendering.task("networks", "tasks/leave.yml", "Remove networks that the inventory does not name")
+    refuse = rendering.task("networks", "tasks/leave.yml", "Refuse to take a network from containers that are on it")
+    variables = {"networks_definitions": [{"name": "omni-network"}], "__networks_record": {"texts": {"record": record}},
+                 "__networks_around": {"containers": containers}}
+    there = rendering.templar("networks", variables, refuse["vars"]).evaluate_conditional(refuse["ansible.builtin.assert"]["that"])
+    return rendering.render("networks", remove["loop"], variables), "" if there else rendering.render(
+        "networks", refuse["ansible.builtin.assert"]["fail_msg"], variables, refuse["vars"])
+
+
+def test_a_network_leaves_after_the_services_and_only_one_that_was_made_here():
+    assert network_leaves('["omni-network", "old"]', []) == (["old"], "")
+    assert network_leaves(None, [])[0] == [] and network_leaves('["omni-network"]', [])[0] == []
+    site = (ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8")
+    found = place(site, "name: Provide the networks", "name: Run the services", "name: Let networks leave that the inventory does not name")
+    assert found == sorted(found)
+
+
+def test_who_is_still_on_a_network_that_leaves_is_named_with_the_command():
+    containers = [{"name": "somebody", "networks": {"old": "10.0.0.2"}}, {"name": "oracle", "networks": {"omni-network": "172.30.0.10"}}]
+    assert network_leaves('["old"]', containers)[1] == (
+        "Networks that networks_definitions does not name are still in use: somebody on old. Services of ours leave them with a whole run of site.yml; "
+        "take others off: docker network disconnect NETWORK CONTAINER.")
+
+
+def test_what_was_made_stays_on_record_until_it_is_removed():
+    record = rendering.task("networks", "tasks/create.yml", "Record the networks")
+    files = rendering.render("networks", record["protocol_omni.bunker.config_files"]["files"], {
+        "bunker_config_path": "/etc/protocol_omni", "networks_definitions": [{"name": "omni-network"}, {"name": "new"}],
+        "__networks_record": {"texts": {"record": '["old", "omni-network"]'}}}, record["vars"])
+    assert files == [{"path": "/etc/protocol_omni/networks.json", "content": '["new", "old", "omni-network"]\n'}]

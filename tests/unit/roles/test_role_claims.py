@@ -22,6 +22,7 @@ def networks(change=None):
             ("omni-network", "172.30.0.0/16", "br-omni", False), ("internal_brain", "172.31.0.0/16", "br-brain", True)) if name in looked["names"]],
         "tables": [{"family": family, "name": name, "digest": variables["_networks_rules"]["digest"], "flags": flags, "program": ""}
                    for family in ("inet", "bridge") for name, flags in (("bunker_seal", "owner"), ("bunker_seal_standing", ""))],
+        "unnamed": [] if looked["record"] == "/etc/protocol_omni/networks.json" else ["unknown"],
         "state": "active" if looked["unit"] == "protocol-omni-seal.service" else "unknown", "engine_ties": ["Requires", "After"]}
     seen.update(change or {})
     record = rendering.task("networks", "tasks/verify.yml", "Record the claims of the networks")

@@ -311,7 +311,8 @@ def measured(samples, others=None, expected=172.0, threads="8"):
     ([175.0, 175.5, 176.0, 176.5, 177.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "holds", "176.0 ± 1.0 tok/s"),
     ([90.0, 120.0, 150.0, 180.0, 210.0], None, "does not apply", "not measurable now: 150.0 ± 58.9 tok/s (5 measurements, 95 %) are too far apart"),
     ([80.0, 80.5, 81.0, 81.5, 82.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "fails", "81.0 ± 1.0 tok/s"),
-    ([169.3], None, "fails", "169.3 tok/s (")], ids=["within its noise", "slower", "slower, and others are at work", "fast all the same", "too much noise", "half of it, whoever is at work", "one"])
+    ([169.3], None, "fails", "169.3 tok/s (")],
+    ids=["within its noise", "slower", "slower, and others are at work", "fast all the same", "too much noise", "half of it, whoever is at work", "one"])
 def test_a_speed_is_judged_with_its_noise(samples, others, status, words):
     row = measured(samples, others)
     assert row["status"] == status and (row["observed"] or row["reason"]).startswith(words)
