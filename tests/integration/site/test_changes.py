@@ -75,6 +75,24 @@ def test_a_service_that_leaves_the_inventory_leaves_the_host_and_a_renamed_one_t
     assert site.run("site.yml").assert_ok().changed == set()
 
 
+def test_a_network_that_leaves_the_inventory_leaves_the_host(site, second):
+    networks = yaml.safe_load((ROOT / "roles/networks/defaults/main.yml").read_text(encoding="utf-8"))["networks_definitions"]
+    third = {"name": "third", "subnet": "172.28.7.0/24", "bridge": "br-third", "internal": True}
+    try:
+        site.run("site.yml", extra_vars={"networks_definitions": networks + [third]}).assert_ok()
+        assert site.run("playbooks/verify.yml").rc != 0
+        assert {claim["id"]: claim["observed"] for claim in site.report()["claims"]}["networks.named"].startswith("third besides")
+        assert site.execute("docker run --detach --name hand-made --network third --entrypoint sleep %s 600" % site.image)[0] == 0
+        refused = site.run("site.yml")
+        assert refused.rc != 0 and "hand-made on third" in refused.failures[-1]
+    finally:
+        site.execute("docker rm --force hand-made")
+        gone = site.run("site.yml")
+    gone.assert_ok()
+    assert "third" not in [network.name for network in site.engine().networks.list()]
+    assert site.run("site.yml").assert_ok().changed == set()
+
+
 def test_a_container_on_a_further_network_is_disconnected_by_the_next_run(site, second):
     before = started(site, "oracle")
     assert site.execute("docker network connect bridge oracle")[0] == 0
