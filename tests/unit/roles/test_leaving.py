@@ -102,3 +102,16 @@ def test_what_was_made_stays_on_record_until_it_is_removed():
         "bunker_config_path": "/etc/protocol_omni", "networks_definitions": [{"name": "omni-network"}, {"name": "new"}],
         "__networks_record": {"texts": {"record": '["old", "omni-network"]'}}}, record["vars"])
     assert files == [{"path": "/etc/protocol_omni/networks.json", "content": '["new", "old", "omni-network"]\n'}]
+
+
+def test_models_that_no_service_uses_are_told_and_stay():
+    tell = rendering.task("model_store", "tasks/main.yml", "Tell models that no service uses")
+    variables = {"model_store_path": "/srv/models", "model_store_catalogue": [{"name": "small"}, {"name": "large"}], "model_store_extra_models": [],
+                 "bunker_services": [{"model": "small"}], "__model_store_folders": {"files": [{"path": "/srv/models/" + name} for name in (
+                     "small", "large", "forgotten", "lost+found")]}}
+    assert rendering.holds("model_store", tell, variables, tell["vars"])
+    assert rendering.render("model_store", tell["ansible.builtin.debug"]["msg"], variables, tell["vars"]) == (
+        "No service uses these models of /srv/models: forgotten, large. They stay, as nothing here removes a model. To remove one: rm -r /srv/models/NAME")
+    variables["__model_store_folders"]["files"] = variables["__model_store_folders"]["files"][:1]
+    assert not rendering.holds("model_store", tell, variables, tell["vars"])
+    assert not any(word in (rendering.ROLES / "model_store/tasks/main.yml").read_text(encoding="utf-8") for word in ("absent", "rm -rf"))
