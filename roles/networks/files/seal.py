@@ -94,7 +94,12 @@ class Rules:
 
 
 def engine_ends():
-    return subprocess.run(["systemctl", "is-active", "docker.service"], capture_output=True, text=True, check=False).stdout.strip() == "deactivating"
+    """Whether systemd is stopping the engine."""
+    try:
+        said = subprocess.run(["systemctl", "is-active", "docker.service"], capture_output=True, text=True, check=False, timeout=TIMEOUT).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return said.strip() == "deactivating"
 
 
 class Engine:

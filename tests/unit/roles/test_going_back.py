@@ -70,3 +70,8 @@ def test_only_the_log_of_this_start_is_read():
 
 def test_a_service_that_ran_on_and_answers_wrongly_is_read_from_the_start_that_it_had():
     assert "0ld" not in read_by({"changed": False})
+
+
+def test_a_service_that_started_and_answered_wrongly_is_not_explained_by_its_log():
+    found = said(_inference_service_reason="Have it answer a question: Its answer was: Rome")
+    assert found[:2] == ["Service clerk was not deployed.", "Have it answer a question: Its answer was: Rome"] and found[-1] == ENGINE
