@@ -4,6 +4,8 @@ import subprocess
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 from support import ROOT
 
 JUDGED = {"preflight", "disk_layout", "container_engine", "golden_image", "gateway", "observability", "inference_service"}  # each judges before all else
@@ -62,3 +64,11 @@ def test_the_watcher_is_let_go_wherever_it_was_held():
     held, released = deploy["block"][0], deploy["always"][0]
     assert held["ansible.builtin.import_role"]["tasks_from"] == "hold.yml" and released["ansible.builtin.import_role"]["tasks_from"] == "release.yml"
     assert held["tags"] == released["tags"]
+
+
+@pytest.mark.parametrize("run, skip, good", [(["all"], [], True), (["networks"], [], True), (["all"], ["verify"], True), (["networks", "netwroks"], [], False)])
+def test_a_run_without_tags_is_a_run_with_all(run, skip, good):
+    play = DataLoader().load_from_file(str(ROOT / "playbooks" / "site.yml"), trusted_as_template=True)[0]
+    refuse = play["tasks"][0]["ansible.builtin.assert"]["that"]
+    variables = dict(play["vars"], ansible_run_tags=run, ansible_skip_tags=skip)
+    assert Templar(loader=DataLoader(), variables=variables).evaluate_conditional(refuse) is good
