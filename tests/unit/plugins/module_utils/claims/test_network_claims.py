@@ -70,9 +70,9 @@ def gone(table):
      "no table has an owner; the seal is unknown"),
     ("seal_first", lambda seen: seen["engine_ties"].remove("Requires"), "1 of 2"),
     ("seal_first", lambda seen: seen.update(engine_ties=[]), "0 of 2")],
-    ids=["another subnet", "no name of a bridge", "one is missing", "not internal", "not a bridge", "one more is internal", "one has left", "other rules", "a table is missing",
-         "an owned table without owner", "a standing table of a program", "a standing table with an owner", "the seal has failed", "nobody owns any",
-         "the engine does not require it", "no tie"])
+    ids=["another subnet", "no name of a bridge", "one is missing", "not internal", "not a bridge", "one more is internal", "one has left", "other rules",
+         "a table is missing", "an owned table without owner", "a standing table of a program", "a standing table with an owner", "the seal has failed",
+         "nobody owns any", "the engine does not require it", "no tie"])
 def test_each_claim_fails_by_itself(claim, change, observed):
     found = rows(change)
     assert [name for name, row in found.items() if row["status"] == "fails"] == ["networks." + claim]
