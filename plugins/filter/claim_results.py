@@ -17,9 +17,9 @@ options:
     type: dict
     required: true
   role:
-    description: The role that makes the claims.
+    description: The role that makes the claims. V(deployed) are those of C(inference_service) that speak of the whole host.
     type: str
-    choices: [inference_service, networks]
+    choices: [deployed, inference_service, networks]
     required: true
   seen:
     description: What was seen on the host.
@@ -42,9 +42,9 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import inference_service, networks
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import deployed, inference_service, networks
 
-JUDGES = {"inference_service": inference_service.results, "networks": networks.results}
+JUDGES = {"deployed": deployed.results, "inference_service": inference_service.results, "networks": networks.results}
 
 
 def claim_results(wanted, role, seen):

@@ -54,7 +54,7 @@ def options_of(content, path="/etc/docker/daemon.json"):
     text = text_of(content, path)
     if not content:
         return {}
-    show = "See: python3 -m json.tool %s" % path
+    show = "See: python3 -m json.tool %s. Or set it aside, and its options are written anew: mv %s %s.aside" % (path, path, path)
     try:
         found = json.loads(text, parse_constant=_constant)
     except json.JSONDecodeError as error:

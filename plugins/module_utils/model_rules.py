@@ -40,7 +40,7 @@ def _judge_shard(metadata, position, count, architecture):
     if found != count:
         yield "it is one of %d shards, the catalogue names %d files. Name all shards, in order" % (found, count)
     elif number != position:
-        yield "it is shard %d, the catalogue has it as number %d of %d. Put the shards in order: were two swapped?" % (
+        yield "it is shard %d, the catalogue has it as number %d of %d. Put the shards in order; two may have been swapped" % (
             number + 1, position + 1, count)
     # Further shards need not say it.
     named = metadata.get("general.architecture", "" if position == 0 else architecture)
@@ -49,18 +49,21 @@ def _judge_shard(metadata, position, count, architecture):
             named or "missing", architecture)
 
 
-def judge(store, model):
+def judge(store, model, present_only=False):
     """Whether a model of the store can be served.
 
     :param store: path of the store.
     :param model: dict with ``name``, ``architecture`` and ``files``, each of these with ``name`` and ``sha256``; without a hash the record of its
         verification is not asked for.
+    :param present_only: bool, files that are not there yet are no problem: the others are judged while they are fetched.
     :returns: dict of ``problems`` (list of str, each with the file's path, the rule and the remedy; empty when all is well), ``metadata`` of the
         first file and ``bytes`` of all of them.
     """
     problems, first, total, tensors = [], {}, 0, 0
     for position, entry in enumerate(model["files"]):
         path = os.path.join(store, model["name"], entry["name"])
+        if present_only and not os.path.lexists(path):
+            continue
         metadata, reason = _read(store, path, entry.get("sha256"))
         reasons = [reason] if reason else []
         if metadata is not None:
@@ -71,7 +74,7 @@ def judge(store, model):
         problems += ["Model %s, %s: %s." % (model["name"], path, reason) for reason in reasons]
     promised = gguf.whole(first, "split.tensors.count")
     promised = tensors if promised is None else promised
-    if not problems and promised != tensors:
+    if not problems and promised != tensors and not present_only:
         problems.append("Model %s: its shards hold %d tensors, the first one promises %d. They are not of one model: fetch them from one place."
                         % (model["name"], tensors, promised))
     return {"problems": problems, "metadata": first, "bytes": total}

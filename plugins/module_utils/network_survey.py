@@ -4,6 +4,7 @@
 """What is seen of the networks and of their seal: the engine's list and nft's text, taken apart. Pure functions."""
 from __future__ import annotations
 
+import json
 import re
 
 from .seal_rules import OWNED, STANDING
@@ -11,6 +12,18 @@ from .seal_rules import OWNED, STANDING
 BRIDGE_NAME = "com.docker.network.bridge.name"
 # Both tables of both families, in the order in which they are told.
 TABLES = tuple((family, name) for family in ("inet", "bridge") for name in (OWNED, STANDING))
+
+
+def recorded(text):
+    """Names of the networks that were made here: list of str, [] where the record is none.
+
+    :param text: of the role's record, a JSON list.
+    """
+    try:
+        names = json.loads(text or "[]")
+    except ValueError:
+        return []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def network(found):

@@ -41,6 +41,10 @@ options:
       sha256:
         description: The hash against which M(protocol_omni.bunker.source_file) has verified it. Without it nothing is asked of its verification.
         type: str
+  present_only:
+    description: Files that are not there yet are no problem, so that the others can be judged while they are fetched.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -92,10 +96,11 @@ def main():
         argument_spec={
             "store": {"type": "path", "required": True}, "name": text, "architecture": text,
             "files": {"type": "list", "elements": "dict", "required": True, "options": {"name": text, "sha256": {"type": "str"}}},
+            "present_only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    found = judge(module.params["store"], module.params)
+    found = judge(module.params["store"], module.params, module.params["present_only"])
     architecture = found["metadata"].get("general.architecture", "")
     module.exit_json(changed=False, architecture=architecture, context_length=gguf.whole(found["metadata"], ".context_length") or 0, **found)
 

@@ -25,6 +25,10 @@ options:
     description: The seal's unit.
     type: str
     required: true
+  record:
+    description: File with a JSON list of the names of networks that were made here. Empty for none.
+    type: path
+    default: ""
   docker_host:
     description: The engine's Unix socket.
     type: str
@@ -56,6 +60,11 @@ networks:
     internal: {description: Whether Docker itself gives it no way out., type: bool}
     subnet: {description: "Its first subnet, empty for none.", type: str}
     bridge: {description: "Name of its bridge, empty where the engine made one up.", type: str}
+unnamed:
+  description: Those of O(record) that exist and that O(names) does not have.
+  returned: success
+  type: list
+  elements: str
 tables:
   description: The four tables of the seal on the host. What a table has not, and all of a table that is not there, is an empty string.
   returned: success
@@ -79,7 +88,7 @@ engine_ties:
 """
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import network_survey  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import network_survey, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client  # noqa: E402
 
 
@@ -94,7 +103,7 @@ def output(module, *words):
 def main():
     module = AnsibleModule(argument_spec={
         "names": {"type": "list", "elements": "str", "required": True}, "unit": {"type": "str", "required": True},
-        "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
+        "record": {"type": "path", "default": ""}, "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
     names, unit = module.params["names"], module.params["unit"]
     try:
         found = {network["Name"]: network_survey.network(network) for network in client.get(module.params["docker_host"], "/networks") or []}
@@ -106,6 +115,7 @@ def main():
     ties = dict(line.split("=", 1) for line in engine.splitlines() if "=" in line)
     module.exit_json(
         changed=False, networks=[found[name] for name in names if name in found], tables=tables,
+        unnamed=[name for name in network_survey.recorded(small_file.seen(module.params["record"])) if name in found and name not in names],
         state=output(module, "systemctl", "show", "--property", "ActiveState", "--value", unit).strip(),
         engine_ties=[name for name in ("Requires", "After") if unit in ties.get(name, "").split()])
 

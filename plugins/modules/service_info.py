@@ -42,6 +42,11 @@ options:
     description: Seconds for an answer to a question.
     type: int
     default: 600
+  measurements:
+    description:
+      - Completions that are measured one after the other, at most ten. With more than one it is looked for a second before them who else is at work.
+    type: int
+    default: 1
   gpus:
     description: UUIDs of the GPUs on which it is to compute. With some, C(nvidia-smi) is asked on which it does.
     type: list
@@ -98,7 +103,17 @@ answer:
   returned: success
   type: dict
 speeds:
-  description: Tokens per second of one completion, C(generation) and C(prompt), by llama-server's own timings.
+  description: Tokens per second, C(generation) and C(prompt), by llama-server's own timings; of several completions the median of each.
+  returned: success
+  type: dict
+samples:
+  description: Tokens per second of each completion, C(generation) and C(prompt), in their order.
+  returned: success
+  type: dict
+others:
+  description: >-
+    Before they were measured, on average over a second, the C(cpus) in use, C(of) how many, and the C(pressure) on them in percent. Empty where
+    O(measurements) is 1.
   returned: success
   type: dict
 model_path:
@@ -160,11 +175,12 @@ last_speed:
   type: dict
 """
 
+import statistics  # noqa: E402
 import time  # noqa: E402
 import urllib.parse  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import service_survey, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import service_survey, small_file, speed_noise  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client as engine  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import client as llama  # noqa: E402
 
@@ -224,16 +240,26 @@ def container_of(module):
     return service_survey.container(inspected, module.params["label"])
 
 
+def at_work():
+    """Who uses the processors, before the service is asked for anything."""
+    before = small_file.seen("/proc/stat")
+    time.sleep(1)
+    return speed_noise.at_work(before, small_file.seen("/proc/stat"), small_file.seen("/proc/pressure/cpu"))
+
+
 def look(module):
     """All of it; the service first, because everything else is of no use where it does not answer."""
     given = module.params
     wait(module)
+    others = at_work() if given["measurements"] > 1 else {}
     found = {
         "answer": service_survey.answer_to(given["endpoint"], given["question"], given["answer_tokens"], given["timeout"]),
-        "speeds": service_survey.speeds(given["endpoint"], given["question"], given["timeout"]),
         "model_path": str(llama.ask_json(given["endpoint"] + "/props").get("model_path") or ""),
         "doors": service_survey.doors(given["endpoint"]),
         "container": container_of(module)}
+    measured = [service_survey.speeds(given["endpoint"], given["question"], given["timeout"]) for _number in range(given["measurements"])]
+    samples = {what: [speeds[what] for speeds in measured] for what in ("generation", "prompt")}
+    found.update(samples=samples, speeds={what: statistics.median(values) for what, values in samples.items()}, others=others)
     pid = found["container"]["pid"]
     try:
         found["process"] = service_survey.process(pid)
@@ -256,9 +282,12 @@ def main():
         "name": {"type": "str", "required": True}, "endpoint": {"type": "str", "required": True}, "question": {"type": "str", "required": True},
         "answer_tokens": {"type": "int", "default": 64, "no_log": False}, "patience": {"type": "int", "default": 30},
         "timeout": {"type": "int", "default": 600}, "gpus": {"type": "list", "elements": "str", "default": []}, "unit": {"type": "str", "required": True},
+        "measurements": {"type": "int", "default": 1},
         "unit_path": {"type": "path", "required": True}, "resolved_path": {"type": "path", "required": True},
         "speed_path": {"type": "path", "required": True}, "label": {"type": "str", "required": True},
         "docker_host": {"type": "str", "default": engine.DEFAULT_HOST}}, supports_check_mode=True)
+    if not 1 <= module.params["measurements"] <= 10:
+        module.fail_json(msg="measurements %d: it is a number from 1 to 10. Write for example 5." % module.params["measurements"])
     try:
         found = look(module)
     except (Failure, llama.NoAnswer, engine.EngineError) as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail, AnsibleUndefinedVariable
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import argument_specs, inventory_rules, ladder_rules, speed_rules
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import argument_specs, empty_values, inventory_rules, ladder_rules, speed_rules
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 # Facts that the roles publish for later roles; they are no input.
@@ -29,8 +29,13 @@ def validate(task_vars, templar):
     inventory = {}
     # site.yml hands this one to the role, once a service of bunker_services.
     definition = {"definition": specs["inference_service"].pop("inference_service_definition")}
+    given = {name: _value(task_vars, templar, name) for name in sorted(known) if name in task_vars}
+    shape = [problem for name, value in given.items() for problem in empty_values.check(name, value)]
+    shape = shape or list(empty_values.no_list_of_services(given.get("bunker_services", [])))
+    if shape:  # types of what is not there would be told in Python's words
+        return inventory, problems + shape
     for role, options in specs.items():
-        found, errors = argument_specs.validate(options, {name: _value(task_vars, templar, name) for name in options if name in task_vars})
+        found, errors = argument_specs.validate(options, {name: given[name] for name in options if name in given})
         inventory.update(found)
         problems += [inventory_rules.Problem("role %s" % role, message, "See roles/%s/meta/argument_specs.yml." % role) for message in errors]
     services = []

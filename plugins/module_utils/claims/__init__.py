@@ -23,7 +23,7 @@ def expand(catalogue, services):
     for claim_id, entry in catalogue.items():
         if claim_id.startswith("SERVICE."):
             for service in services:
-                owed[service + claim_id[len("SERVICE"):]] = entry
+                owed[service + claim_id[len("SERVICE"):]] = dict(entry, service=service)
         else:
             owed[claim_id] = entry
     return owed
@@ -50,18 +50,22 @@ def judge(claim_id, entry, result):
 
 
 def complete(rows, owed, errors=None):
-    """Every owed id in order; one that nobody observed fails.
+    """Every owed id in order; one that nobody observed fails. The cause stands in the first of a role or service, to which the others point.
 
     :param rows: dict of id to row, as :func:`judge` makes them.
-    :param errors: dict of role to the message of the error that stopped its observation.
-    :returns: list of rows.
+    :param errors: dict of role, or of "role service", to the message of the error that stopped its observation.
+    :returns: list of rows. One that points elsewhere has the id of that claim as ``see``.
     """
-    report = []
+    report, causes = [], {}
     for claim_id, entry in owed.items():
         row = rows.get(claim_id)
         if row is None:
-            reason = (errors or {}).get(entry.get("role", ""), "no role reported it")
-            row = {"id": claim_id, "role": entry.get("role", ""), "sentence": entry["sentence"], "status": FAILS,
-                   "expected": "an observation", "observed": "not observed: %s" % reason, "reason": ""}
+            role = entry.get("role", "")
+            whose = "%s %s" % (role, entry["service"]) if "service" in entry else role
+            reason = (errors or {}).get(whose) or (errors or {}).get(role) or "no role reported it"
+            first = causes.setdefault(whose, claim_id)
+            see = first if first != claim_id else ""
+            row = {"id": claim_id, "role": role, "sentence": entry["sentence"], "status": FAILS, "expected": "an observation",
+                   "observed": "not observed: %s" % ("see " + see if see else reason), "reason": "", "see": see}
         report.append(row)
     return report

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 
+from .. import speed_noise
+
 SEAL_UNIT = "protocol-omni-seal.service"
 FIGURES = ("memory", "generation_speed", "prompt_speed")
 HARDENING = {"user": "65532:65532", "read_only": True, "dropped": "ALL", "added": "", "security": "no-new-privileges", "privileged": False, "pids": 4096,
@@ -155,13 +157,22 @@ def _kept_speed(bound, last, definition):
     return _row("%s %% of %s" % (last["bound"], against), "%s prompt%s" % (said % last["speeds"], changed), last["holds"])
 
 
+def _way_back(service, found):
+    """What puts a container right whose networks are not the inventory's; "" where they are."""
+    wanted = {network["name"]: network["address"] for network in service["networks"]}
+    if any(found.get(name) != address for name, address in wanted.items()):
+        return ". Run site.yml, which makes the container anew; or: systemctl restart protocol-omni-%s" % service["name"]
+    commands = ["docker network disconnect %s %s" % (name, service["name"]) for name in sorted(set(found) - set(wanted))]
+    return ". Disconnect it, or run site.yml: %s" % "; ".join(commands) if commands else ""
+
+
 def _of_networks(wanted, seen):
     service = wanted["service"]
     networks = sorted("%(name)s %(address)s" % network for network in service["networks"])
     found = sorted("%s %s" % place for place in seen["container"]["networks"].items())
     ports = ["%s:%d" % (service["address"], service["port"])] if service["address"] else []
     rows = {
-        "networks": _row(", ".join(networks), ", ".join(found) or "none", networks == found),
+        "networks": _row(", ".join(networks), (", ".join(found) or "none") + _way_back(service, seen["container"]["networks"]), networks == found),
         "port": _row(", ".join(ports) or "none", ", ".join(seen["container"]["ports"]) or "none", ports == seen["container"]["ports"])}
     if not service["sealed"]:
         unsealed = _not("the inventory lets this service initiate connections (sealed is false)")
@@ -186,11 +197,24 @@ def _of_container(_wanted, seen):
     return {"hardened": _row(json.dumps(HARDENING), json.dumps(hardening), hardening == HARDENING)}
 
 
+def _speed(wanted, seen, what, figure):
+    """A speed with its noise: it fails where all of its interval is under the figure, and nobody else was at work."""
+    samples = (seen.get("samples") or {}).get(what) or [seen["speeds"][what]]
+    mean, half = speed_noise.interval(samples)
+    said = "%s tok/s" % round(mean, 1) if len(samples) < 2 else "%.1f ± %.1f tok/s (%d measurements, 95 %%)" % (mean, half, len(samples))
+    holds = round(mean + half, 1) >= figure
+    if half > speed_noise.LARGEST * mean:
+        return _not("not measurable now: %s are too far apart" % said)
+    crowded = speed_noise.crowded(seen.get("others"), int(wanted["tuning"]["threads"]) if wanted["service"]["device"] == "cpu" else 0)
+    if crowded and not holds and mean + half >= speed_noise.LEAST * figure:
+        return _not("not measurable now: %s, while %s. Run verify.yml again when they have ended" % (said, crowded))
+    return _row("at least %s tok/s" % figure, "%s (%s, %s)" % (said, wanted["service"]["model"], wanted["placement"]), holds)
+
+
 def _of_figures(wanted, seen):
     service, figures = wanted["service"], wanted["service"]["expected"]
     memory = round(seen["process"]["memory"] / 1e9, 2)
     rows = {"memory": _row("at most %s GB" % figures["memory"], "%s GB (%s)" % (memory, service["model"]), memory <= figures["memory"])}
     for name, what in (("generation_speed", "generation"), ("prompt_speed", "prompt")):
-        speed = round(seen["speeds"][what], 1)
-        rows[name] = _row("at least %s tok/s" % figures[name], "%s tok/s (%s, %s)" % (speed, service["model"], wanted["placement"]), speed >= figures[name])
+        rows[name] = _speed(wanted, seen, what, figures[name])
     return {name: rows[name] if figures[name] else _not("the inventory claims no figure for this service") for name in FIGURES}

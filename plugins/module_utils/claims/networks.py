@@ -17,7 +17,7 @@ def results(wanted, seen):
     :param seen: what networks_info returned.
     :returns: dict of claim id to observation, as module claim takes them.
     """
-    return dict(_of_networks(wanted["networks"], seen["networks"]), **_of_seal(wanted, seen))
+    return dict(_of_networks(wanted["networks"], seen["networks"]), **_of_record(wanted["networks"], seen["unnamed"]), **_of_seal(wanted, seen))
 
 
 def _of_networks(wanted, found):
@@ -30,6 +30,13 @@ def _of_networks(wanted, found):
         "networks.internal": {"expected": ", ".join(internal) or "an internal network", "observed": ", ".join(found_internal) or "none is internal",
                               "holds": internal == found_internal and bool(internal)},
     }
+
+
+def _of_record(wanted, unnamed):
+    return {"networks.named": {
+        "expected": "%s, and no other" % (", ".join(network["name"] for network in wanted) or "none"),
+        "observed": "%s besides. The next run of site.yml removes %s" % (", ".join(unnamed), "it" if len(unnamed) == 1 else "them") if unnamed
+        else "none besides", "holds": not unnamed}}
 
 
 def _of_seal(wanted, seen):

@@ -93,6 +93,15 @@ class Rules:
             say(4, "somebody removed or changed the table %s; it is in force again. The table %s held meanwhile." % (STANDING, OWNED))
 
 
+def engine_ends():
+    """Whether systemd is stopping the engine."""
+    try:
+        said = subprocess.run(["systemctl", "is-active", "docker.service"], capture_output=True, text=True, check=False, timeout=TIMEOUT).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return said.strip() == "deactivating"
+
+
 class Engine:
     """The engine's events. Its socket may come and go."""
 
@@ -111,8 +120,9 @@ class Engine:
 
     def connect(self):
         """Subscribes, then returns what runs already; None where no engine answers."""
-        if not os.path.exists(ENGINE_PID_FILE):
-            return None  # systemd listens on the socket of a stopped engine, and would start it for whoever connects
+        # systemd listens on the socket of a stopped engine, and starts it for whoever connects, also while it still ends.
+        if not os.path.exists(ENGINE_PID_FILE) or engine_ends():
+            return None
         try:
             stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             stream.settimeout(TIMEOUT)

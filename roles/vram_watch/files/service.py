@@ -4,6 +4,7 @@
 """What tells of a service: the engine, llama-server itself, and the journal of its unit. Standard library only."""
 import http.client
 import json
+import os
 import re
 import subprocess
 import time
@@ -15,13 +16,25 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.local_http im
 # What llama.cpp writes when a card has no more memory: ggml-cuda.cu (cudaMalloc failed: out of memory; CUDA error: out of memory), cuBLAS' own status.
 OUT_OF_MEMORY = re.compile(
     r"(CUDA error|cudaMalloc failed|cuMem\w+ failed)[^\n]*out of memory|CUBLAS_STATUS_ALLOC_FAILED|failed to allocate \w*CUDA\w* buffer", re.IGNORECASE)
+ENGINE_SOCKET, ENGINE_PID_FILE = "/run/docker.sock", "/run/docker.pid"
 LONGEST_DRAIN = 3600  # that the gateway allows, seconds
 _METRIC = re.compile(r"^llamacpp:(\w+) ([0-9.eE+-]+)$", re.MULTILINE)
 
 
+def _state_of(unit):
+    """What systemd says of a unit, "" where it does not answer in time."""
+    try:
+        return subprocess.run(["systemctl", "is-active", unit], capture_output=True, text=True, check=False, timeout=5).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
 def container(name):
     """(ID, pid) of a running container; ("", 0) where it does not run, (None, 0) where the engine does not answer."""
-    connection = LocalConnection("/run/docker.sock")
+    # systemd listens on the socket of a stopped engine, and starts it for whoever connects, also while it still ends.
+    if not os.path.exists(ENGINE_PID_FILE) or _state_of("docker.service") == "deactivating":
+        return None, 0
+    connection = LocalConnection(ENGINE_SOCKET)
     try:
         connection.request("GET", "/containers/%s/json" % name)
         answer = connection.getresponse()

@@ -7,7 +7,9 @@ import sys
 import time
 
 GIB = 2 ** 30
+LONGEST_HOLD = 86400  # as of watch.py
 BAR = 40
+HOLD = "/run/protocol-omni-vram-watch.hold"
 
 
 def drawn(held, used, total):
@@ -25,6 +27,28 @@ def size(value):
 
 def speed(value):
     return "%.1f tok/s" % value if value else "not measured"
+
+
+def held(path, clock):
+    """Which play keeps the watcher from acting, and for how long; "" where none does.
+
+    :param path: of the hold (tasks/hold.yml); who it is stands beside it.
+    :param clock: seconds since the host was started.
+    """
+    try:
+        with open(path, encoding="ascii") as stream:
+            left = float(stream.read()) - clock
+    except (OSError, ValueError):
+        return ""
+    if not 0 < left <= LONGEST_HOLD:
+        return ""
+    try:
+        with open(path + ".json", encoding="utf-8") as stream:
+            who = "the play %(play)s (process %(process)s on %(controller)s, since %(since)s)" % json.load(stream)
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "a play that did not say who it is"
+    return "HELD for another %s by %s: no step is taken. Where that play was interrupted: run it again, which takes over, or rm %s" % (
+        "%.0f min" % (left / 60) if left >= 90 else "%.0f s" % left, who, path)
 
 
 def screen(status, now, clock=None):
@@ -87,7 +111,9 @@ def main(path):
     except OSError as error:
         print("The watcher has written nothing: %s. See: systemctl status protocol-omni-vram-watch" % error, file=sys.stderr)
         return 1
-    lines, wrong = screen(status, time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
+    clock = time.clock_gettime(time.CLOCK_BOOTTIME)
+    lines, wrong = screen(status, time.time(), clock)
+    lines += [line for line in [held(HOLD, clock)] if line]
     print("\n".join(lines))
     return 1 if wrong else 0
 

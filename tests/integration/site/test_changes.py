@@ -42,6 +42,102 @@ def test_an_inventory_with_faults_is_refused_before_anything_changes(site, secon
     assert started(site) == before
 
 
+def on_the_host(site, name):
+    """What a host has of a service: its unit, its files, its container, the rules that know its address, and its route."""
+    said = site.execute("ls /etc/systemd/system/protocol-omni-%(name)s.service; ls -d /etc/protocol_omni/services/%(name)s.*; "
+                        "ls /etc/protocol_omni/seal/inside-%(name)s.nft; docker ps --all --quiet --filter name=^%(name)s$; "
+                        "grep -l '\"%(name)s\"' /etc/protocol_omni/gateway/routes.json /etc/protocol_omni/observability/prometheus.yml" % {"name": name})[1]
+    return [line for line in said.splitlines() if "No such file" not in line and "cannot access" not in line]
+
+
+def test_a_service_that_leaves_the_inventory_leaves_the_host_and_a_renamed_one_takes_its_address(site, second):
+    """A third service comes, is renamed with its address kept, and goes. What the host has of it goes each time, and nothing else is touched."""
+    oracle, executor = services_with()["bunker_services"]
+    others = [dict(executor, name=name, port=8003, networks=[{"name": "omni-network", "address": "172.30.0.30"}]) for name in ("scribe", "clerk")]
+    before, models = [started(site, name) for name in ("oracle", "executor")], site.execute("ls /srv/models")[1]
+    try:
+        site.run("site.yml", extra_vars={"bunker_services": [oracle, executor, others[0]]}).assert_ok()
+        assert len(on_the_host(site, "scribe")) >= 5
+        left = site.run("playbooks/verify.yml")
+        statuses = {claim["id"]: claim for claim in site.report()["claims"]}
+        assert left.rc != 0 and statuses["services.named"]["status"] == "fails" and "scribe" in statuses["services.named"]["observed"]
+        refused = site.run("site.yml", extra_vars={"inference_service_unnamed": "refuse"})
+        assert refused.rc != 0 and refused.changed == set() and "bunker_services does not name: scribe" in refused.failures[-1]
+        predicted = site.run("site.yml", "--check", extra_vars={"bunker_services": [oracle, executor, others[1]]}).assert_ok()
+        assert {"Stop the service", "Remove its files"} <= predicted.changed and on_the_host(site, "scribe")
+        site.run("site.yml", extra_vars={"bunker_services": [oracle, executor, others[1]]}).assert_ok()
+        assert on_the_host(site, "scribe") == [] and len(on_the_host(site, "clerk")) >= 5
+    finally:
+        gone = site.run("site.yml")
+    gone.assert_ok()
+    assert on_the_host(site, "clerk") == [] and site.execute("ls /srv/models")[1] == models
+    assert [started(site, name) for name in ("oracle", "executor")] == before
+    assert site.run("site.yml").assert_ok().changed == set()
+
+
+def test_a_network_that_leaves_the_inventory_leaves_the_host(site, second):
+    networks = yaml.safe_load((ROOT / "roles/networks/defaults/main.yml").read_text(encoding="utf-8"))["networks_definitions"]
+    third = {"name": "third", "subnet": "172.28.7.0/24", "bridge": "br-third", "internal": True}
+    try:
+        site.run("site.yml", extra_vars={"networks_definitions": networks + [third]}).assert_ok()
+        assert site.run("playbooks/verify.yml").rc != 0
+        assert {claim["id"]: claim["observed"] for claim in site.report()["claims"]}["networks.named"].startswith("third besides")
+        assert site.execute("docker run --detach --name hand-made --network third --entrypoint sleep %s 600" % site.image)[0] == 0
+        refused = site.run("site.yml")
+        assert refused.rc != 0 and "hand-made on third" in refused.failures[-1]
+    finally:
+        site.execute("docker rm --force hand-made")
+        gone = site.run("site.yml")
+    gone.assert_ok()
+    assert "third" not in [network.name for network in site.engine().networks.list()]
+    assert site.run("site.yml").assert_ok().changed == set()
+
+
+def test_a_container_on_a_further_network_is_disconnected_by_the_next_run(site, second):
+    before = started(site, "oracle")
+    assert site.execute("docker network connect bridge oracle")[0] == 0
+    try:
+        assert site.run("playbooks/verify.yml").rc != 0
+        observed = {claim["id"]: claim["observed"] for claim in site.report()["claims"]}["oracle.networks"]
+        assert observed.endswith("docker network disconnect bridge oracle")
+        predicted = site.run("site.yml", "--check").assert_ok()
+        assert "Disconnect the service from bridge" in predicted.changed
+        assert site.run("site.yml").assert_ok().changed == {"Disconnect the service from bridge"}
+    finally:
+        site.execute("docker network disconnect bridge oracle")
+    assert started(site, "oracle") == before
+
+
+def test_an_engine_that_is_stopped_stays_down_and_its_services_come_back_with_it(site, second):
+    units = "protocol-omni-oracle protocol-omni-executor"
+    assert site.execute("systemctl stop docker.service")[0] == 0
+    try:
+        time.sleep(15)  # the watcher and the seal look meanwhile
+        assert site.execute("systemctl is-active docker.service %s" % units)[1].split() == ["inactive"] * 3
+    finally:
+        assert site.execute("systemctl start docker.service")[0] == 0
+    end = time.monotonic() + 60
+    while site.execute("systemctl is-active %s" % units)[1].split() != ["active"] * 2:
+        assert time.monotonic() < end
+        time.sleep(1)
+    assert answers(site)
+
+
+def test_a_foreign_container_that_holds_an_address_is_named_with_the_command(site, second):
+    """The Executor is down, and a container made by hand has its address."""
+    assert site.execute("systemctl stop protocol-omni-executor && docker run --detach --name hand-made --network omni-network --ip 172.30.0.20 "
+                        "--entrypoint sleep %s 600" % site.image)[0] == 0
+    try:
+        failed = redeploy(site)
+        assert failed.rc != 0
+        assert failed.failures[-1].startswith("Service executor was not deployed: its address 172.30.0.20 on omni-network is held by the container hand-made")
+        assert "docker network disconnect omni-network hand-made" in failed.failures[-1]
+    finally:
+        site.execute("docker rm --force hand-made")
+        assert site.execute("systemctl reset-failed protocol-omni-executor; systemctl start protocol-omni-executor")[0] == 0
+    assert answers(site)
+
+
 def redeploy(site, changed=None, **variables):
     """Deploys the executor alone, with a changed definition."""
     return site.run("tests/host/redeploy.yml", extra_vars=dict(variables, service="executor", changed_definition=changed or {}))

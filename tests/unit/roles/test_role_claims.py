@@ -22,6 +22,7 @@ def networks(change=None):
             ("omni-network", "172.30.0.0/16", "br-omni", False), ("internal_brain", "172.31.0.0/16", "br-brain", True)) if name in looked["names"]],
         "tables": [{"family": family, "name": name, "digest": variables["_networks_rules"]["digest"], "flags": flags, "program": ""}
                    for family in ("inet", "bridge") for name, flags in (("bunker_seal", "owner"), ("bunker_seal_standing", ""))],
+        "unnamed": [] if looked["record"] == "/etc/protocol_omni/networks.json" else ["unknown"],
         "state": "active" if looked["unit"] == "protocol-omni-seal.service" else "unknown", "engine_ties": ["Requires", "After"]}
     seen.update(change or {})
     record = rendering.task("networks", "tasks/verify.yml", "Record the claims of the networks")
@@ -76,7 +77,7 @@ def service(name, change=None, origin=None, **variables):
         __inference_service_readiness={"skipped": True} if definition["device"] == "cpu" else {
             "host": {"kernel_module": "580.1"}, "libcuda": [], "mapped": [{"path": "/libcuda.so.580.1", "origin": "host_driver"}]})
     results = rendering.render("inference_service", record["protocol_omni.bunker.claim"]["results"], variables, record["vars"])
-    assert set(results) == set(collection_roles.claim_catalogue("inference_service"))
+    assert set(results) == {name for name in collection_roles.claim_catalogue("inference_service") if name.startswith("SERVICE.")}
     published = rendering.render("inference_service", publish["ansible.builtin.set_fact"]["bunker_service_results"], variables)
     return asked, {name[len("SERVICE."):]: row for name, row in results.items()}, published
 
@@ -85,7 +86,7 @@ def test_a_service_is_looked_at_where_the_role_put_it():
     asked, _results, _published = service("executor")
     assert asked == {
         "name": "executor", "endpoint": "http://172.30.0.20:8002", "question": "What is the capital of France? Answer with one word.", "answer_tokens": 64,
-        "patience": 30, "timeout": 600, "gpus": [], "unit": "protocol-omni-executor.service",
+        "patience": 30, "timeout": 600, "measurements": 1, "gpus": [], "unit": "protocol-omni-executor.service",
         "unit_path": "/etc/systemd/system/protocol-omni-executor.service", "resolved_path": "/etc/protocol_omni/services/executor.json",
         "speed_path": "/var/lib/protocol_omni/throughput/executor.speed.json", "label": "protocol_omni.bunker.definition"}
 

@@ -40,7 +40,8 @@ def test_a_container_that_another_definition_made_is_replaced(unit_is_new, statu
     start = rendering.task("inference_service", "tasks/start.yml", "Start the service", "ansible.builtin.systemd_service")
     assert rendering.render("inference_service", start["ansible.builtin.systemd_service"]["state"], {
         "_inference_service_unit_is_new": unit_is_new, "_inference_service_digest": "same",
-        "__inference_service_made_by": {"rc": status, "stdout": made_by}}, block["vars"]) == state
+        "__inference_service_made_by": {"rc": status, "stdout": made_by}, "__inference_service_around": {"containers": []},
+        "_inference_service_spec": {"name": "oracle", "networks": []}}, block["vars"]) == state
 
 
 @pytest.mark.parametrize("options", [[], ["noatime"], ["noatime", "nofail"]], ids=["none", "others", "it is there already"])
@@ -85,3 +86,11 @@ def test_a_container_that_has_the_engines_socket_or_a_folder_with_it_is_seen(lin
     shell = rendering.task("vram_watch", "tasks/verify.yml", "Look at the watcher")["ansible.builtin.shell"]["cmd"]
     pattern = re.search(r"grep -E '( \(/\|.*?)'", shell).group(1)
     assert (subprocess.run(["grep", "-E", pattern], input=line + "\n", text=True, capture_output=True, check=False).returncode == 0) is seen
+
+
+def test_only_files_that_are_not_on_the_disk_are_fetched():
+    fetch = rendering.task("model_store", "tasks/main.yml", "Fetch the files that are missing")
+    files = [[{"name": "large"}, {"name": name}] for name in ("1", "2", "3")]
+    found = rendering.render("model_store", fetch["loop"], {
+        "_model_store_files": files, "__model_store_files": {"results": [{"on_disk": there} for there in (True, False, True)]}})
+    assert [file["name"] for _model, file in found] == ["2"]

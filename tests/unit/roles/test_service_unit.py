@@ -1,8 +1,11 @@
 """What a service's unit asks before it starts on GPUs, by its own commands and a stand-in for nvidia-smi: there is no card here."""
+import re
+import shlex
 import subprocess
 
 import pytest
-from unit_of_service import gpu_checks
+import rendering
+from unit_of_service import TEMPLATE, gpu_checks
 
 FIRST, SECOND = "GPU-9d8a4f54-0000-0000-0000-000000000096", "GPU-1b3c5d7e-0000-0000-0000-000000000032"
 # In the form of nvidia-smi -L, with a part of a card.
@@ -56,3 +59,40 @@ def test_what_the_driver_says_instead_is_told(starts, tmp_path):
 
 def test_a_name_that_is_the_beginning_of_another_is_none(starts):
     assert not starts([FIRST[:-2]], [FIRST])[0]
+
+
+# A call of docker's client wakes an engine that somebody stopped: systemd listens on its socket.
+COMMANDS = re.findall(r"^(Exec\w+)=(-?)(.*?)(?<!\\)$", TEMPLATE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def engines(kind):
+    """The unit's commands of a kind that call docker's client, as words, for a service named oracle."""
+    texts = [text for found, _mark, text in COMMANDS if found == kind and "docker" in text]
+    return [shlex.split(text.replace("{{ _inference_service_name }}", "oracle").replace("\\\n", " ").replace("$$", "$")) for text in texts]
+
+
+@pytest.mark.parametrize("kind, count", [("ExecStartPre", 1), ("ExecStop", 2), ("ExecStopPost", 1)])
+@pytest.mark.parametrize("state, called", [("active", True), ("deactivating", False), ("inactive", False)])
+def test_an_engine_that_was_stopped_is_not_woken(tmp_path, monkeypatch, kind, count, state, called):
+    for name, script in (("systemctl", "[ \"$*\" = 'is-active --quiet docker.service' ] && [ %s = active ]" % state), ("docker", "echo docker \"$@\""),
+                         ("python3", "exit 1")):
+        (tmp_path / name).write_text("#!/bin/sh\n%s\n" % script, encoding="ascii")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
+    found = engines(kind)
+    assert len(found) == count
+    for words in found:
+        said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+        assert said.startswith("docker ") == called and (said.rstrip().endswith(" oracle") or not called)
+
+
+def test_the_services_come_back_with_the_engine_that_they_go_with():
+    text = TEMPLATE.read_text(encoding="utf-8")
+    assert re.search(r"^Requires=docker\.service$", text, re.MULTILINE) and re.search(r"^After=docker\.service ", text, re.MULTILINE)
+    assert "docker.service" in re.search(r"^WantedBy=(.*)$", text, re.MULTILINE).group(1)
+
+
+def test_a_host_that_was_deployed_before_gets_the_new_tie():
+    """enable does nothing for a unit that is enabled already."""
+    tie = rendering.task("inference_service", "tasks/start.yml", "Tie it to what starts it")
+    assert tie["ansible.builtin.command"]["argv"][:2] == ["systemctl", "reenable"] and tie["when"] == "_outdated"

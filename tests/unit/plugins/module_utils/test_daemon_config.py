@@ -54,6 +54,15 @@ def test_what_cannot_be_merged_into_is_refused_by_line_with_a_remedy(name):
     assert any(remedy in said for remedy in ("python3 -m json.tool", "sed -i", "iconv"))
 
 
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_remedy_does_something_about_it(name):
+    """python3 -m json.tool alone only says once more that it is wrong."""
+    with pytest.raises(daemon_config.Refused) as refused:
+        daemon_config.options_of(REFUSED[name][0])
+    said = str(refused.value)
+    assert "sed -i" in said or "iconv" in said or said.endswith("Or set it aside, and its options are written anew: mv %s %s.aside" % (PATH, PATH))
+
+
 def test_the_remedy_for_a_byte_order_mark_works(tmp_path):
     import subprocess
     path = tmp_path / "daemon.json"

@@ -107,6 +107,16 @@ def shards(*numbers):
     return change
 
 
+def of_three(*numbers, **sources):
+    """The model in some of three shards, with the URL of each; other URLs by "s1" for the first."""
+    def change(inventory):
+        files = inventory["model_store_catalogue"][0]["files"]
+        names = {number: "tiny-%05d-of-00003.gguf" % number for number in (1, 2, 3)}
+        files[:] = [dict(files[0], name=names[number], source={"url": "https://hub.example/%s" % names[sources.get("s%d" % number, number)]})
+                    for number in numbers]
+    return change
+
+
 def volume(**values):
     return lambda inventory: inventory["disk_layout_volumes"][1].update(values)
 
@@ -222,9 +232,19 @@ def volume(**values):
     (variable(model_store_path="models"), "model_store_path models", "/nvme/models"),
     (variable(bunker_cache_path="/var/cache/a b"), "bunker_cache_path /var/cache/a b", "/nvme/models"),
     (model_file(name="../tiny.gguf"), "name '../tiny.gguf'", "letters, digits"),
-    (model_file(name="tiny-00001-of-00003.gguf"), "file tiny-00001-of-00003.gguf as number 1 of 1", "tiny-00001-of-00001.gguf"),
+    (model_file(name="tiny-00001-of-00003.gguf"), "shards 2 and 3 of 3 are not named", "Add tiny-00002-of-00003.gguf and tiny-00003-of-00003.gguf."),
     (shards(1, 3), "file tiny-00003-of-00002.gguf as number 2 of 2", "tiny-00002-of-00002.gguf"),
     (shards(2, 1), "file tiny-00002-of-00002.gguf as number 1 of 2", "-00001-of-00002.gguf"),
+    (of_three(1, 2), "shard 3 of 3 is not named", "Add tiny-00003-of-00003.gguf."),
+    (of_three(3), "shards 1 and 2 of 3 are not named", "Add tiny-00001-of-00003.gguf and tiny-00002-of-00003.gguf."),
+    (of_three(2, 1, 3), "file tiny-00002-of-00003.gguf as number 1 of 3", "Expected here: tiny-00001-of-00003.gguf."),
+    (of_three(1, 2, 3, s2=3, s3=2), "tiny-00002-of-00003.gguf is fetched from https://hub.example/tiny-00003-of-00003.gguf",
+     "Give it the source of shard 2; two may have been swapped."),
+    (model_file(sha256=HASH.upper()), "sha256 '%s'" % HASH.upper(), "Write %s." % HASH),
+    (gateway_key(sha256=HASH.upper()), "alice: sha256 with upper-case letters", "Write it in lower case, as sha256sum prints it."),
+    (variable(golden_image_base_archive_sha256=HASH.upper()), "golden_image_base_archive_sha256 '%s'" % HASH.upper(), "Write %s." % HASH),
+    (model_file(sha256=HASH[:-1], source={"package": "nvidia-x", "version": "1", "filename": "x-1-py3-none-any.whl", "member": "nvidia/x/lib/libx.so"}),
+     "sha256 '", "Obtain it: unzip -p x-1-py3-none-any.whl nvidia/x/lib/libx.so | sha256sum"),
     (service(start_timeout=0), "start_timeout 0", "Raise"),
     (variable(golden_image_cuda_architectures=["sm_120"]), "golden_image_cuda_architectures: sm_120", "120"),
     (allowance(**{"from": "oracel"}), "oracel to 172.30.0.20", "oracle, executor, internal_brain"),

@@ -77,6 +77,23 @@ def test_swapped_shards_are_named(store):
     assert NAMES[2] in second and "it is shard 2, the catalogue has it as number 3 of 3" in second
 
 
+def test_a_question_at_the_end_is_not_followed_by_a_full_stop(store):
+    store.put(NAMES[1], shard(2))
+    store.put(NAMES[2], shard(1))
+    assert [problem.rpartition(". ")[2] for problem in store.problems()] == ["Put the shards in order; two may have been swapped."] * 2
+
+
+def test_swapped_shards_are_told_while_others_are_still_to_be_fetched(store):
+    """As soon as the second is there, which is the third; the first is not yet."""
+    (store.folder / NAMES[0]).unlink()
+    (store.folder / NAMES[2]).unlink()
+    model = {"name": "tiny", "architecture": "deepseek2", "files": store.files}
+    assert model_rules.judge(str(store.path), model, present_only=True)["problems"] == []
+    store.put(NAMES[1], shard(2))
+    model["files"] = store.files
+    refused(model_rules.judge(str(store.path), model, present_only=True)["problems"], NAMES[1], "it is shard 3, the catalogue has it as number 2 of 3")
+
+
 def test_a_shard_of_another_model_is_noticed_by_the_number_of_tensors(store):
     store.put(NAMES[2], shard(2, tensors=2))
     refused(store.problems(), "Model tiny", "hold 4 tensors, the first one promises 3")

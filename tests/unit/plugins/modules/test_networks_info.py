@@ -56,6 +56,16 @@ def test_networks_tables_and_ties_are_read(look):
     assert (found["state"], found["engine_ties"]) == ("active", ["Requires", "After"])
 
 
+@pytest.mark.parametrize("record, unnamed", [
+    ('["internal_brain", "none", "gone"]', ["none"]), ('["internal_brain"]', []), ("", []), ("{}", []), ('["none", 5]', ["none"]), (None, [])],
+    ids=["one has left", "all are named", "empty", "no list", "no name", "of a host from before"])
+def test_a_network_that_was_made_and_is_named_no_more_is_told(look, record, unnamed):
+    """What the engine has and nobody recorded is somebody else's."""
+    if record is not None:
+        (look.folder / "networks.json").write_text(record, encoding="utf-8")
+    assert look(record=str(look.folder / "networks.json"))["unnamed"] == unnamed
+
+
 def test_the_tables_comment_and_no_rules_own_counts(look):
     (look.folder / "bunker_seal-inet").write_text(OWNED.replace('\tcomment "5ea15ea15ea15ea1"\n', "", 1), encoding="utf-8")
     assert look()["tables"][0]["digest"] == ""

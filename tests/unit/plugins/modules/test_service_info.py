@@ -133,7 +133,8 @@ def test_everything_is_read(look, process):
     assert process_seen == {"arguments": process.words, "visible_devices": "GPU-a,GPU-b", "devices": [], "libcuda": [str(look.folder / "libcuda.so.580.95.05")],
                             "backend": [str(look.folder / "libggml-cuda.so")]}
     assert {name: value for name, value in found.items() if name != "invocation"} == {
-        "changed": False, "answer": {"said": "Paris.", "tokens": 3}, "speeds": {"generation": 10.94, "prompt": 172.26}, "model_path": "/models/m.gguf",
+        "changed": False, "answer": {"said": "Paris.", "tokens": 3}, "speeds": {"generation": 10.94, "prompt": 172.26},
+        "samples": {"generation": [10.94], "prompt": [172.26]}, "others": {}, "model_path": "/models/m.gguf",
         "doors": [{"path": path, "status": status, "origin": ""} for path, status in (("/", 404), ("/slots", 501), ("/health", 200))],
         "container": {
             "pid": process.pid, "image": "sha256:0123456789abcdef", "definition": "abcd", "cpuset": "0-7", "restart": "no", "ports": ["10.0.0.1:8000"],
@@ -255,3 +256,15 @@ def test_a_host_without_the_commands_has_none_of_what_they_tell(look, monkeypatc
     monkeypatch.setenv("PATH", "/nowhere")
     found = look()
     assert (found["gpus"], found["inside"], found["unit"]) == ([], [], {"state": "", "enabled": "", "binds_to": [], "definition": "abcd"})
+
+
+def test_a_speed_is_measured_as_often_as_it_is_asked_for_and_the_host_looked_at_before(look, server):
+    found = look(measurements=3)
+    assert found["samples"] == {"generation": [10.94] * 3, "prompt": [172.26] * 3} and found["speeds"] == {"generation": 10.94, "prompt": 172.26}
+    assert found["others"]["of"] == os.cpu_count() and 0 <= found["others"]["cpus"] <= os.cpu_count()
+    assert len([path for path, _body in server.asked if path == "/v1/chat/completions"]) == 4  # with the question
+
+
+@pytest.mark.parametrize("count", [0, 11])
+def test_a_number_of_measurements_that_is_none_is_refused(look, server, count):
+    assert look(measurements=count)["msg"] == "measurements %d: it is a number from 1 to 10. Write for example 5." % count and server.asked == []

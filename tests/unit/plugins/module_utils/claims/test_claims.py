@@ -42,3 +42,24 @@ def test_an_owed_claim_that_nobody_observed_fails_with_the_reason():
 def test_a_row_that_nobody_owes_is_left_out():
     row = claims.judge("image.size", ENTRY, {"expected": "900", "observed": "800", "holds": True})
     assert claims.complete({"image.size": row, "old.claim": row}, {"image.size": ENTRY}) == [row]
+
+
+CATALOGUE = {"SERVICE.answers": dict(ENTRY, role="inference_service"), "SERVICE.model": dict(ENTRY, role="inference_service"), "image.size": ENTRY,
+             "image.user": ENTRY}
+
+
+def test_a_dead_service_has_its_cause_once_and_its_other_claims_point_there():
+    owed = claims.expand(CATALOGUE, ["oracle", "executor"])
+    good = claims.judge("executor.answers", owed["executor.answers"], {"expected": "Paris", "observed": "Paris", "holds": True})
+    report = {row["id"]: row for row in claims.complete({"executor.answers": good}, owed, {
+        "inference_service oracle": "it is dead", "inference_service executor": "it died meanwhile", "golden_image": "the engine is silent"})}
+    assert {name: (row["status"], row["observed"], row.get("see", "")) for name, row in report.items()} == {
+        "oracle.answers": ("fails", "not observed: it is dead", ""), "oracle.model": ("fails", "not observed: see oracle.answers", "oracle.answers"),
+        "executor.answers": ("holds", "Paris", ""), "executor.model": ("fails", "not observed: it died meanwhile", ""),
+        "image.size": ("fails", "not observed: the engine is silent", ""), "image.user": ("fails", "not observed: see image.size", "image.size")}
+
+
+def test_claims_that_nobody_reported_are_told_as_such_one_a_role():
+    report = claims.complete({}, claims.expand(CATALOGUE, ["oracle"]), {})
+    assert [row["observed"] for row in report] == ["not observed: no role reported it", "not observed: see oracle.answers",
+                                                   "not observed: no role reported it", "not observed: see image.size"]

@@ -15,7 +15,7 @@ SEEN = {
     "networks": [dict(network, driver="bridge") for network in WANTED["networks"]],
     "tables": [{"family": family, "name": name, "digest": "5ea1", "flags": flags, "program": program}
                for family in ("inet", "bridge") for name, flags, program in (("bunker_seal", "owner", "python3"), ("bunker_seal_standing", "", ""))],
-    "state": "active", "engine_ties": ["Requires", "After"]}
+    "unnamed": [], "state": "active", "engine_ties": ["Requires", "After"]}
 
 
 def rows(change=lambda seen: None, **wanted):
@@ -37,6 +37,7 @@ def test_the_words():
     assert found == {
         "networks.subnets": ("omni-network 172.30.0.0/16 br-omni; internal_brain 172.31.0.0/16 br-brain",) * 2,
         "networks.internal": ("internal_brain", "internal_brain"),
+        "networks.named": ("omni-network, internal_brain, and no other", "none besides"),
         "networks.sealed": ("4 tables with the rules 5ea1", "inet bunker_seal digest 5ea1, inet bunker_seal_standing digest 5ea1, "
                                                             "bridge bunker_seal digest 5ea1, bridge bunker_seal_standing digest 5ea1"),
         "networks.seal_survives": (
@@ -56,6 +57,7 @@ def gone(table):
     ("internal", lambda seen: seen["networks"][1].update(internal=False), "none is internal"),
     ("internal", lambda seen: seen["networks"][1].update(driver="macvlan"), "none is internal"),
     ("internal", lambda seen: seen["networks"][0].update(internal=True), "omni-network, internal_brain"),
+    ("named", lambda seen: seen.update(unnamed=["old-network"]), "old-network besides. The next run of site.yml removes it"),
     ("sealed", lambda seen: seen["tables"][3].update(digest="01d"), "inet bunker_seal digest 5ea1, inet bunker_seal_standing digest 5ea1, "
                                                                     "bridge bunker_seal digest 5ea1, bridge bunker_seal_standing digest 01d"),
     ("sealed", lambda seen: gone(seen["tables"][1]), "inet bunker_seal digest 5ea1, bridge bunker_seal digest 5ea1, bridge bunker_seal_standing digest 5ea1"),
@@ -68,9 +70,9 @@ def gone(table):
      "no table has an owner; the seal is unknown"),
     ("seal_first", lambda seen: seen["engine_ties"].remove("Requires"), "1 of 2"),
     ("seal_first", lambda seen: seen.update(engine_ties=[]), "0 of 2")],
-    ids=["another subnet", "no name of a bridge", "one is missing", "not internal", "not a bridge", "one more is internal", "other rules", "a table is missing",
-         "an owned table without owner", "a standing table of a program", "a standing table with an owner", "the seal has failed", "nobody owns any",
-         "the engine does not require it", "no tie"])
+    ids=["another subnet", "no name of a bridge", "one is missing", "not internal", "not a bridge", "one more is internal", "one has left", "other rules",
+         "a table is missing", "an owned table without owner", "a standing table of a program", "a standing table with an owner", "the seal has failed",
+         "nobody owns any", "the engine does not require it", "no tie"])
 def test_each_claim_fails_by_itself(claim, change, observed):
     found = rows(change)
     assert [name for name, row in found.items() if row["status"] == "fails"] == ["networks." + claim]

@@ -62,7 +62,7 @@ def rows(change=lambda seen: None, service=None, gpu=True, **wanted):
         on_cpu(seen)
     change(seen)
     given = dict(FREE, service=dict(ORACLE if gpu else EXECUTOR, **(service or {})), placement="GPU GPU-a, GPU-b" if gpu else "CPU only", placed="planned")
-    catalogue = collection_roles.claim_catalogue("inference_service")
+    catalogue = {name: entry for name, entry in collection_roles.claim_catalogue("inference_service").items() if name.startswith("SERVICE.")}
     found = inference_service.results(dict(given, **wanted), seen)
     assert set(found) == set(catalogue)
     return {name[len("SERVICE."):]: claims.judge(name, catalogue[name], found[name]) for name in catalogue}
@@ -262,7 +262,8 @@ def test_the_words():
     ("bound to nothing", "oifname lo accept counter drop; bound to nothing"), ("every origin", "404, 501, 200, allowed origin *, none"),
     ("the driver shows it on one card", "CUDA_VISIBLE_DEVICES=GPU-a,GPU-b; devices: /dev/nvidia0 /dev/nvidiactl; libcuda: %s; "
                                         "nvidia-smi does not show it on GPU-b" % LIBCUDA),
-    ("no network", "none"), ("a published port", "0.0.0.0:8000"), ("not enabled", "active disabled, Docker's restart policy no")])
+    ("no network", "none. Run site.yml, which makes the container anew; or: systemctl restart protocol-omni-oracle"), ("a published port", "0.0.0.0:8000"),
+    ("not enabled", "active disabled, Docker's restart policy no")])
 def test_the_words_of_faults(fault, observed):
     claim, change = FAULTS[fault]
     assert rows(change)[claim]["observed"] == observed
@@ -282,3 +283,36 @@ def test_the_first_measurement_is_compared_with_nothing():
     row = rows(lambda seen: seen["last_speed"].update(against={}, changed=[]))["kept_speed"]
     assert (row["status"], row["expected"], row["observed"]) == (
         "holds", "85 % of nothing yet: this was the first measurement", "11.0 tok/s generation, 170.1 prompt")
+
+
+@pytest.mark.parametrize("change, ending", [
+    ({"bridge": "172.17.0.2"}, ". Disconnect it, or run site.yml: docker network disconnect bridge oracle"),
+    ({"omni-network": "172.30.0.99"}, ". Run site.yml, which makes the container anew; or: systemctl restart protocol-omni-oracle")])
+def test_a_container_on_other_networks_is_told_with_the_command(change, ending):
+    found = rows(lambda seen: seen["container"]["networks"].update(change))["networks"]
+    assert found["status"] == "fails" and found["observed"].endswith(ending)
+
+
+def measured(samples, others=None, expected=172.0, threads="8"):
+    """The row of the prompt's speed by several measurements."""
+    def change(seen):
+        seen["samples"] = {"generation": [10.9], "prompt": samples}
+        seen["speeds"]["prompt"] = sorted(samples)[len(samples) // 2]
+        seen["others"] = others or {"cpus": 0.0, "of": 16, "pressure": 0.0}
+    return rows(change, gpu=False, service={"expected": {"generation_speed": 0, "prompt_speed": expected, "memory": 0}},
+                tuning=dict(FREE["tuning"], threads=threads))["prompt_speed"]
+
+
+@pytest.mark.parametrize("samples, others, status, words", [
+    ([169.0, 170.0, 171.0, 172.0, 173.0], None, "holds", "171.0 ± 2.0 tok/s (5 measurements, 95 %)"),
+    ([160.0, 160.5, 161.0, 161.5, 162.0], None, "fails", "161.0 ± 1.0 tok/s (5 measurements, 95 %)"),
+    ([160.0, 160.5, 161.0, 161.5, 162.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "does not apply",
+     "not measurable now: 161.0 ± 1.0 tok/s (5 measurements, 95 %), while others use 12.0 of 16 CPUs, this service 8"),
+    ([175.0, 175.5, 176.0, 176.5, 177.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "holds", "176.0 ± 1.0 tok/s"),
+    ([90.0, 120.0, 150.0, 180.0, 210.0], None, "does not apply", "not measurable now: 150.0 ± 58.9 tok/s (5 measurements, 95 %) are too far apart"),
+    ([80.0, 80.5, 81.0, 81.5, 82.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "fails", "81.0 ± 1.0 tok/s"),
+    ([169.3], None, "fails", "169.3 tok/s (")],
+    ids=["within its noise", "slower", "slower, and others are at work", "fast all the same", "too much noise", "half of it, whoever is at work", "one"])
+def test_a_speed_is_judged_with_its_noise(samples, others, status, words):
+    row = measured(samples, others)
+    assert row["status"] == status and (row["observed"] or row["reason"]).startswith(words)

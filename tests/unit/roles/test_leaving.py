@@ -1,0 +1,117 @@
+"""What leaves the inventory leaves the host: which tasks run then, in which order, and what they act on."""
+import rendering
+from support import ROOT
+
+SCRIBE = {"name": "scribe", "unit": "protocol-omni-scribe.service", "files": ["scribe.json"], "container": True, "running": True}
+VARIABLES = {"bunker_config_path": "/etc/protocol_omni", "_inference_service_spec": {"name": "scribe"}}
+
+
+def place(text, *words):
+    """Where each of these words begins in a text that has it once."""
+    assert [text.count(word) for word in words] == [1] * len(words), words
+    return [text.index(word) for word in words]
+
+
+def test_services_leave_before_the_rules_and_before_the_new_ones_come_and_are_judged_before_anything_changes():
+    site = (ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8")
+    found = place(site, "name: Judge which services the host has before anything changes", "name: Provide the driver", "name: Provide the container engine",
+                  "name: Let services leave that the inventory does not name", "name: Provide the networks", "name: Run the services", "name: Open the gateway")
+    assert found == sorted(found)
+
+
+def test_a_service_leaves_by_its_name_alone_with_all_that_was_written_for_it():
+    removal = rendering.task("inference_service", "tasks/remove.yml", "Remove its files")
+    assert rendering.render("inference_service", removal["loop"], VARIABLES) == [
+        "/etc/systemd/system/protocol-omni-scribe.service", "/etc/protocol_omni/services/scribe.json", "/etc/protocol_omni/services/scribe.proven",
+        "/etc/protocol_omni/services/scribe.placement.json", "/var/lib/protocol_omni/throughput/scribe.speed.json"]
+    assert "complete.yml" not in (rendering.ROLES / "inference_service/tasks/remove.yml").read_text(encoding="utf-8")
+
+
+def test_only_its_own_rung_is_forgotten():
+    forget = rendering.task("inference_service", "tasks/remove.yml", "Forget its rung")
+    rungs = '{"rungs": {"scribe": {"rung": 1}, "oracle": {"rung": 2}}, "kept": 1}'
+    variables = dict(VARIABLES, __inference_service_rungs={"texts": {"rungs": rungs}})
+    assert rendering.holds("inference_service", forget, variables, forget["vars"])
+    written = rendering.render("inference_service", forget["ansible.builtin.copy"]["content"], variables, forget["vars"])
+    assert written == '{\n  "kept": 1,\n  "rungs": {\n    "oracle": {\n      "rung": 2\n    }\n  }\n}\n'
+    for text in ('{"rungs": {"oracle": {"rung": 2}}}', None):
+        assert not rendering.holds("inference_service", forget, dict(VARIABLES, __inference_service_rungs={"texts": {"rungs": text}}), forget["vars"])
+
+
+def stops_the_watcher(left, settings):
+    stop = rendering.task("inference_service", "tasks/leave.yml", "Stop the watcher of a service that leaves")
+    return rendering.holds("inference_service", stop, {"_inference_service_left": left, "__inference_service_watched": {"texts": {"settings": settings}}},
+                           stop["vars"])
+
+
+def test_the_watcher_stops_where_its_service_leaves_and_goes_on_where_another_does():
+    assert stops_the_watcher(["oracle"], '{"service": "oracle"}') is True
+    assert stops_the_watcher(["scribe"], '{"service": "oracle"}') is False
+    assert stops_the_watcher(["scribe"], None) is False
+    assert stops_the_watcher([], '{"service": ""}') is False
+
+
+def test_it_is_refused_by_name_where_the_inventory_says_so():
+    refuse = rendering.task("inference_service", "tasks/preflight.yml", "Refuse services that the inventory does not name")
+    seen = {"inventory_hostname": "prime", "__inference_service_deployed": {"unnamed": [SCRIBE]}}
+    assert rendering.holds("inference_service", refuse, {"inference_service_unnamed": "refuse"}) is True
+    assert rendering.holds("inference_service", refuse, {"inference_service_unnamed": "remove"}) is False
+    said = rendering.render("inference_service", refuse["ansible.builtin.assert"]["fail_msg"], seen)
+    assert said == ("prime runs services that bunker_services does not name: scribe. inference_service_unnamed is refuse, so nothing was changed. "
+                    "Name them in bunker_services; or let them leave: -e inference_service_unnamed=remove.")
+
+
+def test_a_request_that_runs_is_waited_for_and_a_service_that_the_gateway_does_not_know_is_not():
+    wait = rendering.task("gateway", "tasks/drain.yml", "Wait for running answers")
+
+    def ended(answer):
+        return rendering.templar("gateway", {"_gateway_drained": "scribe", "__gateway_running": answer}).evaluate_conditional(wait["until"])
+    assert not ended({"json": {"scribe": {"in_flight": 1}}})
+    assert ended({"json": {"scribe": {"in_flight": 0}}}) and ended({"json": {"oracle": {"in_flight": 3}}}) and ended({"status": -1})
+
+
+def network_leaves(record, containers):
+    """Which networks leave, and what is said where somebody is still on one."""
+    remove = rendering.task("networks", "tasks/leave.yml", "Remove networks that the inventory does not name")
+    refuse = rendering.task("networks", "tasks/leave.yml", "Refuse to take a network from containers that are on it")
+    variables = {"networks_definitions": [{"name": "omni-network"}], "__networks_record": {"texts": {"record": record}},
+                 "__networks_around": {"containers": containers}}
+    there = rendering.templar("networks", variables, refuse["vars"]).evaluate_conditional(refuse["ansible.builtin.assert"]["that"])
+    return rendering.render("networks", remove["loop"], variables), "" if there else rendering.render(
+        "networks", refuse["ansible.builtin.assert"]["fail_msg"], variables, refuse["vars"])
+
+
+def test_a_network_leaves_after_the_services_and_only_one_that_was_made_here():
+    assert network_leaves('["omni-network", "old"]', []) == (["old"], "")
+    assert network_leaves(None, [])[0] == [] and network_leaves('["omni-network"]', [])[0] == []
+    site = (ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8")
+    found = place(site, "name: Provide the networks", "name: Run the services", "name: Let networks leave that the inventory does not name")
+    assert found == sorted(found)
+
+
+def test_who_is_still_on_a_network_that_leaves_is_named_with_the_command():
+    containers = [{"name": "somebody", "networks": {"old": "10.0.0.2"}}, {"name": "oracle", "networks": {"omni-network": "172.30.0.10"}}]
+    assert network_leaves('["old"]', containers)[1] == (
+        "Networks that networks_definitions does not name are still in use: somebody on old. Services of ours leave them with a whole run of site.yml; "
+        "take others off: docker network disconnect NETWORK CONTAINER.")
+
+
+def test_what_was_made_stays_on_record_until_it_is_removed():
+    record = rendering.task("networks", "tasks/create.yml", "Record the networks")
+    files = rendering.render("networks", record["protocol_omni.bunker.config_files"]["files"], {
+        "bunker_config_path": "/etc/protocol_omni", "networks_definitions": [{"name": "omni-network"}, {"name": "new"}],
+        "__networks_record": {"texts": {"record": '["old", "omni-network"]'}}}, record["vars"])
+    assert files == [{"path": "/etc/protocol_omni/networks.json", "content": '["new", "old", "omni-network"]\n'}]
+
+
+def test_models_that_no_service_uses_are_told_and_stay():
+    tell = rendering.task("model_store", "tasks/main.yml", "Tell models that no service uses")
+    variables = {"model_store_path": "/srv/models", "model_store_catalogue": [{"name": "small"}, {"name": "large"}], "model_store_extra_models": [],
+                 "bunker_services": [{"model": "small"}], "__model_store_folders": {"files": [{"path": "/srv/models/" + name} for name in (
+                     "small", "large", "forgotten", "lost+found")]}}
+    assert rendering.holds("model_store", tell, variables, tell["vars"])
+    assert rendering.render("model_store", tell["ansible.builtin.debug"]["msg"], variables, tell["vars"]) == (
+        "No service uses these models of /srv/models: forgotten, large. They stay, as nothing here removes a model. To remove one: rm -r /srv/models/NAME")
+    variables["__model_store_folders"]["files"] = variables["__model_store_folders"]["files"][:1]
+    assert not rendering.holds("model_store", tell, variables, tell["vars"])
+    assert not any(word in (rendering.ROLES / "model_store/tasks/main.yml").read_text(encoding="utf-8") for word in ("absent", "rm -rf"))
