@@ -13,6 +13,7 @@ import difflib
 import ipaddress
 import re
 
+from . import model_files
 from .llama import options
 from .throughput import topology
 
@@ -153,14 +154,15 @@ def check_models(models):
 
 
 def _check_shards(model):
-    """llama.cpp is given the first shard and finds the others by number (llama_split_path in llama.cpp)."""
-    names = [entry["name"] for entry in model["files"]]
+    """llama.cpp is given the first shard and finds the others by number (llama_split_path in llama.cpp). Files of other roles are no shards."""
+    names = [entry["name"] for entry in model_files.weights(model["files"])]
     prefix = re.sub(r"-00001-of-[0-9]{5}\.gguf$", "", names[0]) if names else ""
     for position, name in enumerate(names, 1):
         wanted = "%s-%05d-of-%05d.gguf" % (prefix, position, len(names))
         if (len(names) > 1 or prefix != names[0]) and name != wanted:
             yield Problem("model_store_catalogue: %s: file %s as number %d of %d" % (model["name"], name, position, len(names)),
-                          "shards are all there, in order, under the names that llama.cpp looks for", "Expected here: %s." % wanted)
+                          "shards are all there, in order, under the names that llama.cpp looks for",
+                          "Expected here: %s. A projector, a chat template or an adapter says so by its role." % wanted)
             return
 
 

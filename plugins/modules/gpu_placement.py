@@ -101,7 +101,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory, placement, small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_files, model_memory, placement, small_file
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import fingerprint
 
 PATIENCE = 60  # seconds for the driver to have the memory back
@@ -142,7 +142,7 @@ def wait_until_free(module):
 def expert_matrices(module):
     """Bytes of each matrix of experts of the model."""
     given = module.params
-    paths = ["%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]) for entry in given["model"]["files"]]
+    paths = ["%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]) for entry in model_files.weights(given["model"]["files"])]
     try:
         return model_memory.expert_matrices(gguf.read_model(paths)[1])
     except gguf.GGUFError as error:
@@ -169,7 +169,7 @@ def plan(module, place, keep):
 
     def fit(place, kept):
         code, out, errors = module.run_command(placement.fit_command(
-            given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), given["model"]["files"][0]["name"], given["image"],
+            given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), model_files.weights(given["model"]["files"])[0]["name"], given["image"],
             given["cdi_kind"], kept), handle_exceptions=False)
         ended[:] = [code, errors]
         return out, errors

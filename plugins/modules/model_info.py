@@ -29,7 +29,7 @@ options:
     type: str
     required: true
   files:
-    description: Its files, of a split model all shards in order.
+    description: Its files, of a split model all shards in order; and what llama-server is to be given with them.
     type: list
     elements: dict
     required: true
@@ -41,6 +41,11 @@ options:
       sha256:
         description: The hash against which M(protocol_omni.bunker.source_file) has verified it. Without it nothing is asked of its verification.
         type: str
+      role:
+        description: What it is for, as in the catalogue of the role P(protocol_omni.bunker.model_store#role).
+        type: str
+        choices: [weights, projector, chat_template, adapter]
+        default: weights
 attributes:
   check_mode:
     support: full
@@ -74,6 +79,12 @@ bytes:
   description: Size of all its files.
   returned: success
   type: int
+facts:
+  description: >-
+    What the header says of the kind of service that the model is for - C(architecture), C(pooling), C(head), C(template), C(fim), C(width), C(vision). Empty where
+    none could be read.
+  returned: success
+  type: dict
 metadata:
   description: Numbers and strings of the metadata of its first file, and its short lists of whole numbers.
   returned: success
@@ -82,7 +93,7 @@ metadata:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_files
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.model_rules import judge
 
 
@@ -91,7 +102,8 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "store": {"type": "path", "required": True}, "name": text, "architecture": text,
-            "files": {"type": "list", "elements": "dict", "required": True, "options": {"name": text, "sha256": {"type": "str"}}},
+            "files": {"type": "list", "elements": "dict", "required": True, "options": {
+                "name": text, "sha256": {"type": "str"}, "role": {"type": "str", "choices": list(model_files.ROLES), "default": model_files.WEIGHTS}}},
         },
         supports_check_mode=True,
     )

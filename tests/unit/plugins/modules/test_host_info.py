@@ -24,7 +24,7 @@ def test_context_and_cache_are_read(tmp_path):
 @pytest.mark.parametrize("name", REFUSED)
 def test_of_what_is_no_header_only_the_size_is_told(tmp_path, name):
     data = REFUSED[name][0]
-    assert told(tmp_path, data) == {"bytes": len(data), "kv_cache": None, "context_length": None}
+    assert told(tmp_path, data) == {"bytes": len(data), "kv_cache": None, "context_length": None, "facts": {}, "projector": 0}
 
 
 def test_a_context_that_is_no_whole_number_is_none(tmp_path):
