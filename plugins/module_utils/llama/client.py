@@ -21,7 +21,7 @@ class Refused(NoAnswer):
     """It answered that it does not do this: the request's fault, or an ability that it has not. It lives."""
 
 
-REFUSALS = (400, 404, 413, 422, 501)  # statuses of llama-server for what it does not do; others of the kind are its own failures
+LOADING = 503  # llama-server's answer until its model is there; with 500 it refuses a text that is larger than its batch too
 
 
 def ask(url, body=None, timeout=10, headers=None):
@@ -49,11 +49,11 @@ def ask(url, body=None, timeout=10, headers=None):
 def ask_text(url, body=None, timeout=10):
     """The text of a successful answer.
 
-    :raises NoAnswer: nobody answers, or with another status than 200; :class:`Refused` with one of :data:`REFUSALS`.
+    :raises NoAnswer: nobody answers, or with another status than 200; :class:`Refused` with any that is an error of the request's.
     """
     answer = ask(url, body, timeout)
     if answer.status != 200:
-        raise (Refused if answer.status in REFUSALS else NoAnswer)("%s: it answered %d: %s" % (url, answer.status, answer.text[:300]))
+        raise (Refused if 400 <= answer.status < LOADING else NoAnswer)("%s: it answered %d: %s" % (url, answer.status, answer.text[:300]))
     return answer.text
 
 

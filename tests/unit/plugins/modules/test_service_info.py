@@ -133,7 +133,7 @@ def test_everything_is_read(look, process):
     assert process_seen == {"arguments": process.words, "visible_devices": "GPU-a,GPU-b", "devices": [], "libcuda": [str(look.folder / "libcuda.so.580.95.05")],
                             "backend": [str(look.folder / "libggml-cuda.so")]}
     assert {name: value for name, value in found.items() if name != "invocation"} == {
-        "changed": False, "answer": {"said": "Paris.", "tokens": 3}, "speeds": {"generation": 10.94, "prompt": 172.26}, "model_path": "/models/m.gguf",
+        "changed": False, "answer": {"said": "Paris.", "tokens": 3, "thinking": False}, "speeds": {"generation": 10.94, "prompt": 172.26}, "model_path": "/models/m.gguf",
         "doors": [{"path": path, "status": status, "origin": ""} for path, status in (("/", 404), ("/slots", 501), ("/health", 200))],
         "container": {
             "pid": process.pid, "image": "sha256:0123456789abcdef", "definition": "abcd", "cpuset": "0-7", "restart": "no", "ports": ["10.0.0.1:8000"],
@@ -199,7 +199,7 @@ def test_a_service_of_the_cpu_asks_no_driver(look):
 
 def test_the_answer_of_a_model_that_says_nothing_is_no_fault_of_the_look(look, server):
     server.answers["asked"] = (200, {"choices": [{"message": {"content": None}}]})
-    assert look()["answer"] == {"said": "", "tokens": 0}
+    assert look()["answer"] == {"said": "", "tokens": 0, "thinking": False}
 
 
 def test_it_waits_until_the_model_is_loaded(look, server):

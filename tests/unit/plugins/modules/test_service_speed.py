@@ -90,7 +90,7 @@ def test_what_was_slow_for_a_moment_is_measured_again(measure, server):
 
 def test_a_neighbour_may_slow_prompts_in_one_attempt_and_generation_in_the_other(measure, server, monkeypatch):
     measure()
-    monkeypatch.setattr(service_speed.served, "measure", lambda *_given: attempts.pop(0))
+    monkeypatch.setattr(service_speed.served, "measure", lambda *_given, **_more: attempts.pop(0))
     attempts = [{"generation": 70.0, "prompt": 300.0, "samples": [1], "disturbed": False},
                 {"generation": 99.0, "prompt": 210.0, "samples": [2], "disturbed": False}]
     found = measure()["verdict"]
