@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from . import model_files
 from .inventory_rules import Problem
-from .llama import kinds, options
+from .llama import kinds
 
 # What the spec gives every service; it is not what somebody wrote (tests hold the two together).
 DEFAULT_LADDER = ["kv_to_ram", "context_4096", "long_contexts_to_executor"]
@@ -32,10 +32,6 @@ def check_files(models):
                 yield Problem("%s: file %s: scale %g" % (where, entry["name"], entry["scale"]), "the scale of an adapter is a number near 1", "Write for example 1.")
 
 
-def _speculates(service):
-    return service.get("speculation", "none") not in ("auto", "none") or any(options.of_word(word).startswith("--spec-") for word in service["extra_arguments"])
-
-
 def unfit(service, kind, files=()):
     """What a definition says that its kind cannot have.
 
@@ -53,9 +49,9 @@ def unfit(service, kind, files=()):
     why = "it generates nothing"
     if service.get("draft_model"):
         yield Problem("%s: draft_model %s" % (where, service["draft_model"]), "%s that could be drafted" % why, "Remove it.")
-    if _speculates(service):
+    if service.get("speculation", "auto") not in ("auto", "none"):
         yield Problem("%s: speculation" % where, "%s that could be speculated on" % why, "Remove it.")
-    if service["ladder"] not in ([], DEFAULT_LADDER):
+    if (service.get("ladder") or []) not in ([], DEFAULT_LADDER):
         yield Problem("%s: ladder %s" % (where, ", ".join(service["ladder"])), "%s, so it keeps no KV cache from text to text, and has no ladder" % why, "Remove it.")
     if (service.get("expected") or {}).get("generation_speed"):
         yield Problem("%s: expected generation_speed %g" % (where, service["expected"]["generation_speed"]), why, "Remove it; prompt_speed is measured.")

@@ -40,3 +40,12 @@ def server_words(files):
         words += [word for entry in of_role(files, role) for word in (option, "%s/%s" % (FOLDER, entry["name"]))]
     adapters = ["%s/%s:%g" % (FOLDER, entry["name"], entry.get("scale", 1)) for entry in of_role(files, ADAPTER)]
     return words + (["--lora-scaled", ",".join(adapters)] if adapters else [])
+
+
+def beside_weights(files, size_of):
+    """Bytes of a card that files take which llama-fit-params is not told of: dict of ``first`` (of the first card, where llama-server loads a projector) and
+    ``each``. An adapter lies where the tensors lie that it changes; which card that is shows only with the plan, so each card keeps room for all of it.
+
+    :param size_of: function of an entry that returns its bytes.
+    """
+    return {"first": sum(map(size_of, of_role(files, PROJECTOR))), "each": sum(map(size_of, of_role(files, ADAPTER)))}

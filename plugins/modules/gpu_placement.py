@@ -50,7 +50,7 @@ options:
     type: str
     default: nvidia.com/gpu
   free:
-    description: GiB to keep free on each GPU.
+    description: GiB to keep free on each GPU. Room for the model's projector (on the first one) and adapters is kept besides.
     type: float
     required: true
   path:
@@ -97,6 +97,7 @@ origin:
   type: str
 """
 
+import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -150,6 +151,14 @@ def expert_matrices(module):
                              "file removed. Nothing was stopped." % (given["service"]["name"], error))
 
 
+def size_of(module, entry):
+    """Bytes of a file of the model; what the catalogue says of one that is not there."""
+    try:
+        return os.path.getsize("%s/%s/%s" % (module.params["store"], module.params["model"]["name"], entry["name"]))
+    except OSError:
+        return entry.get("size") or 0
+
+
 def plan(module, place, keep):
     """Stops the service and has llama-fit-params say. Whatever goes wrong from then on, a service that ran is started again.
 
@@ -159,6 +168,7 @@ def plan(module, place, keep):
     """
     given = module.params
     matrices = expert_matrices(module) if place.get("others") else {}
+    besides = model_files.beside_weights(given["model"]["files"], lambda entry: size_of(module, entry))
     # Also one that is about to start: it would take the cards meanwhile.
     ran = module.run_command(["systemctl", "is-active", given["unit"]])[1].strip() in ("active", "activating", "reloading")
     if ran:
@@ -176,7 +186,7 @@ def plan(module, place, keep):
     try:
         if ran:
             wait_until_free(module)
-        found = placement.planned(place, given["free"], fit, cards(module, "memory.free"), matrices)
+        found = placement.planned(place, given["free"], fit, cards(module, "memory.free"), matrices, besides)
         keep(found)
     except (ValueError, OSError, Failure) as error:
         why = "%s (exit status %d). %s" % (error, ended[0], ended[1].strip()[-600:]) if isinstance(error, ValueError) else str(error)

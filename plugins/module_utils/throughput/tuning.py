@@ -133,6 +133,8 @@ def bench_service(service, model, store, speculations=None, draft=None, placemen
     if service["speculation"] != "auto":
         fixed["speculation"] = service["speculation"]
     return {"name": service["name"], "model": model["name"], "folder": "%s/%s" % (store, model["name"]), "files": [entry["name"] for entry in model_files.weights(model["files"])],
+            "kind": service.get("kind", "auto"),
+            "besides": {role: [entry["name"] for entry in model_files.of_role(model["files"], role)] for role in (model_files.PROJECTOR, model_files.ADAPTER)},
             "weights": fingerprint.model_hash(model["files"]),
             "hash": fingerprint.model_hash(model["files"] + (draft["files"] if draft else [])),
             "device": service["device"], "gpus": service["gpus"], "free": float(free),

@@ -133,7 +133,8 @@ def test_everything_is_read(look, process):
     assert process_seen == {"arguments": process.words, "visible_devices": "GPU-a,GPU-b", "devices": [], "libcuda": [str(look.folder / "libcuda.so.580.95.05")],
                             "backend": [str(look.folder / "libggml-cuda.so")]}
     assert {name: value for name, value in found.items() if name != "invocation"} == {
-        "changed": False, "answer": {"said": "Paris.", "tokens": 3, "thinking": False}, "speeds": {"generation": 10.94, "prompt": 172.26}, "model_path": "/models/m.gguf",
+        "changed": False, "answer": {"said": "Paris.", "tokens": 3, "thinking": False}, "speeds": {"generation": 10.94, "prompt": 172.26},
+        "model_path": "/models/m.gguf",
         "doors": [{"path": path, "status": status, "origin": ""} for path, status in (("/", 404), ("/slots", 501), ("/health", 200))],
         "container": {
             "pid": process.pid, "image": "sha256:0123456789abcdef", "definition": "abcd", "cpuset": "0-7", "restart": "no", "ports": ["10.0.0.1:8000"],
@@ -255,3 +256,18 @@ def test_a_host_without_the_commands_has_none_of_what_they_tell(look, monkeypatc
     monkeypatch.setenv("PATH", "/nowhere")
     found = look()
     assert (found["gpus"], found["inside"], found["unit"]) == ([], [], {"state": "", "enabled": "", "binds_to": [], "definition": "abcd"})
+
+
+def test_a_service_of_vectors_is_asked_for_vectors(look, server):
+    data = [{"index": number, "embedding": [0.5, -1]} for number in range(2)]
+    server.answers["asked"] = (200, {"data": data, "usage": {"prompt_tokens": 200}})
+    found = look(kind="embeddings")
+    assert found["answer"]["vectors"] == [{"length": 2, "finite": True, "zero": False}] * 2
+    assert found["speeds"]["generation"] is None and found["speeds"]["prompt"] > 0
+    assert {path for path, _asked in server.asked if path.startswith("/v1")} == {"/v1/embeddings"}
+
+
+def test_a_refused_measurement_is_told(look, server):
+    server.answers["measured"] = (400, {"error": {"message": "exceeds the available context size"}})
+    found = look()
+    assert not found.get("failed") and found["speeds"]["prompt"] is None and "exceeds the available context size" in found["speeds"]["why"]
