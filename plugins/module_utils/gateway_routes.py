@@ -44,7 +44,8 @@ def routes(services, providers, fallbacks, keys_path, deployed=None):
     for service in services:
         address = "%s:%d" % (service["networks"][0]["address"], service["port"])
         found[service["name"]] = {"target": "http://service_%s/v1" % service["name"], "host": address, "address": address,
-                                  "fallback": fallbacks.get(service["name"], ""), "key_file": "", "kind": kind_of(service, (deployed or {}).get(service["name"]))}
+                                  "fallback": fallbacks.get(service["name"], ""), "key_file": "",
+                                  "kind": kind_of(service, (deployed or {}).get(service["name"]))}
     for provider in providers:
         found[provider["name"]] = {"target": provider["url"].rstrip("/"), "host": urllib.parse.urlsplit(provider["url"]).netloc, "address": "",
                                    "fallback": "", "key_file": "%s/%s" % (keys_path, key_file_name(provider["name"])) if provider["key_file"] else "",

@@ -22,14 +22,16 @@ def check_files(models):
         for role in model_files.SINGLE:
             named = [entry["name"] for entry in model_files.of_role(model["files"], role)]
             if len(named) > 1:
-                yield Problem("%s: %s %s" % (where, role, ", ".join(named)), "a model has one %s at most" % role, "Remove the others, or make a model for each.")
+                yield Problem("%s: %s %s" % (where, role, ", ".join(named)), "a model has one %s at most" % role,
+                              "Remove the others, or make a model for each.")
         for entry in model["files"]:
             if entry.get("scale", 1) != 1 and model_files.role_of(entry) != model_files.ADAPTER:
                 yield Problem("%s: file %s: scale %g" % (where, entry["name"], entry["scale"]), "adapters alone have a scale",
                               "Remove it, or write role: adapter.")
             # Words of one option: llama.cpp parts them at commas and colons, and names have neither.
             if model_files.role_of(entry) == model_files.ADAPTER and not -100 <= entry.get("scale", 1) <= 100:
-                yield Problem("%s: file %s: scale %g" % (where, entry["name"], entry["scale"]), "the scale of an adapter is a number near 1", "Write for example 1.")
+                yield Problem("%s: file %s: scale %g" % (where, entry["name"], entry["scale"]), "the scale of an adapter is a number near 1",
+                              "Write for example 1.")
 
 
 def unfit(service, kind, files=()):
@@ -52,7 +54,8 @@ def unfit(service, kind, files=()):
     if service.get("speculation", "auto") not in ("auto", "none"):
         yield Problem("%s: speculation" % where, "%s that could be speculated on" % why, "Remove it.")
     if (service.get("ladder") or []) not in ([], DEFAULT_LADDER):
-        yield Problem("%s: ladder %s" % (where, ", ".join(service["ladder"])), "%s, so it keeps no KV cache from text to text, and has no ladder" % why, "Remove it.")
+        yield Problem("%s: ladder %s" % (where, ", ".join(service["ladder"])), "%s, so it keeps no KV cache from text to text, and has no ladder" % why,
+                      "Remove it.")
     if (service.get("expected") or {}).get("generation_speed"):
         yield Problem("%s: expected generation_speed %g" % (where, service["expected"]["generation_speed"]), why, "Remove it; prompt_speed is measured.")
 
@@ -64,14 +67,16 @@ def check_services(services, models):
         name, written, asked = service["name"], service.get("kind") or kinds.AUTO, kinds.asked_for(service["extra_arguments"])
         of_model = files.get(service["model"], [])
         if written not in (kinds.AUTO, asked) and asked:
-            yield Problem("service %s: kind %s with extra arguments that make it %s" % (name, written, asked), "a service is of one kind", "Remove one of the two.")
+            yield Problem("service %s: kind %s with extra arguments that make it %s" % (name, written, asked), "a service is of one kind",
+                          "Remove one of the two.")
         elif written == kinds.CHAT and model_files.of_role(of_model, model_files.PROJECTOR):
             yield Problem("service %s: kind chat with a projector" % name, "a service whose model has a projector sees",
                           "Write kind: vision, or leave it out; for text alone serve an entry of the catalogue without the projector.")
         elif kinds.named(service):
             yield from unfit(service, kinds.named(service), of_model)
         if not 0 <= service.get("thinking_tokens", 0) <= MOST_TOKENS:
-            yield Problem("service %s: thinking_tokens %d" % (name, service["thinking_tokens"]), "it is a number of tokens, 0 for none", "Write for example 1024.")
+            yield Problem("service %s: thinking_tokens %d" % (name, service["thinking_tokens"]),
+                          "it is a number of tokens, 0 for none", "Write for example 1024.")
 
 
 def of_header(service, facts, files=()):
@@ -89,7 +94,8 @@ def check_fallbacks(services, fallbacks):
     for service, other in fallbacks.items():
         pair = of.get(service, ""), of.get(other, "")
         if all(pair) and pair[0] != pair[1] and not set(pair) <= set(kinds.TEXT):
-            yield Problem("gateway_fallbacks: %s: %s" % (service, other), "who stands in for a service is of its kind (%s, %s)" % pair, "Choose another, or none.")
+            yield Problem("gateway_fallbacks: %s: %s" % (service, other), "who stands in for a service is of its kind (%s, %s)" % pair,
+                          "Choose another, or none.")
 
 
 def check(inventory):

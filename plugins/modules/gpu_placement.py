@@ -179,8 +179,8 @@ def plan(module, place, keep):
 
     def fit(place, kept):
         code, out, errors = module.run_command(placement.fit_command(
-            given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), model_files.weights(given["model"]["files"])[0]["name"], given["image"],
-            given["cdi_kind"], kept), handle_exceptions=False)
+            given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), model_files.weights(given["model"]["files"])[0]["name"],
+            given["image"], given["cdi_kind"], kept), handle_exceptions=False)
         ended[:] = [code, errors]
         return out, errors
     try:

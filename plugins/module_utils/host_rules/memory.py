@@ -74,7 +74,8 @@ def model_fits(inventory, host):
         first = of_cards(service["gpus"][:1])
         if projector and first and projector > first:
             yield Finding("model_fits", ERROR, "service %s: projector of %s" % (service["name"], service["model"]), "%.1f GiB" % (projector / GIB),
-                          "at most %.1f GiB, what its first card has: llama-server loads it there" % (first / GIB), "Choose a smaller one, or another first card.")
+                          "at most %.1f GiB, what its first card has: llama-server loads it there" % (first / GIB),
+                          "Choose a smaller one, or another first card.")
         if weights and weights + kv > ram + vram:
             yield Finding("model_fits", ERROR, "service %s: model %s" % (service["name"], service["model"]),
                           "%.1f GiB of weights and %.1f GiB of KV cache for %d tokens" % (weights / GIB, kv / GIB, service["context"]),

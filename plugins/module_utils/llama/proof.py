@@ -28,7 +28,8 @@ def picture():
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     row = b"\0" + (b"\xff\0\0" * (SIDE // 2)) + (b"\0\0\xff" * (SIDE - SIDE // 2))
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(row * SIDE)) + chunk(b"IEND", b"")
+    size = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(row * SIDE)) + chunk(b"IEND", b"")
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 

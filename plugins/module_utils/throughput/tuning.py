@@ -132,7 +132,8 @@ def bench_service(service, model, store, speculations=None, draft=None, placemen
         fixed["cpuset"] = service["cpuset"]
     if service["speculation"] != "auto":
         fixed["speculation"] = service["speculation"]
-    return {"name": service["name"], "model": model["name"], "folder": "%s/%s" % (store, model["name"]), "files": [entry["name"] for entry in model_files.weights(model["files"])],
+    return {"name": service["name"], "model": model["name"], "folder": "%s/%s" % (store, model["name"]),
+            "files": [entry["name"] for entry in model_files.weights(model["files"])],
             "kind": service.get("kind", "auto"),
             "besides": {role: [entry["name"] for entry in model_files.of_role(model["files"], role)] for role in (model_files.PROJECTOR, model_files.ADAPTER)},
             "weights": fingerprint.model_hash(model["files"]),

@@ -26,7 +26,8 @@ def problems(files=(WEIGHTS,), fallbacks=None, **service):
 
 
 @pytest.mark.parametrize("files, service", [
-    ([WEIGHTS], {}), ([WEIGHTS, PROJECTOR], {}), ([PROJECTOR, WEIGHTS], {"kind": "vision"}), ([WEIGHTS, PROJECTOR, TEMPLATE, ADAPTER, file("b.gguf", role="adapter")], {}),
+    ([WEIGHTS], {}), ([WEIGHTS, PROJECTOR], {}), ([PROJECTOR, WEIGHTS], {"kind": "vision"}),
+    ([WEIGHTS, PROJECTOR, TEMPLATE, ADAPTER, file("b.gguf", role="adapter")], {}),
     ([file("t-00001-of-00002.gguf"), PROJECTOR, file("t-00002-of-00002.gguf")], {}),  # a projector is no shard, wherever it stands
     ([WEIGHTS], {"kind": "embeddings"}), ([WEIGHTS], {"kind": "embeddings", "ladder": kind_rules.DEFAULT_LADDER}),
     ([WEIGHTS], {"extra_arguments": ["--embeddings"]}), ([WEIGHTS], {"kind": "reranking", "extra_arguments": ["--rerank"]}),

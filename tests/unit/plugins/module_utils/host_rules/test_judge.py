@@ -189,7 +189,8 @@ PAIRS = {
         ("warning", "room", "file system /nvme: found no size that could be read; needed"), ("warning", "room", "file system /nvme/models: found no size")]),
     "a model of vectors that is to chat": (
         changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": None, "facts": BERT, "projector": 0}}),
-        changed(CPU_ONLY, executor__kind="chat"), [("error", "model_kind", "service executor: kind chat: found a file that says otherwise; needed the header of small")]),
+        changed(CPU_ONLY, executor__kind="chat"),
+        [("error", "model_kind", "service executor: kind chat: found a file that says otherwise; needed the header of small")]),
     "a model of vectors whose kind nobody names": (
         changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": None, "facts": BERT, "projector": 0}}), CPU_ONLY, []),
     "a projector that is larger than the first card": (
