@@ -31,7 +31,7 @@ def test_a_report_has_the_speeds_that_a_service_has(speeds, told):
         "_inference_service_spec": {"name": "s", "model": "m", "device": "cpu", "port": 8000, "networks": [{"address": "172.30.0.20"}]},
         "__inference_service_seen": {"speeds": speeds, "container": {"image": "sha256:0123456789abcdef"}},
         "golden_image_name": "omni", "golden_image_alias": "x",
-        "__inference_service_egress": {"attempts": []}}, publish["vars"])
+        "__inference_service_egress": {"attempts": []}})
     assert {name: value for name, value in found["s"].items() if name.endswith("_speed")} == told
 
 
@@ -54,7 +54,7 @@ def test_the_gateway_learns_kinds_from_what_is_deployed(texts, kind):
     services = [{"name": "vec", "port": 8001, "extra_arguments": [], "networks": [{"address": "172.30.0.31"}]}]
     found = rendering.render("gateway", resolve["ansible.builtin.set_fact"]["_gateway_routes"], {
         "_gateway_services": services, "_gateway_providers": [], "gateway_fallbacks": {}, "bunker_config_path": "/etc/protocol_omni",
-        "__gateway_deployed": {"texts": texts}})
+        "__gateway_deployed": {"texts": texts}}, resolve["vars"])
     assert found["vec"]["kind"] == kind
     read = rendering.task("gateway", "tasks/resolve.yml", "Read what is deployed")
     assert rendering.render("gateway", read["protocol_omni.bunker.read_files"]["paths"], {
