@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: kind_question
 short_description: What a service of a kind is asked to see that it answers
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Returns the path and the body of a small request. A kind that nobody knows is asked as one that chats.

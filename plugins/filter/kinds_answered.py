@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: kinds_answered
 short_description: Who answered as services of their kinds do
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Of requests that were made with P(protocol_omni.bunker.kind_question#filter) through the gateway, returns who answered those that were answered.

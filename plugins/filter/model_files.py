@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: model_files
 short_description: The files of a model that have a role
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Returns the entries of a model's files that have a role; those that name none are its weights.

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: service_kind
 short_description: Tell what a service is for
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - The kind that the definition names, else the one that its extra arguments ask for, else the one that the model's header tells.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: service_answer
 short_description: Ask a service what it is for, and say whether it does it
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 extends_documentation_fragment:
   - protocol_omni.bunker.attributes
