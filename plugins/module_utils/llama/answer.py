@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 
+OPEN, CLOSED = "<think>", "</think>"
+
 
 def _first(value):
     return value[0] if isinstance(value, list) and value else None
@@ -32,13 +34,15 @@ def said(answer):
 def still_thinking(answer):
     """Whether its tokens ran out while the model was thinking: it has said nothing but thoughts, and was cut off.
 
+    Thoughts stand in ``reasoning_content``; with ``--reasoning-format none`` in the content, behind a tag that is still open.
+
     :param answer: as of :func:`said`.
     """
     choice = _first(_field(answer, "choices"))
     message = _field(choice, "message")
-    content, thought = _field(message, "content"), _field(message, "reasoning_content")
-    return _field(choice, "finish_reason") == "length" and bool(isinstance(thought, str) and thought.strip()) and not (
-        isinstance(content, str) and content.strip())
+    content, thought = (text.strip() if isinstance(text, str) else "" for text in (_field(message, "content"), _field(message, "reasoning_content")))
+    thinks = bool(thought) and not content or content.startswith(OPEN) and CLOSED not in content
+    return _field(choice, "finish_reason") == "length" and thinks
 
 
 def generated(answer):
