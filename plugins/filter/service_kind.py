@@ -34,8 +34,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: >-
-    C(kind), and C(problems), the lines in which definition and header contradict each other; C(definition) has what is left of the service's with that kind,
-    C(kind) and C(ladder), which is empty for a service that generates nothing.
+    C(kind), and C(problems), the lines in which definition and header contradict each other; C(definition) has what the kind decides of the service's, C(kind),
+    C(ladder), which is empty for a service that generates nothing, and C(context), which is then at most what the model was trained for.
   type: dict
 """
 
@@ -47,7 +47,7 @@ def kind_of(service, model, facts=None):
     """The kind, what contradicts it, and what of the definition it decides."""
     kind = kinds.of_service(service, facts or {})
     problems = inventory_rules.numbered(kind_rules.of_header(service, facts or {}, model["files"]))
-    return {"kind": kind, "problems": problems, "definition": {"kind": kind, "ladder": service["ladder"] if kind in kinds.TEXT else []}}
+    return {"kind": kind, "problems": problems, "definition": kinds.decided(service, facts or {})}
 
 
 class FilterModule:

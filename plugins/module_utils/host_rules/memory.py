@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from .. import kind_rules, model_files
-from ..llama import kv_cache
+from ..llama import kinds, kv_cache
 from .finding import ERROR, GIB, WARNING, Finding
 
 
@@ -18,10 +18,11 @@ def model_sizes(inventory, host):
 
 
 def model_context(inventory, host):
-    """No service asks for more context than its model was trained for."""
+    """No service asks for more context than its model was trained for; of one that generates nothing it is an upper bound."""
     for service in inventory["bunker_services"]:
-        most = (host["models"].get(service["model"]) or {}).get("context_length")
-        if most and service["context"] > most:
+        model = host["models"].get(service["model"]) or {}
+        most = model.get("context_length")
+        if most and service["context"] > most and kinds.of_service(service, model.get("facts") or {}) in kinds.TEXT:
             yield Finding("model_context", ERROR, "service %s: context" % service["name"], str(service["context"]),
                           "at most %d, what %s was trained for" % (most, service["model"]), "Lower the service's context.")
 

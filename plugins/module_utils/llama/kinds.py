@@ -8,7 +8,7 @@ common/arg.cpp, llama-graph.cpp (build_pooling), llama-arch.cpp and tools/server
 
 Facts are what a header says of it: dict of ``architecture`` (str), ``pooling`` (number of llama_pooling_type, None where it does not say), ``head`` (whether it
 has a head that classifies), ``template`` (whether it has a chat template), ``fim`` (whether it names tokens to fill in), ``width`` (numbers of a vector, None
-where it does not say), and of its projector ``vision`` (None without one). {} is a header that nobody has read yet.
+where it does not say), ``context`` (tokens that it was trained for, None likewise), and of its projector ``vision`` (None without one). {} is a header that nobody has read yet.
 """
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def facts_of(metadata, tensors=(), projector=None):
             "head": any(name in tensors for name in HEAD), "template": bool(metadata.get("tokenizer.chat_template")),
             "fim": whole(metadata, "tokenizer.ggml.fim_pre_token_id") is not None,
             "width": whole(metadata, ".embedding_length_out") or whole(metadata, ".embedding_length"),
-            "vision": None if projector is None else sees(projector)}
+            "context": whole(metadata, ".context_length"), "vision": None if projector is None else sees(projector)}
 
 
 def sees(projector):
@@ -114,6 +114,18 @@ def server_words(service, facts):
     if not facts or _pooling_word(given) or facts["pooling"] in VECTORS:
         return words
     return words + [POOLING, "mean" if facts["architecture"] in ENCODERS else "last"]
+
+
+def decided(service, facts):
+    """What of a definition its kind decides: dict of ``kind``, ``ladder`` and ``context``.
+
+    A service that generates nothing keeps nothing from text to text, so it has no ladder; its context is the longest text, which no encoder reads beyond
+    its positions, so the definition's is an upper bound.
+    """
+    kind = of_service(service, facts)
+    if kind in TEXT:
+        return {"kind": kind, "ladder": service["ladder"], "context": service["context"]}
+    return {"kind": kind, "ladder": [], "context": min(service["context"], facts.get("context") or service["context"])}
 
 
 def contradictions(service, facts):

@@ -202,7 +202,8 @@ def test_a_missing_or_replaced_file_of_any_role_is_named(equipped, name):
 
 def test_what_the_header_says_of_the_kind_is_told(store):
     judged = model_rules.judge(str(store.path), {"name": "tiny", "architecture": "deepseek2", "files": store.files})
-    assert judged["facts"] == {"architecture": "deepseek2", "pooling": None, "head": False, "template": False, "fim": False, "width": None, "vision": None}
+    assert judged["facts"] == {"architecture": "deepseek2", "pooling": None, "head": False, "template": False, "fim": False, "width": None, "context": None,
+                               "vision": None}
     (store.folder / NAMES[0]).unlink()
     assert model_rules.judge(str(store.path), {"name": "tiny", "architecture": "deepseek2", "files": store.files[:1]})["facts"] == {}
 

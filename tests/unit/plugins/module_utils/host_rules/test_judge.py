@@ -193,6 +193,8 @@ PAIRS = {
         [("error", "model_kind", "service executor: kind chat: found a file that says otherwise; needed the header of small")]),
     "a model of vectors whose kind nobody names": (
         changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": None, "facts": BERT, "projector": 0}}), CPU_ONLY, []),
+    "a context above that of a model of vectors is an upper bound": (
+        changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": 512, "facts": BERT, "projector": 0}}), CPU_ONLY, []),
     "a projector that is larger than the first card": (
         changed(OMNI_PRIME, models=dict(BIG_IS_THERE, big=dict(BIG_IS_THERE["big"], projector=33 * GIB))),
         changed(BOTH, oracle__gpus=["GPU-32", "GPU-96"]), [("error", "model_fits", "projector of big: found 33.0 GiB; needed at most 32.0 GiB")]),
