@@ -81,8 +81,8 @@ bytes:
   type: int
 facts:
   description: >-
-    What the header says of the kind of service that the model is for - C(architecture), C(pooling), C(head), C(template), C(fim), C(width), C(context), C(vision).
-    Empty where none could be read.
+    What the header says of the kind of service that the model is for - C(architecture), C(pooling), C(head), C(template), C(fim), C(width), C(context),
+    C(vision). Empty where none could be read.
   returned: success
   type: dict
 metadata:

@@ -1,7 +1,8 @@
 """What the roles ask of kinds: of which a service is, what it is asked through the gateway, and who has answered."""
 from ansible_collections.protocol_omni.bunker.plugins.filter import kind_question, kinds_answered, service_kind
 
-SERVICE = {"name": "s", "model": "m", "kind": "auto", "extra_arguments": [], "context": 8192, "ladder": ["kv_to_ram", "context_4096", "long_contexts_to_executor"]}
+SERVICE = {"name": "s", "model": "m", "kind": "auto", "extra_arguments": [], "context": 8192,
+           "ladder": ["kv_to_ram", "context_4096", "long_contexts_to_executor"]}
 MODEL = {"name": "m", "files": [{"name": "m.gguf"}]}
 BERT = {"architecture": "bert", "pooling": 1, "head": False, "template": False, "fim": False, "width": 8, "context": 512, "vision": None}
 
