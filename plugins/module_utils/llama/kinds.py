@@ -6,10 +6,10 @@
 A kind is what the inventory names, else what llama-server's own options in ``extra_arguments`` ask for, else what the GGUF header tells. Source:
 common/arg.cpp, llama-graph.cpp (build_pooling), llama-arch.cpp and tools/server of llama.cpp, as shipped with llama_cpp_python 0.3.36.
 
-Facts are what a header says of it: dict of ``architecture`` (str), ``pooling`` (number of llama_pooling_type, None where it does not say), ``head`` (whether it
-has a head that classifies), ``template`` (whether it has a chat template), ``fim`` (whether it names tokens to fill in), ``width`` (numbers of a vector),
-``context`` (tokens that it was trained for; both None where it does not say), and of its projector ``vision`` (None without one). {} is a header that nobody has
-read yet.
+Facts are what a header says of it: dict of ``architecture`` (str), ``pooling`` (number of llama_pooling_type, None where it does not say), ``head`` (whether
+it has a head that classifies), ``template`` (whether it has a chat template), ``fim`` (whether it names tokens to fill in), ``width`` (numbers of a vector),
+``context`` (tokens that it was trained for; both None where it does not say), and of its projector ``vision`` (None without one). {} is a header that nobody
+has read yet.
 """
 from __future__ import annotations
 
