@@ -29,6 +29,10 @@ options:
     description: Folder on the host of the gateway's copies of the providers' keys.
     type: path
     required: true
+  deployed:
+    description: Name to the text of the service's resolved file, which says of which kind it is.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -39,7 +43,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Model name to C(target), C(host), C(address), C(fallback) and C(key_file).
+  description: Model name to C(target), C(host), C(address), C(fallback), C(key_file) and C(kind).
   type: dict
 """
 

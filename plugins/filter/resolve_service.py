@@ -47,6 +47,10 @@ options:
     description: Scalar metadata of the model's GGUF file, as M(protocol_omni.bunker.model_info) returns them.
     type: dict
     default: {}
+  facts:
+    description: What the model's header says of its kind, as M(protocol_omni.bunker.model_info) returns it.
+    type: dict
+    default: {}
   rung:
     description: The rung of the ladder at which it shall run; 0 is the definition as it is.
     type: int

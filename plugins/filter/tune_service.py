@@ -61,6 +61,7 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import model_files
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import fingerprint, tuning
 
 
@@ -69,7 +70,7 @@ def tune(service, names, host, image, model, speculations=None, models=(), place
     draft = next((one["files"] for one in models if one["name"] == service["draft_model"]), [])
     try:
         return tuning.tune(service, names, host["fingerprint"], host["cpus"], image, fingerprint.model_hash(model["files"] + draft),
-                           host["measured"], speculations, draft[0]["name"] if draft else "", placements)
+                           host["measured"], speculations, model_files.weights(draft)[0]["name"] if draft else "", placements)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

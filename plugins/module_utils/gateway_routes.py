@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import urllib.parse
+
+from .llama import kinds
 
 
 def key_file_name(provider):
@@ -13,21 +16,38 @@ def key_file_name(provider):
     return hashlib.sha256(provider.encode()).hexdigest()[:16] + ".key"
 
 
-def routes(services, providers, fallbacks, keys_path):
+def kind_of(service, deployed):
+    """The kind of a service: as its definition says, else as it is deployed; "" where only the header of its model could tell.
+
+    :param service: complete definition.
+    :param deployed: text of its resolved service (/etc/protocol_omni/services/NAME.json), "" or None for none.
+    """
+    try:
+        found = json.loads(deployed or "{}")["definition"]["kind"]
+    except (ValueError, KeyError, TypeError):
+        found = ""
+    return kinds.named(service) or (found if found in kinds.KINDS else "")
+
+
+def routes(services, providers, fallbacks, keys_path, deployed=None):
     """
     :param services: complete service definitions.
     :param providers: enabled entries of gateway_providers.
     :param fallbacks: gateway_fallbacks, service to service.
     :param keys_path: folder of the gateway's own copies of the providers' keys.
+    :param deployed: name to the text of the resolved service, as far as there is one.
     :returns: dict of name to dict with ``target`` (what nginx proxies to, without the path's /v1), ``host`` (for the Host header) and
-        ``address`` (host:port of a service, "" of a provider), ``fallback`` (or "") and ``key_file`` (or "").
+        ``address`` (host:port of a service, "" of a provider), ``fallback`` (or ""), ``key_file`` (or "") and ``kind`` (of kinds.KINDS; "" where nobody
+        knows, and of a provider).
     """
     found = {}
     for service in services:
         address = "%s:%d" % (service["networks"][0]["address"], service["port"])
         found[service["name"]] = {"target": "http://service_%s/v1" % service["name"], "host": address, "address": address,
-                                  "fallback": fallbacks.get(service["name"], ""), "key_file": ""}
+                                  "fallback": fallbacks.get(service["name"], ""), "key_file": "",
+                                  "kind": kind_of(service, (deployed or {}).get(service["name"]))}
     for provider in providers:
         found[provider["name"]] = {"target": provider["url"].rstrip("/"), "host": urllib.parse.urlsplit(provider["url"]).netloc, "address": "",
-                                   "fallback": "", "key_file": "%s/%s" % (keys_path, key_file_name(provider["name"])) if provider["key_file"] else ""}
+                                   "fallback": "", "key_file": "%s/%s" % (keys_path, key_file_name(provider["name"])) if provider["key_file"] else "",
+                                   "kind": ""}
     return found

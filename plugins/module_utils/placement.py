@@ -143,7 +143,17 @@ def short_of(text, kept):
     return [max(wanted - free.get(number, wanted), 0) for number, wanted in enumerate(kept)]
 
 
-def planned(placement, free, run, cards=None, matrices=None):
+def kept_free(placement, free, besides=None):
+    """MiB that a plan keeps free on each card: what is to stay free, and room for what it does not know of.
+
+    :param free: GiB.
+    :param besides: of model_files.beside_weights(); None for nothing.
+    """
+    first, each = (-(-(besides or {}).get(which, 0) // MIB) for which in ("first", "each"))
+    return [int(round(float(free) * 1024)) + each + (0 if number else first) for number in range(len(placement["gpus"]))]
+
+
+def planned(placement, free, run, cards=None, matrices=None, besides=None):
     """A placement as llama-fit-params plans it, with so much kept free on every card.
 
     With ``others`` "experts" that is the plan for the first card alone; the other cards take experts that it leaves in RAM, and nothing else.
@@ -155,14 +165,15 @@ def planned(placement, free, run, cards=None, matrices=None):
     :param run: function of a placement and of the MiB to keep free on each of its cards, a list; returns what llama-fit-params printed and logged.
     :param cards: UUID to bytes of VRAM that are free now, where ``others`` says something: other programs may hold some of a card.
     :param matrices: bytes of each matrix of experts (model_memory.expert_matrices), likewise.
+    :param besides: as of :func:`kept_free`.
     :raises ValueError: as of_fit(), or it keeps less free each time.
     """
     if placement.get("others"):
-        first = planned(dict(placement, gpus=placement["gpus"][:1], others=""), free, run)
-        rooms = [cards.get(uuid, 0) - (float(free) * 1024 + COMPUTED_WITH) * MIB for uuid in placement["gpus"][1:]]
+        first = planned(dict(placement, gpus=placement["gpus"][:1], others=""), free, run, besides=besides)
+        rooms = [cards.get(uuid, 0) - (kept + COMPUTED_WITH) * MIB for uuid, kept in list(zip(placement["gpus"], kept_free(placement, free, besides)))[1:]]
         return dict(with_experts_elsewhere(first, matrices, rooms), gpus=placement["gpus"], tensor_split=",".join(["1"] + ["0"] * len(rooms)))
     placement = {key: placement[key] for key in KEYS}
-    wanted = kept = [int(round(float(free) * 1024))] * len(placement["gpus"])
+    wanted = kept = kept_free(placement, free, besides)
     for _turn in range(len(kept) + 1):
         out, log = run(placement, wanted)
         found, short = of_fit(placement, out), short_of(out + log, kept)

@@ -4,8 +4,9 @@
 """Turns a service's definition into everything that its unit needs. Pure functions."""
 from __future__ import annotations
 
-from . import gguf, placement
+from . import gguf, model_files, placement
 from .engine import container
+from .llama import kinds
 from .seal_rules import LABEL, hardware_address
 
 
@@ -79,23 +80,24 @@ def ladder(service, plans, metadata):
     return [dict(rung, arguments=rung_arguments(service, rung["plan"], metadata)) for rung in rungs]
 
 
-def server_arguments(service, model, tuning, rung=None):
+def server_arguments(service, model, tuning, rung=None, facts=None):
     """Arguments of llama-server.
 
-    :param service: complete service definition (inference_service's spec, defaults filled in).
+    :param service: complete service definition (inference_service's spec, defaults filled in), its ``kind`` resolved.
     :param model: its catalogue entry; a split model is opened by its first shard.
     :param tuning: ``threads``, ``batch`` and further ``arguments`` of throughput/tuning.py's tune().
     :param rung: words of :func:`rung_arguments`; None for those of the definition.
+    :param facts: of kinds.facts_of(), what the model's header says; None where it cannot be read yet.
     """
     arguments = [
-        "--model", "/models/%s" % model["files"][0]["name"], "--alias", service["name"],
+        "--model", "%s/%s" % (model_files.FOLDER, model_files.weights(model["files"])[0]["name"]), "--alias", service["name"],
         "--host", "0.0.0.0", "--port", str(service["port"]),
         "--batch-size", str(tuning["batch"]), "--threads", str(tuning["threads"]),
         # Its own doors: no page, no look at other callers' prompts, and no web page of any origin ("none" is no origin that a browser could have).
         "--no-ui", "--no-slots", "--cors-origins", "none", "--no-cors-credentials",
         # Counts and speeds, nothing of what was asked; the door does not lead there.
         "--metrics",
-    ] + tuning["arguments"] + (rung or rung_arguments(service, {}, {}))
+    ] + model_files.server_words(model["files"]) + kinds.server_words(service, facts or {}) + tuning["arguments"] + (rung or rung_arguments(service, {}, {}))
     if service["device"] == "cpu":
         arguments += ["--n-gpu-layers", "0"] + (["--load-mode", service["load_mode"]] if service["load_mode"] else [])
     else:
@@ -147,11 +149,12 @@ def container_arguments(service, models_path, image, cdi_kind, cuda_cache_path="
     return options + [image]
 
 
-def resolve(service, model, tuning, models_path, image, cdi_kind, cuda_cache_path="", plans=None, metadata=None, rung=0):
+def resolve(service, model, tuning, models_path, image, cdi_kind, cuda_cache_path="", plans=None, metadata=None, rung=0, facts=None):
     """The resolved service: what /etc/protocol_omni/services/NAME.json holds.
 
     :param tuning: of throughput/tuning.py's tune().
     :param rung: at which rung of its ladder it shall run.
+    :param facts: of kinds.facts_of(), what the model's header says of its kind.
     :returns: dict with the definition, ``image``, ``container_arguments``, ``server_arguments``, its ``ladder``, the ``rung``, and the ``tuning`` and
         ``placement`` that it has.
     :raises ValueError: its ladder has no such rung, or the model none of the layers that the rung moves.
@@ -168,7 +171,7 @@ def resolve(service, model, tuning, models_path, image, cdi_kind, cuda_cache_pat
         "image_tag": image["tag"],
         "architecture": model["architecture"],
         "container_arguments": container_arguments(service, models_path, image["id"], cdi_kind, cuda_cache_path, tuning),
-        "server_arguments": server_arguments(service, model, tuning, rungs[rung]["arguments"]),
+        "server_arguments": server_arguments(service, model, tuning, rungs[rung]["arguments"], facts),
         "ladder": rungs,
         "rung": rung,
         # What a contingency keeps, whatever was measured or planned since.

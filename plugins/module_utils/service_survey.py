@@ -8,7 +8,7 @@ import os
 import re
 
 from . import small_file
-from .llama import answer, client
+from .llama import client, kinds
 from .throughput import served
 
 ELSEWHERE = "https://elsewhere.invalid"  # an origin that no page of anybody's has
@@ -106,29 +106,22 @@ def gpus_of(pid, text):
     return [row[0] for row in rows if len(row) == 2 and row[1] == str(pid)]
 
 
-def answer_to(endpoint, question, tokens, timeout):
-    """What it says to a question.
+def speeds(kind, endpoint, question, timeout):
+    """Tokens per second of one request with a prompt of some hundred tokens, so that its speed is more than the cost of one start.
 
-    :param tokens: that the answer may take.
-    :returns: dict of ``said`` (str) and ``tokens`` (that it generated).
-    :raises client.NoAnswer: see there.
-    """
-    found = client.ask_json(endpoint + "/v1/chat/completions", {
-        "messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": tokens}, timeout)
-    usage = found.get("usage")
-    return {"said": answer.said(found), "tokens": usage.get("completion_tokens", 0) if isinstance(usage, dict) else 0}
-
-
-def speeds(endpoint, question, timeout):
-    """Tokens per second of one completion of a prompt of some hundred tokens, so that its speed is more than the cost of one start.
-
-    :returns: dict of ``generation`` and ``prompt`` (float).
+    :param kind: one of kinds.KINDS.
+    :returns: dict of ``generation`` and ``prompt`` (float, None where a service of this kind has none), and ``why`` where it refuses the measurement.
     :raises client.NoAnswer: see there, or its answer has no timings.
     """
-    url = endpoint + "/v1/chat/completions"
-    timings = client.ask_json(url, {
-        "messages": [{"role": "user", "content": served.PROMPT + question}], "temperature": 0, "max_tokens": MEASURED_TOKENS, "ignore_eos": True,
-        "cache_prompt": False}, timeout).get("timings")
+    try:
+        if kind not in kinds.TEXT:
+            return {"generation": None, "prompt": served.vectors_speed(kind, endpoint, timeout)}
+        path, body = ("/completion", {"prompt": served.PROMPT, "n_predict": MEASURED_TOKENS}) if kind == kinds.COMPLETION else (
+            "/v1/chat/completions", {"messages": [{"role": "user", "content": served.PROMPT + question}], "max_tokens": MEASURED_TOKENS})
+        url = endpoint + path
+        timings = client.ask_json(url, dict(body, temperature=0, ignore_eos=True, cache_prompt=False), timeout).get("timings")
+    except client.Refused as error:
+        return {"generation": None, "prompt": None, "why": str(error)}
     try:
         return {"generation": float(timings["predicted_per_second"]), "prompt": float(timings["prompt_per_second"])}
     except (KeyError, TypeError, ValueError) as error:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 
+from . import model_files
+
 SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.gguf")
 
 
 def problems(model):
     """What the names of a model's files, and those that they are fetched by, say is wrong: generator of (what is found, rule, remedy)."""
-    names = [entry["name"] for entry in model["files"]]
-    yield from _missing(names) or _misnamed(names) or _swapped(model["files"])
+    weights = model_files.weights(model["files"])  # files of other roles are no shards
+    names = [entry["name"] for entry in weights]
+    yield from _missing(names) or _misnamed(names) or _swapped(weights)
 
 
 def _missing(names):
@@ -41,7 +44,8 @@ def _misnamed(names):
         wanted = "%s-%05d-of-%05d.gguf" % (prefix, position, len(names))
         if (len(names) > 1 or prefix != names[0]) and name != wanted:
             return [("file %s as number %d of %d" % (name, position, len(names)),
-                     "shards are all there, in order, under the names that llama.cpp looks for", "Expected here: %s." % wanted)]
+                     "shards are all there, in order, under the names that llama.cpp looks for",
+                     "Expected here: %s. A projector, a chat template or an adapter says so by its role." % wanted)]
     return []
 
 

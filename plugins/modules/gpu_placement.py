@@ -50,7 +50,7 @@ options:
     type: str
     default: nvidia.com/gpu
   free:
-    description: GiB to keep free on each GPU.
+    description: GiB to keep free on each GPU. Room for the model's projector (on the first one) and adapters is kept besides.
     type: float
     required: true
   path:
@@ -97,11 +97,12 @@ origin:
   type: str
 """
 
+import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_memory, placement, small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_files, model_memory, placement, small_file
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import fingerprint
 
 PATIENCE = 60  # seconds for the driver to have the memory back
@@ -142,12 +143,20 @@ def wait_until_free(module):
 def expert_matrices(module):
     """Bytes of each matrix of experts of the model."""
     given = module.params
-    paths = ["%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]) for entry in given["model"]["files"]]
+    paths = ["%s/%s/%s" % (given["store"], given["model"]["name"], entry["name"]) for entry in model_files.weights(given["model"]["files"])]
     try:
         return model_memory.expert_matrices(gguf.read_model(paths)[1])
     except gguf.GGUFError as error:
         module.fail_json(msg="service %s: its experts cannot be placed, because the model cannot be read: %s. Fetch it again: run site.yml with the model's "
                              "file removed. Nothing was stopped." % (given["service"]["name"], error))
+
+
+def size_of(module, entry):
+    """Bytes of a file of the model; what the catalogue says of one that is not there."""
+    try:
+        return os.path.getsize("%s/%s/%s" % (module.params["store"], module.params["model"]["name"], entry["name"]))
+    except OSError:
+        return entry.get("size") or 0
 
 
 def plan(module, place, keep):
@@ -159,6 +168,7 @@ def plan(module, place, keep):
     """
     given = module.params
     matrices = expert_matrices(module) if place.get("others") else {}
+    besides = model_files.beside_weights(given["model"]["files"], lambda entry: size_of(module, entry))
     # Also one that is about to start: it would take the cards meanwhile.
     ran = module.run_command(["systemctl", "is-active", given["unit"]])[1].strip() in ("active", "activating", "reloading")
     if ran:
@@ -169,14 +179,14 @@ def plan(module, place, keep):
 
     def fit(place, kept):
         code, out, errors = module.run_command(placement.fit_command(
-            given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), given["model"]["files"][0]["name"], given["image"],
-            given["cdi_kind"], kept), handle_exceptions=False)
+            given["service"], place, "%s/%s" % (given["store"], given["model"]["name"]), model_files.weights(given["model"]["files"])[0]["name"],
+            given["image"], given["cdi_kind"], kept), handle_exceptions=False)
         ended[:] = [code, errors]
         return out, errors
     try:
         if ran:
             wait_until_free(module)
-        found = placement.planned(place, given["free"], fit, cards(module, "memory.free"), matrices)
+        found = placement.planned(place, given["free"], fit, cards(module, "memory.free"), matrices, besides)
         keep(found)
     except (ValueError, OSError, Failure) as error:
         why = "%s (exit status %d). %s" % (error, ended[0], ended[1].strip()[-600:]) if isinstance(error, ValueError) else str(error)

@@ -23,7 +23,9 @@ options:
     elements: path
     default: []
   models:
-    description: Models by name, each a list of paths of its GGUF files, for their sizes and the memory that a token of context takes.
+    description: >-
+      Models by name, each a list of paths of its files, those of its weights first, for their sizes, the memory that a token of context takes, and what the
+      headers tell of its kind.
     type: dict
     default: {}
   devices:
@@ -124,7 +126,8 @@ host:
     models:
       description: >-
         For each of O(models) whose files are there C(bytes), C(context_length) and C(kv_cache), which has C(window) (tokens) and C(layers) (a list for each:
-        its number, values of a token's key and of its value, whether it keeps a window); null where its header does not say.
+        its number, values of a token's key and of its value, whether it keeps a window), null where its header does not say; C(facts) as
+        M(protocol_omni.bunker.model_info) returns them; C(projector), the bytes of its projector, 0 without one.
       type: dict
 """
 
@@ -133,10 +136,11 @@ import os  # noqa: E402
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kv_cache  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, kv_cache  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import inputs, reading, topology  # noqa: E402
 
 PCI = "sys/bus/pci/devices"
+PROJECTOR = "clip"  # general.architecture of a projector's file
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
@@ -218,16 +222,28 @@ def device_size(path):
 
 
 def models_of(wanted):
-    """Sizes of the models whose files are all there."""
+    """Sizes of the models whose files are all there, and what their headers tell."""
     found = {}
     for name, paths in wanted.items():
         if paths and all(os.path.isfile(path) for path in paths):
-            found[name] = {"bytes": sum(os.path.getsize(path) for path in paths), "kv_cache": None, "context_length": None}
+            found[name] = {"bytes": sum(os.path.getsize(path) for path in paths), "kv_cache": None, "context_length": None, "facts": {}, "projector": 0}
             try:
-                metadata = gguf.read_file(paths[0]).metadata
-                found[name].update(kv_cache=kv_cache.as_json(kv_cache.of(metadata)), context_length=gguf.whole(metadata, ".context_length"))
+                header = gguf.read_file(paths[0])
             except gguf.GGUFError:
-                pass  # model_store refuses it by name
+                continue  # model_store refuses it by name
+            metadata, tensors, projectors = header.metadata, dict(header.tensors), []
+            for path in paths[1:]:
+                try:
+                    other = gguf.read_file(path)
+                except gguf.GGUFError:
+                    continue  # a chat template; or model_store refuses it by name
+                if other.metadata.get("general.architecture") == PROJECTOR:
+                    projectors.append((other.metadata, os.path.getsize(path)))
+                else:
+                    tensors.update(other.tensors)
+            found[name].update(
+                kv_cache=kv_cache.as_json(kv_cache.of(metadata)), context_length=gguf.whole(metadata, ".context_length"),
+                facts=kinds.facts_of(metadata, tensors, projectors[0][0] if projectors else None), projector=sum(size for _header, size in projectors))
     return found
 
 

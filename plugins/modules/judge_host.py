@@ -32,7 +32,7 @@ options:
     elements: str
     default: []
     choices: [gpu_exists, gpu_readable, gpu_family, driver_branch, driver_open, fabric, secure_boot, engine, overlap, room, model_fits, model_context,
-              threads, toolkit, nouveau, numa]
+              model_kind, threads, toolkit, nouveau, numa]
   refuse:
     description: Fail where there are errors. Without it they are only returned.
     type: bool

@@ -29,7 +29,7 @@ options:
     type: str
     required: true
   files:
-    description: Its files, of a split model all shards in order.
+    description: Its files, of a split model all shards in order; and what llama-server is to be given with them.
     type: list
     elements: dict
     required: true
@@ -41,6 +41,11 @@ options:
       sha256:
         description: The hash against which M(protocol_omni.bunker.source_file) has verified it. Without it nothing is asked of its verification.
         type: str
+      role:
+        description: What it is for, as in the catalogue of the role P(protocol_omni.bunker.model_store#role).
+        type: str
+        choices: [weights, projector, chat_template, adapter]
+        default: weights
   present_only:
     description: Files that are not there yet are no problem, so that the others can be judged while they are fetched.
     type: bool
@@ -78,6 +83,12 @@ bytes:
   description: Size of all its files.
   returned: success
   type: int
+facts:
+  description: >-
+    What the header says of the kind of service that the model is for - C(architecture), C(pooling), C(head), C(template), C(fim), C(width), C(context),
+    C(vision). Empty where none could be read.
+  returned: success
+  type: dict
 metadata:
   description: Numbers and strings of the metadata of its first file, and its short lists of whole numbers.
   returned: success
@@ -86,7 +97,7 @@ metadata:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, model_files
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.model_rules import judge
 
 
@@ -95,7 +106,8 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "store": {"type": "path", "required": True}, "name": text, "architecture": text,
-            "files": {"type": "list", "elements": "dict", "required": True, "options": {"name": text, "sha256": {"type": "str"}}},
+            "files": {"type": "list", "elements": "dict", "required": True, "options": {
+                "name": text, "sha256": {"type": "str"}, "role": {"type": "str", "choices": list(model_files.ROLES), "default": model_files.WEIGHTS}}},
             "present_only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -26,14 +26,27 @@ options:
     description: Where it answers on the host, such as V(http://172.30.0.20:8002).
     type: str
     required: true
+  kind:
+    description: What it is for, as M(protocol_omni.bunker.service_answer) asks it.
+    type: str
+    choices: [chat, vision, embeddings, reranking, completion]
+    default: chat
   question:
-    description: The question.
+    description: The question of kinds that chat.
     type: str
     required: true
+  expected_word:
+    description: The word that is waited for where it thinks for long.
+    type: str
+    default: ""
   answer_tokens:
     description: Tokens that the answer may take.
     type: int
     default: 64
+  thinking_tokens:
+    description: Tokens besides, where these ran out while it was thinking.
+    type: int
+    default: 1024
   patience:
     description: Seconds until it is to answer C(/health). It is asked every two seconds.
     type: int
@@ -99,15 +112,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answer:
-  description: What it answered (C(said), empty for no words) and how many C(tokens) it generated for that.
+  description: >-
+    What it answered, by its kind - C(said) (empty for no words), how many C(tokens) it generated for that and whether it was still C(thinking); C(saw) of a
+    picture; C(vectors), C(scores).
   returned: success
   type: dict
 speeds:
-  description: Tokens per second, C(generation) and C(prompt), by llama-server's own timings; of several completions the median of each.
+  description: >-
+    Tokens per second, C(generation) and C(prompt), by llama-server's own timings, of several requests the median of each; null for what a service of its kind
+    has not. C(why) says what was refused.
   returned: success
   type: dict
 samples:
-  description: Tokens per second of each completion, C(generation) and C(prompt), in their order.
+  description: Tokens per second of each request, C(generation) and C(prompt), in their order.
   returned: success
   type: dict
 others:
@@ -183,6 +200,7 @@ from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import service_survey, small_file, speed_noise  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client as engine  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import client as llama  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, proof  # noqa: E402
 
 PAUSE = 2  # seconds between two questions for its health
 HEALTH_TIMEOUT = 10
@@ -247,19 +265,26 @@ def at_work():
     return speed_noise.at_work(before, small_file.seen("/proc/stat"), small_file.seen("/proc/pressure/cpu"))
 
 
+def measured(given):
+    """``samples`` of its speeds and, in ``speeds``, the median of each; None for what a service of its kind has not, and why it refused."""
+    seen = [service_survey.speeds(given["kind"], given["endpoint"], given["question"], given["timeout"]) for _number in range(given["measurements"])]
+    samples = {what: [speeds[what] for speeds in seen if speeds[what] is not None] for what in ("generation", "prompt")}
+    reasons = [speeds["why"] for speeds in seen if speeds.get("why")]
+    speeds = {what: statistics.median(values) if values else None for what, values in samples.items()}
+    return {"samples": samples, "speeds": dict(speeds, why=reasons[0]) if reasons else speeds}
+
+
 def look(module):
     """All of it; the service first, because everything else is of no use where it does not answer."""
     given = module.params
     wait(module)
     others = at_work() if given["measurements"] > 1 else {}
     found = {
-        "answer": service_survey.answer_to(given["endpoint"], given["question"], given["answer_tokens"], given["timeout"]),
+        "answer": proof.ask(given["kind"], given["endpoint"], given, given["timeout"]),
         "model_path": str(llama.ask_json(given["endpoint"] + "/props").get("model_path") or ""),
         "doors": service_survey.doors(given["endpoint"]),
         "container": container_of(module)}
-    measured = [service_survey.speeds(given["endpoint"], given["question"], given["timeout"]) for _number in range(given["measurements"])]
-    samples = {what: [speeds[what] for speeds in measured] for what in ("generation", "prompt")}
-    found.update(samples=samples, speeds={what: statistics.median(values) for what, values in samples.items()}, others=others)
+    found.update(measured(given), others=others)
     pid = found["container"]["pid"]
     try:
         found["process"] = service_survey.process(pid)
@@ -280,6 +305,8 @@ def look(module):
 def main():
     module = AnsibleModule(argument_spec={
         "name": {"type": "str", "required": True}, "endpoint": {"type": "str", "required": True}, "question": {"type": "str", "required": True},
+        "kind": {"type": "str", "choices": list(kinds.KINDS), "default": kinds.CHAT}, "expected_word": {"type": "str", "default": ""},
+        "thinking_tokens": {"type": "int", "default": 1024, "no_log": False},
         "answer_tokens": {"type": "int", "default": 64, "no_log": False}, "patience": {"type": "int", "default": 30},
         "timeout": {"type": "int", "default": 600}, "gpus": {"type": "list", "elements": "str", "default": []}, "unit": {"type": "str", "required": True},
         "measurements": {"type": "int", "default": 1},

@@ -20,6 +20,7 @@ description:
   - What passes is noted as good, and the median of the last five is the measure. Once there were five it does not fall any more, so that many small steps
     downwards do not all pass.
   - A first measurement passes, as there is nothing to compare it with.
+  - A service that refuses the request of the measurement, because of its size for example, has none and is not failed for that.
 options:
   endpoint:
     description: The server, for example V(http://172.30.0.20:8002).
@@ -29,6 +30,11 @@ options:
     description: JSON file of the record, one for each service. Its folder is created.
     type: path
     required: true
+  kind:
+    description: What it is for. One that generates nothing is measured by how fast it reads. Services of another kind are never compared.
+    type: str
+    choices: [chat, vision, embeddings, reranking, completion]
+    default: chat
   identity:
     description: What has to be the same for speeds to be compared, such as the model's hash. The host's processor belongs to it by itself.
     type: dict
@@ -107,12 +113,14 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import client, kinds
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import gate, inputs, reading, served
 
 
 def main():
     module = AnsibleModule(argument_spec={
         "endpoint": {"type": "str", "required": True}, "path": {"type": "path", "required": True}, "identity": {"type": "dict", "required": True},
+        "kind": {"type": "str", "choices": list(kinds.KINDS), "default": kinds.CHAT},
         "inputs": {"type": "dict", "default": {}}, "arguments": {"type": "list", "elements": "str", "default": []}, "pid": {"type": "int"},
         "definition": {"type": "str", "default": ""}, "again": {"type": "bool", "default": True},
         "seconds": {"type": "float", "default": 5}, "bound": {"type": "int", "default": 85}, "attempts": {"type": "int", "default": 3},
@@ -131,19 +139,23 @@ def main():
     # The processor makes a speed another one's; what else there is of the machine can make it slower, and is told.
     fingerprint = reading.host()["fingerprint"]
     identity = dict(given["identity"], host={key: fingerprint[key] for key in ("cpu", "sockets")})
+    if given["kind"] not in kinds.TEXT:
+        identity["kind"] = given["kind"]
     known = dict({name: str(value) for name, value in given["inputs"].items()}, **gate.options(given["arguments"]))
     known.update({key.replace("_", " "): str(value) for key, value in fingerprint.items() if key not in ("cpu", "sockets") and value is not None})
     known.update(inputs.of_host(given["pid"]))
     entry, best, made, disturbed = None if given["accept"] else gate.entry_of(record, identity), {}, 0, 0
     for made in range(1, given["attempts"] + 1):
         try:
-            found = served.measure(given["endpoint"], given["seconds"])
+            found = served.measure(given["endpoint"], given["seconds"], kind=given["kind"])
+        except client.Refused as error:
+            module.exit_json(changed=False, msg="It was not measured, because it refuses what it is measured by: %s" % error)
         except served.NoAnswer as error:
             module.fail_json(msg="The service could not be measured: %s" % error)
         if found["disturbed"]:
             disturbed += 1
             continue
-        best = {"samples": best.get("samples", []) + found["samples"], **{what: max(best.get(what, 0), found[what]) for what in gate.WHAT}}
+        best = {"samples": best.get("samples", []) + found["samples"], **{what: max(best.get(what, 0), found[what]) for what in gate.of(found)}}
         if gate.judge(best, entry, given["bound"])["holds"]:
             break
         if made < given["attempts"]:
@@ -152,7 +164,7 @@ def main():
         module.exit_json(changed=False, verdict=last, msg="It answered others in each of %d measurements; before: %s" % (disturbed, gate.sentence(last)))
     if not best:
         module.exit_json(changed=False, msg="It answered others in each of %d measurements, so there is none of it alone" % disturbed)
-    speeds = {what: round(best[what], 3) for what in gate.WHAT}
+    speeds = {what: round(best[what], 3) for what in gate.of(best)}
     date = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     record, verdict = gate.noted(record, identity, speeds, known, date, given["bound"], given["accept"])
     verdict.update(definition=given["definition"], attempts=made, samples=best["samples"])

@@ -11,6 +11,7 @@ import json
 import os
 
 from .. import speed_noise
+from ..llama import kinds, proof
 
 SEAL_UNIT = "protocol-omni-seal.service"
 FIGURES = ("memory", "generation_speed", "prompt_speed")
@@ -24,8 +25,8 @@ def results(wanted, seen):
     """Each claim of a service with what was expected and observed of it.
 
     :param wanted: dict of ``service`` (complete definition, with the placement that it has), ``tuning`` (of throughput/tuning.py's tune()), ``file`` (its
-        model's first), ``rung`` (number), ``placement`` (in words), ``placed`` (where the placement is from, as gpu_placement says it), ``cores``
-        (physical ones of the host) and ``speed_bound`` (percent, 0 for no measurement).
+        model's first), ``rung`` (number), ``placement`` (in words), ``placed`` (where the placement is from, as gpu_placement says it), ``width`` (numbers of a
+        vector by its model's header, 0 where that does not say), ``cores`` (physical ones of the host) and ``speed_bound`` (percent, 0 for no measurement).
     :param seen: what service_info returned, and ``readiness`` (what cuda_readiness did; of no account on the CPU) and ``egress`` (what egress_probe did).
     :returns: dict of claim id to observation, as module claim takes them.
     """
@@ -62,12 +63,16 @@ def _contains(words, some):
     return any(words[place:place + len(some)] == some for place in range(len(words) - len(some) + 1))
 
 
+def _kind(wanted):
+    return wanted["service"].get("kind") or kinds.CHAT
+
+
 def _of_answers(wanted, seen):
-    service, said, served = wanted["service"], seen["answer"]["said"], os.path.basename(seen["model_path"])
+    served = os.path.basename(seen["model_path"])
     statuses = [door["status"] for door in seen["doors"]]
     origins = sorted({door["origin"] for door in seen["doors"] if door["origin"]})
     return {
-        "answers": _row(service["expected_word"], said or "no words", seen["answer"]["tokens"] > 0 and service["expected_word"].lower() in said.lower()),
+        "answers": _row(*proof.verdict(_kind(wanted), seen["answer"], dict(wanted["service"], width=wanted.get("width", 0)))),
         "model": _row(wanted["file"], served or "no model", served == wanted["file"]),
         "shut": _row("/ and /slots refused, /health answers, allowed origin none",
                      "%s, allowed origin %s" % (", ".join(map(str, statuses)), ", ".join(origins) or "none"),
@@ -151,10 +156,16 @@ def _kept_speed(bound, last, definition):
         return _not("the inventory has it measured after no deployment (inference_service_speed_bound 0)")
     if last.get("definition") != definition:
         return _not("it was not measured since its deployment")
-    said = "%(generation).1f tok/s generation, %(prompt).1f"
-    against = "%s prompt (%s)" % (said % last["against"], last["since"]) if last.get("against") else "nothing yet: this was the first measurement"
+    against = "%s (%s)" % (_told(last["against"]), last["since"]) if last.get("against") else "nothing yet: this was the first measurement"
     changed = "; changed since: %s" % "; ".join(last["changed"]) if last.get("changed") else ""
-    return _row("%s %% of %s" % (last["bound"], against), "%s prompt%s" % (said % last["speeds"], changed), last["holds"])
+    return _row("%s %% of %s" % (last["bound"], against), _told(last["speeds"]) + changed, last["holds"])
+
+
+def _told(speeds):
+    """Speeds in words; a service that generates nothing has one."""
+    if "generation" not in speeds:
+        return "%(prompt).1f tok/s read" % speeds
+    return "%(generation).1f tok/s generation, %(prompt).1f prompt" % speeds
 
 
 def _way_back(service, found):
@@ -216,5 +227,9 @@ def _of_figures(wanted, seen):
     memory = round(seen["process"]["memory"] / 1e9, 2)
     rows = {"memory": _row("at most %s GB" % figures["memory"], "%s GB (%s)" % (memory, service["model"]), memory <= figures["memory"])}
     for name, what in (("generation_speed", "generation"), ("prompt_speed", "prompt")):
+        if seen["speeds"][what] is None:
+            rows[name] = _not("it refuses what it is measured by: %s" % seen["speeds"]["why"] if seen["speeds"].get("why")
+                              else "its kind is %s: it generates nothing" % _kind(wanted))
+            continue
         rows[name] = _speed(wanted, seen, what, figures[name])
     return {name: rows[name] if figures[name] else _not("the inventory claims no figure for this service") for name in FIGURES}

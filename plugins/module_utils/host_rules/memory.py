@@ -4,7 +4,8 @@
 """Rules of models and memory. Arguments as in judge.py."""
 from __future__ import annotations
 
-from ..llama import kv_cache
+from .. import kind_rules, model_files
+from ..llama import kinds, kv_cache
 from .finding import ERROR, GIB, WARNING, Finding
 
 
@@ -17,12 +18,30 @@ def model_sizes(inventory, host):
 
 
 def model_context(inventory, host):
-    """No service asks for more context than its model was trained for."""
+    """No service asks for more context than its model was trained for; of one that generates nothing it is an upper bound."""
     for service in inventory["bunker_services"]:
-        most = (host["models"].get(service["model"]) or {}).get("context_length")
-        if most and service["context"] > most:
+        model = host["models"].get(service["model"]) or {}
+        most = model.get("context_length")
+        if most and service["context"] > most and kinds.of_service(service, model.get("facts") or {}) in kinds.TEXT:
             yield Finding("model_context", ERROR, "service %s: context" % service["name"], str(service["context"]),
                           "at most %d, what %s was trained for" % (most, service["model"]), "Lower the service's context.")
+
+
+def model_kind(inventory, host):
+    """No service is asked for what the header of its model's file says that it cannot do."""
+    files = {model["name"]: model["files"] for model in inventory["model_store_catalogue"] + inventory["model_store_extra_models"]}
+    for service in inventory["bunker_services"]:
+        facts = (host["models"].get(service["model"]) or {}).get("facts") or {}
+        for problem in kind_rules.of_header(service, facts, files.get(service["model"], ())):
+            yield Finding("model_kind", ERROR, problem.value, "a file that says otherwise", problem.rule, problem.remedy)
+
+
+def _projector_bytes(inventory, host, name):
+    """Bytes of a model's projector: of the file where it is there, else what the catalogue declares."""
+    if name in host["models"]:
+        return host["models"][name].get("projector", 0)
+    return sum(entry["size"] for model in inventory["model_store_catalogue"] + inventory["model_store_extra_models"] if model["name"] == name
+               for entry in model_files.of_role(model["files"], model_files.PROJECTOR))
 
 
 def _cache_bytes(host, service, model, arguments):
@@ -51,8 +70,13 @@ def model_fits(inventory, host):
         if any(memory.get(uuid, 0) is None for uuid in service["gpus"]):
             unknown = True  # gpu_readable names the card
             continue
-        vram = of_cards(service["gpus"])
+        vram, projector = of_cards(service["gpus"]), _projector_bytes(inventory, host, service["model"])
         together += weights + kv
+        first = of_cards(service["gpus"][:1])
+        if projector and first and projector > first:
+            yield Finding("model_fits", ERROR, "service %s: projector of %s" % (service["name"], service["model"]), "%.1f GiB" % (projector / GIB),
+                          "at most %.1f GiB, what its first card has: llama-server loads it there" % (first / GIB),
+                          "Choose a smaller one, or another first card.")
         if weights and weights + kv > ram + vram:
             yield Finding("model_fits", ERROR, "service %s: model %s" % (service["name"], service["model"]),
                           "%.1f GiB of weights and %.1f GiB of KV cache for %d tokens" % (weights / GIB, kv / GIB, service["context"]),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import collections
 
+from .. import model_files
 from ..host_survey import inside
 from .finding import ERROR, GIB, WARNING, Finding, version
 from .memory import model_sizes
@@ -37,7 +38,7 @@ def questions(inventory):
     return {
         "paths": sorted({*_roots(inventory), inventory["bunker_cache_path"], store}),
         "devices": sorted(volume["device"] for volume in inventory.get("disk_layout_volumes") or []),
-        "models": {model["name"]: ["%s/%s/%s" % (store, model["name"], entry["name"]) for entry in model["files"]]
+        "models": {model["name"]: ["%s/%s/%s" % (store, model["name"], entry["name"]) for entry in model_files.ordered(model["files"])]
                    for model in inventory["model_store_catalogue"] + inventory["model_store_extra_models"] if model["name"] in used},
     }
 

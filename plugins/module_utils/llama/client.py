@@ -17,6 +17,13 @@ class NoAnswer(Exception):
     """The server did not answer, or not as llama-server does. The message names the address."""
 
 
+class Refused(NoAnswer):
+    """It answered that it does not do this: the request's fault, or an ability that it has not. It lives."""
+
+
+LOADING = 503  # llama-server's answer until its model is there; with 500 it refuses a text that is larger than its batch too
+
+
 def ask(url, body=None, timeout=10, headers=None):
     """One request, whatever its status is.
 
@@ -42,11 +49,11 @@ def ask(url, body=None, timeout=10, headers=None):
 def ask_text(url, body=None, timeout=10):
     """The text of a successful answer.
 
-    :raises NoAnswer: nobody answers, or with another status than 200.
+    :raises NoAnswer: nobody answers, or with another status than 200; :class:`Refused` with any that is an error of the request's.
     """
     answer = ask(url, body, timeout)
     if answer.status != 200:
-        raise NoAnswer("%s: it answered %d: %s" % (url, answer.status, answer.text[:300]))
+        raise (Refused if 400 <= answer.status < LOADING else NoAnswer)("%s: it answered %d: %s" % (url, answer.status, answer.text[:300]))
     return answer.text
 
 

@@ -35,6 +35,12 @@ MANAGED = {
     "speculation": ("--spec-type", "--spec-default"),
     "draft_model": ("-md", "--model-draft", "--spec-draft-model", "--draft-model"),
 }
+# The same for files of the model: by their roles in its entry of the catalogue, so that they are verified.
+OF_MODEL = {
+    "projector": ("-mm", "--mmproj"),
+    "chat_template": ("--chat-template-file",),
+    "adapter": ("--lora", "--lora-scaled"),
+}
 # The same for what no field says: the server's own pages and figures, which only the gateway and the host's own checks are to reach.
 FIXED = ("--ui", "--webui", "--no-ui", "--no-webui", "--slots", "--no-slots", "--metrics",
          "--cors-origins", "--cors-methods", "--cors-headers", "--cors-credentials", "--no-cors-credentials")
@@ -78,9 +84,15 @@ def is_alone(word):
 
 
 def field_of(option):
-    """The service's field by which the role sets an option: a name of :data:`MANAGED`, "" for one of :data:`FIXED`, None for one that it does not set."""
+    """The service's field by which the role sets an option: a name of :data:`MANAGED`, "" for one of :data:`FIXED`, None for one that it does not set.
+
+    Of a file that belongs to the model it is "model (a file of its with role: projector)", or another role of :data:`OF_MODEL`.
+    """
     if option in FIXED:
         return ""
+    role = next((role for role, spellings in OF_MODEL.items() if option in spellings), None)
+    if role:
+        return "model (a file of its with role: %s)" % role
     return next((field for field, spellings in MANAGED.items() if option in spellings), None)
 
 

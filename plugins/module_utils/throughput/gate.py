@@ -5,7 +5,7 @@
 
 A record is a dict of ``good`` (list of entries, one an identity) and ``last`` (what the last measurement came to). An entry has ``identity``, ``recent`` (the
 last good measurements, :data:`WINDOW` at most), ``speeds`` (the measure that they give), ``inputs`` (name to text: all that a speed may come from) and
-``date``. Speeds are "generation" and "prompt" to tokens per second.
+``date``. Speeds are "generation" and "prompt" to tokens per second; of a service that generates nothing there is "prompt" alone.
 """
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def entry_of(record, identity):
     return next((entry for entry in record.get("good", []) if entry["identity"] == identity), None)
 
 
+def of(speeds):
+    """Names of the speeds that there are, in the order of :data:`WHAT`."""
+    return [what for what in WHAT if what in speeds]
+
+
 def judge(speeds, entry, bound):
     """How a measurement stands against the last good ones.
 
@@ -29,7 +34,7 @@ def judge(speeds, entry, bound):
     :param bound: percent of its ``speeds`` that are enough.
     :returns: dict of ``holds`` and ``percent`` ("generation" and "prompt", {} where there is nothing to compare with).
     """
-    percent = {what: 100.0 * speeds[what] / entry["speeds"][what] for what in WHAT} if entry else {}
+    percent = {what: 100.0 * speeds[what] / entry["speeds"][what] for what in of(speeds)} if entry else {}
     return {"holds": all(one >= bound for one in percent.values()), "percent": percent}
 
 
@@ -76,9 +81,9 @@ def noted(record, identity, speeds, inputs, date, bound, accept=False):
     good = [one for one in record.get("good", []) if one["identity"] != identity]
     if verdict["holds"]:
         recent = ([speeds] + (entry.get("recent") or [entry["speeds"]] if entry else []))[:WINDOW]
-        measure = {what: statistics.median(one[what] for one in recent) for what in WHAT}
+        measure = {what: statistics.median(one[what] for one in recent) for what in of(speeds)}
         if len(recent) == WINDOW:
-            measure = {what: max(measure[what], entry["speeds"][what]) for what in WHAT}
+            measure = {what: max(measure[what], entry["speeds"][what]) for what in of(speeds)}
         entry = {"identity": identity, "recent": recent, "speeds": measure, "inputs": inputs, "date": date}
     return {"good": ([entry] if entry else []) + good[:KEPT - 1], "last": verdict}, verdict
 
@@ -86,7 +91,7 @@ def noted(record, identity, speeds, inputs, date, bound, accept=False):
 def sentence(verdict):
     """A verdict in words."""
     words = ["%s %.1f tok/s" % (what, verdict["speeds"][what]) + (
-        " (%.0f %% of %.1f)" % (verdict["percent"][what], verdict["against"][what]) if verdict["percent"] else "") for what in WHAT]
+        " (%.0f %% of %.1f)" % (verdict["percent"][what], verdict["against"][what]) if verdict["percent"] else "") for what in of(verdict["speeds"])]
     text = ", ".join(words)
     if not verdict["percent"]:
         return text + ("; accepted as good" if verdict["accepted"] else "; nothing to compare with yet")

@@ -4,7 +4,7 @@
 """What a service is deployed with: what the inventory fixes, else what was measured on this host, else the rule. Pure functions."""
 from __future__ import annotations
 
-from .. import placement
+from .. import model_files, placement
 from . import fingerprint, rule, speculation, topology
 
 PLACED = ("threads", "cpuset", "batch")
@@ -132,14 +132,17 @@ def bench_service(service, model, store, speculations=None, draft=None, placemen
         fixed["cpuset"] = service["cpuset"]
     if service["speculation"] != "auto":
         fixed["speculation"] = service["speculation"]
-    return {"name": service["name"], "model": model["name"], "folder": "%s/%s" % (store, model["name"]), "files": [entry["name"] for entry in model["files"]],
+    return {"name": service["name"], "model": model["name"], "folder": "%s/%s" % (store, model["name"]),
+            "files": [entry["name"] for entry in model_files.weights(model["files"])],
+            "kind": service.get("kind", "auto"),
+            "besides": {role: [entry["name"] for entry in model_files.of_role(model["files"], role)] for role in (model_files.PROJECTOR, model_files.ADAPTER)},
             "weights": fingerprint.model_hash(model["files"]),
             "hash": fingerprint.model_hash(model["files"] + (draft["files"] if draft else [])),
             "device": service["device"], "gpus": service["gpus"], "free": float(free),
             "placements": _places(service, placements or {}), "micro_batch": service["micro_batch"], "fixed": fixed,
             "context": service["context"], "split_mode": service["split_mode"], "extra_arguments": service["extra_arguments"],
             "sample_prompts": service["sample_prompts"], "speculations": speculations or {},
-            "draft_folder": "%s/%s" % (store, draft["name"]) if draft else "", "draft_file": draft["files"][0]["name"] if draft else ""}
+            "draft_folder": "%s/%s" % (store, draft["name"]) if draft else "", "draft_file": model_files.weights(draft["files"])[0]["name"] if draft else ""}
 
 
 def _places(service, placements):

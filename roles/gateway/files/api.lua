@@ -10,6 +10,7 @@ local PATHS = {
     ["/v1/completions"] = "/v1/completions", ["/v1/embeddings"] = "/v1/embeddings",
     ["/v1/responses"] = "/v1/responses", ["/v1/responses/input_tokens"] = "/v1/responses/input_tokens",
     ["/v1/messages"] = "/v1/messages", ["/v1/messages/count_tokens"] = "/v1/messages/count_tokens",
+    ["/infill"] = "/infill", ["/v1/infill"] = "/infill",
     ["/v1/rerank"] = "/v1/rerank", ["/v1/reranking"] = "/v1/rerank", ["/rerank"] = "/v1/rerank", ["/reranking"] = "/v1/rerank",
 }
 local REFUSALS = "/bunker-refusal" -- where nginx sends what it refuses itself

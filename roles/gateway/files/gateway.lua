@@ -7,6 +7,7 @@ local api = require "api"
 local browsers = require "browsers"
 local choice = require "choice"
 local context = require "context"
+local kinds = require "kinds"
 local metrics = require "metrics"
 local plan = require "plan"
 local relay = require "relay"
@@ -63,6 +64,16 @@ local function unknown_model(wanted)
                           {type = "invalid_request_error", code = "model_not_found", param = "model"})
 end
 
+-- It is asked for what it is not for.
+local function wrong_kind(wanted, path)
+    local others = {}
+    for _, name in ipairs(plan.services) do
+        if plan.routes[name].kind and kinds.does(plan.routes[name].kind, path) then others[#others + 1] = name end
+    end
+    return answers.refuse(400, kinds.refusal(wanted, plan.routes[wanted].kind, text.echo(ngx.var.uri), others),
+                          {type = "invalid_request_error", code = "wrong_kind_of_model", param = "model"})
+end
+
 function gateway.nothing()
     if browsers.preflight() then return end
     return answers.refuse(404, "The door leads to /v1 only.")
@@ -85,6 +96,7 @@ function gateway.route()
     ngx.var.bunker_model = wanted
     if wanted ~= request.model then ngx.var.bunker_alias = request.model end
     local chosen = wanted
+    if not kinds.does(route.kind, path) then return wrong_kind(wanted, path) end
     if route.address then
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt)
@@ -113,7 +125,7 @@ local function described(name)
     local route = plan.routes[service]
     local model = {id = name, object = "model", created = 0, owned_by = route.address and "bunker" or route.host}
     if route.address then
-        model.meta = {n_ctx = state.learned("context", service) or cjson.null, prompt_tokens_per_second = state.learned("speed", service) or cjson.null}
+        model.meta = {kind = route.kind or cjson.null, n_ctx = state.learned("context", service) or cjson.null, prompt_tokens_per_second = state.learned("speed", service) or cjson.null}
     end
     return model
 end

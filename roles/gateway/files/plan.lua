@@ -1,6 +1,7 @@
 -- Written by the role protocol_omni.bunker.gateway; the next run overwrites it.
 -- What the role wrote for the gateway, read once a (re)load: who may ask, who answers where, keys that providers want.
 local cjson = require "cjson.safe"
+local kinds = require "kinds"
 
 local plan = {}
 
@@ -18,7 +19,7 @@ function plan.load(path)
     plan.at = {} -- who stands at which address
     plan.provider_keys = {}
     for name, route in pairs(plan.routes) do
-        for _, field in ipairs {"address", "fallback", "key_file"} do
+        for _, field in ipairs {"address", "fallback", "key_file", "kind"} do
             if route[field] == "" then route[field] = nil end -- "" is true in Lua
         end
         plan.models[#plan.models + 1] = name
@@ -27,6 +28,10 @@ function plan.load(path)
             plan.at[route.address] = name
         end
         if route.key_file then plan.provider_keys[name] = content(route.key_file):gsub("%s+$", "") end
+    end
+    for _, route in pairs(plan.routes) do
+        local other = route.fallback and plan.routes[route.fallback]
+        if other and not kinds.alike(route.kind, other.kind) then route.fallback = nil end
     end
     for alias, service in pairs(plan.aliases) do
         if plan.routes[service] then plan.models[#plan.models + 1] = alias else plan.aliases[alias] = nil end -- a run without services says them too

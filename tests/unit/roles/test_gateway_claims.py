@@ -28,9 +28,10 @@ def test_holders_and_routes_are_told_in_a_line_each(tmp_path):
 def test_a_route_that_the_inventory_does_not_name_fails(tmp_path, routes, answered, holds):
     record = rendering.task("gateway", "tasks/verify.yml", "Record the claims of the gateway")
     lines = ["key", "127.0.0.1:8080", *told(dict(PLAN, routes=dict.fromkeys(routes, {})), tmp_path), "operator.key root 600"]
-    answers = [{"status": 200, "json": {"choices": []}, "x_bunker_service": name} for name in answered]
+    answers = [{"status": 200, "item": {"name": name}, "json": {"choices": [{"message": {"content": "Paris"}}]}, "x_bunker_service": name}
+               for name in answered]
     row = rendering.render("gateway", record["protocol_omni.bunker.claim"]["results"]["gateway.routes"], {
-        "_gateway_services": [{"name": "oracle"}, {"name": "executor"}], "_gateway_routes": {"oracle": {}, "executor": {}},
+        "_gateway_services": [{"name": "oracle"}, {"name": "executor"}], "_gateway_routes": {"oracle": {"kind": "chat"}, "executor": {"kind": "chat"}},
         "__gateway_now": {"stdout_lines": lines}, "__gateway_answers": {"results": answers}}, record["vars"])
     assert row["holds"] is holds and row["expected"] == "oracle, executor; routes to executor, oracle, and to nobody else"
     assert row["observed"].endswith("; routes to %s" % ", ".join(routes))

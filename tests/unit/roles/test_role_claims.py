@@ -59,6 +59,11 @@ def service(name, change=None, origin=None, **variables):
                       "__inference_service_throughput": {"fingerprint": {"cores": 4}}}, **variables)
     complete = rendering.task("inference_service", "tasks/complete.yml", "Complete the definition with the defaults of the role's spec")
     variables["_inference_service_spec"] = rendering.render("inference_service", complete["ansible.builtin.set_fact"]["_inference_service_spec"], variables)
+    facts = {"architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 576, "vision": None}
+    found = rendering.task("inference_service", "tasks/kind.yml", "Find out what it is for")
+    variables["__inference_service_header"] = {"facts": facts}
+    variables["_inference_service_spec"] = rendering.render("inference_service", found["ansible.builtin.set_fact"]["_inference_service_spec"], variables,
+                                                            found["vars"])
     look, record, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
         "Look at the service", "Record the claims of the service", "Publish what was measured"))
     asked = rendering.render("inference_service", look["protocol_omni.bunker.service_info"], variables)
@@ -86,7 +91,8 @@ def test_a_service_is_looked_at_where_the_role_put_it():
     asked, _results, _published = service("executor")
     assert asked == {
         "name": "executor", "endpoint": "http://172.30.0.20:8002", "question": "What is the capital of France? Answer with one word.", "answer_tokens": 64,
-        "patience": 30, "timeout": 600, "measurements": 1, "gpus": [], "unit": "protocol-omni-executor.service",
+        "kind": "chat", "expected_word": "Paris", "thinking_tokens": 1024, "patience": 30, "timeout": 600, "measurements": 1, "gpus": [],
+        "unit": "protocol-omni-executor.service",
         "unit_path": "/etc/systemd/system/protocol-omni-executor.service", "resolved_path": "/etc/protocol_omni/services/executor.json",
         "speed_path": "/var/lib/protocol_omni/throughput/executor.speed.json", "label": "protocol_omni.bunker.definition"}
 

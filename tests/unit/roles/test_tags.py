@@ -29,7 +29,7 @@ def runs():
 def test_a_roles_tag_runs_the_judgement_and_that_role(runs):
     found = runs("networks")
     assert "networks : Put the seal in force" in found and "networks : Create the networks" in found
-    assert "preflight : Judge the inventory against the host" in found and "Validate the arguments of all roles and what lies between them" in found
+    assert "preflight : Read the host and judge the inventory against it" in found and "Validate the arguments of all roles and what lies between them" in found
     assert {task.split(" : ")[0] for task in found if " : " in task} - {"networks"} <= JUDGED
     assert "golden_image : Fix the hash of the inputs" not in found and "gateway : Install nginx" not in found
 

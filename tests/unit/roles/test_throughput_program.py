@@ -337,6 +337,19 @@ def test_a_service_on_gpus_that_runs_is_left_out(bench):
     assert code == 0 and "systemctl stop protocol-omni-executor" in said and bench.state()["result"]["services"] == {}
 
 
+def test_a_service_that_generates_nothing_is_left_out_with_its_kind(bench):
+    code, said = bench((dict(bench.service, name="embedder", kind="embeddings"), bench.service))
+    assert code == 0 and set(bench.state()["result"]["services"]) == {"executor"}
+    assert "its kind is embeddings: it generates nothing that could be measured" in said
+
+
+def test_a_plan_keeps_room_for_a_projector(bench):
+    (bench.folder / "mmproj.gguf").write_bytes(bytes(3 << 20))
+    bench((dict(on_gpus(bench.service), besides={"projector": ["mmproj.gguf"], "adapter": []}),))
+    fits = [words for words in bench.measured() if words[words.index("--entrypoint") + 1].endswith("/llama-fit-params")]
+    assert fits and {words[words.index("--fit-target") + 1].split(",")[0] for words in fits} == {"7171"}
+
+
 def test_a_service_whose_model_cannot_be_read_is_left_out_with_the_reason(bench):
     (bench.folder / "broken.gguf").write_bytes(b"GGUF" + bytes(20))
     code, said = bench((dict(bench.service, name="broken", files=["broken.gguf"]), bench.service))

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from ... import local_http, placement
+from ... import local_http, model_files, placement
 from ...engine import container
 from ...throughput import speculation, tuning
 
@@ -127,6 +127,12 @@ def cards_by(column):
     return placement.cards_of(done.stdout)
 
 
+def _beside_weights(service):
+    """What of a card a projector and adapters take, as model_files tells it."""
+    named = [{"name": name, "role": role} for role, names in service.get("besides", {}).items() for name in names]
+    return model_files.beside_weights(named, lambda entry: os.path.getsize(os.path.join(service["folder"], entry["name"])))
+
+
 def planned(plan, service, places, matrices, deadline):
     """(name to placement, name to why there is none) of placements that llama-fit-params has to plan, on cards that no service of this host holds.
 
@@ -142,7 +148,7 @@ def planned(plan, service, places, matrices, deadline):
         return done.stdout, done.stderr
     for name, place in places.items():
         try:
-            found[name] = placement.planned(place, service["free"], fit, cards_by("memory.free"), matrices)
+            found[name] = placement.planned(place, service["free"], fit, cards_by("memory.free"), matrices, _beside_weights(service))
         except subprocess.TimeoutExpired:
             failed[name] = "no time for llama-fit-params"
         except ValueError as error:

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from ... import gguf, memory_bandwidth, model_memory, placement, small_file
+from ...llama import kinds
 from ...throughput import reading, roofline, speculation, sweep, topology
 from .containers import OutOfTime, cards_by, planned, remove_containers
 from .measurements import TIDY, measure_alone, measure_served, measure_together
@@ -52,6 +53,10 @@ class Bench:
                 metadata, tensors = gguf.read_model([os.path.join(service["folder"], name) for name in service["files"]])
             except gguf.GGUFError as error:
                 self.state["left_out"][service["name"]] = "its model cannot be read: %s" % error
+                continue
+            kind = kinds.of_service(service, kinds.facts_of(metadata, tensors))
+            if kind not in kinds.TEXT:
+                self.state["left_out"][service["name"]] = "its kind is %s: it generates nothing that could be measured" % kind
                 continue
             if service["device"] == "gpu" and self._runs(service["name"]):
                 self.state["left_out"][service["name"]] = "it runs, and its cards hold no second one: systemctl stop protocol-omni-%s" % service["name"]

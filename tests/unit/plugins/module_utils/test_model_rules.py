@@ -3,7 +3,7 @@ import hashlib
 import struct
 
 import pytest
-from test_gguf import ARCHITECTURE, REFUSED, header, tensor, text
+from test_gguf import ARCHITECTURE, REFUSED, header, key, tensor, text
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import model_rules, verified_file
 
@@ -156,3 +156,77 @@ def test_a_split_that_is_counted_in_anything_but_whole_numbers_does_not_end_the_
     store.put(NAMES[0], data + b"\0" * (-len(data) % 32 + 32))
     problems = store.problems()
     assert len(problems) == (1 if key == "split.count" else 0), problems
+
+
+ADAPTER = [key("general.type", 8) + text("adapter"), ARCHITECTURE, key("adapter.type", 8) + text("lora")]
+CLIP = key("general.architecture", 8) + text("clip")
+ROLES = {"mmproj.gguf": "projector", "law.gguf": "adapter", "m.jinja": "chat_template"}
+WHOLE = {"mmproj.gguf": header(CLIP, tensors=0), "law.gguf": header(*ADAPTER, tensors=0), "m.jinja": "{{ messages }} \u00e9".encode()}
+
+
+@pytest.fixture
+def equipped(store):
+    """The model with a projector, an adapter and a chat template; the projector stands first."""
+    for name, content in WHOLE.items():
+        store.put(name, content)
+    for entry in store.files:
+        if entry["name"] in ROLES:
+            entry["role"] = ROLES[entry["name"]]
+    store.files.sort(key=lambda entry: entry.get("role") != "projector")
+    return store
+
+
+def equip(store, name, content):
+    """Puts another file in the place of one, verified."""
+    store.put(name, content)
+    next(entry for entry in store.files if entry["name"] == name)["role"] = ROLES[name]
+
+
+def test_files_of_other_roles_are_no_shards_and_are_counted(equipped):
+    judged = model_rules.judge(str(equipped.path), {"name": "tiny", "architecture": "deepseek2", "files": equipped.files})
+    assert judged["problems"] == [] and judged["metadata"]["general.architecture"] == "deepseek2" and judged["facts"]["vision"] is True
+    assert judged["bytes"] == sum((equipped.folder / name).stat().st_size for name in [*NAMES, *ROLES])
+
+
+@pytest.mark.parametrize("name, content, words", [
+    ("mmproj.gguf", shard(0), "general.architecture is deepseek2, a projector's is clip"),
+    ("mmproj.gguf", header(tensors=0), "general.architecture is missing, a projector's is clip"),
+    ("mmproj.gguf", b"PK\3\4", "it does not begin with GGUF"),
+    ("mmproj.gguf", header(CLIP, tensors=1) + tensor("v.x", 0, 0, 64), "it was cut off"),
+    ("law.gguf", header(*ADAPTER[1:], tensors=0), "general.type is missing, an adapter's is adapter"),
+    ("law.gguf", header(key("general.type", 8) + text("model"), *ADAPTER[1:], tensors=0), "general.type is model"),
+    ("law.gguf", header(ADAPTER[0], key("general.architecture", 8) + text("llama"), ADAPTER[2], tensors=0), "an adapter for llama, the model is deepseek2"),
+    ("law.gguf", header(*ADAPTER[:2], key("adapter.type", 8) + text("dora"), tensors=0), "adapter.type is dora, llama.cpp knows lora alone"),
+    ("m.jinja", b"GGUF\xff", "at byte 4 it is not UTF-8"),
+    ("m.jinja", b" \n", "it is empty"),
+    ("m.jinja", b"a\0b", "it holds a byte of 0"),
+])
+def test_a_file_that_is_not_what_its_role_says_is_named(equipped, name, content, words):
+    equip(equipped, name, content)
+    refused(equipped.problems(), name, words)
+    assert equipped.problems()[0].rstrip(".").rpartition(". ")[2]  # the remedy
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_missing_or_replaced_file_of_any_role_is_named(equipped, name):
+    content = (equipped.folder / name).read_bytes()
+    (equipped.folder / "new").write_bytes(content)
+    (equipped.folder / "new").replace(equipped.folder / name)
+    refused(equipped.problems(), name, "it is not the file that was verified")
+    (equipped.folder / name).unlink()
+    refused(equipped.problems(), name, "it is not there")
+
+
+def test_what_the_header_says_of_the_kind_is_told(store):
+    judged = model_rules.judge(str(store.path), {"name": "tiny", "architecture": "deepseek2", "files": store.files})
+    assert judged["facts"] == {"architecture": "deepseek2", "pooling": None, "head": False, "template": False, "fim": False, "width": None, "context": None,
+                               "vision": None}
+    (store.folder / NAMES[0]).unlink()
+    assert model_rules.judge(str(store.path), {"name": "tiny", "architecture": "deepseek2", "files": store.files[:1]})["facts"] == {}
+
+
+def test_a_head_in_any_shard_is_seen(store):
+    store.put(NAMES[2], header(
+        number("split.no", 2), number("split.count", 3), number("split.tensors.count", 3), tensors=1) + tensor("cls.output.weight", 0, 0, 8) + b"\0" * 96)
+    judged = model_rules.judge(str(store.path), {"name": "tiny", "architecture": "deepseek2", "files": store.files})
+    assert judged["problems"] == [] and judged["facts"]["head"] is True

@@ -220,3 +220,30 @@ def test_the_definition_itself_has_its_overrides_once():
     placed = dict(SERVICE, **placement.of_fit(named("planned"), TWO_CARDS))
     words = service_plan.rung_arguments(placed, {}, {}) + placement.server_words(dict(placed, tensor_overrides=[]))
     assert words.count("--override-tensor") == 1 and words[-4:] == ["--n-gpu-layers", "62", "--tensor-split", "40,22"]
+
+
+@pytest.mark.parametrize("besides, first, others", [(None, 7168, 7168), ({"first": 0, "each": 0}, 7168, 7168), ({"first": 600 << 20, "each": 0}, 7768, 7168),
+                                                    ({"first": 1, "each": 10 << 20}, 7179, 7178)])
+def test_room_is_kept_for_a_projector_on_the_first_card_and_for_adapters_on_each(besides, first, others):
+    asked = []
+
+    def fit(_placement, kept):
+        asked.append(kept)
+        return "-c 8192 -ngl -1\n", ""
+    placement.planned(named("planned"), 7, fit, besides=besides)
+    assert asked == [[first, others]]
+
+
+def test_experts_on_other_cards_leave_them_room_for_adapters():
+    asked = []
+
+    def fit(one, kept):
+        asked.append((one["gpus"], kept))
+        return ONE_CARD, ""
+    place = placement.named(dict(SERVICE, gpus=["GPU-a", "GPU-b"]), {"over": {"others": "experts"}}, "over")
+    cards = {"GPU-a": 96 << 30, "GPU-b": int(14.2 * (1 << 30))}
+    with_all = placement.planned(place, 7, fit, cards, MATRICES, {"first": 1 << 30, "each": 0})
+    assert asked == [(["GPU-a"], [8192])]
+    fewer = placement.planned(place, 7, fit, cards, MATRICES, {"first": 0, "each": 1 << 30})
+    on_second = [sum("CUDA1" in one for one in found["tensor_overrides"]) for found in (with_all, fewer)]
+    assert on_second[0] == 2 and with_all["tensor_overrides"] != fewer["tensor_overrides"]

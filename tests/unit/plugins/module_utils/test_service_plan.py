@@ -146,3 +146,25 @@ def test_all_layers_on_the_gpu_leave_the_dense_ones_out():
 def test_a_rung_that_cannot_be_is_refused(service, metadata, rung, message):
     with pytest.raises(ValueError, match=message):
         service_plan.resolve(service, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu", plans=PLANS, metadata=metadata, rung=rung)
+
+
+BERT = {"architecture": "bert", "pooling": None}
+EQUIPPED = dict(MODEL, files=[{"name": "mmproj.gguf", "role": "projector"}, *MODEL["files"], {"name": "m.jinja", "role": "chat_template"},
+                              {"name": "law.gguf", "role": "adapter", "scale": 0.5}])
+
+
+def test_a_models_other_files_are_told_and_lie_in_the_one_folder_that_is_mounted_read_only():
+    plan = service_plan.resolve(CPU, EQUIPPED, TUNING, "/models", IMAGE, "nvidia.com/gpu")
+    words = plan["server_arguments"]
+    assert after(words, "--model") == ["/models/d-00001-of-00002.gguf"] and after(words, "--mmproj") == ["/models/mmproj.gguf"]
+    assert after(words, "--chat-template-file") == ["/models/m.jinja"] and after(words, "--lora-scaled") == ["/models/law.gguf:0.5"]
+    assert after(plan["container_arguments"], "--volume") == ["/models/deepseek:/models:ro"]
+
+
+@pytest.mark.parametrize("kind, facts, words", [
+    ("embeddings", BERT, ["--embeddings", "--pooling", "mean"]), ("reranking", BERT, ["--reranking"]), ("chat", {"architecture": "llama", "pooling": None}, []),
+    ("embeddings", None, ["--embeddings"])])
+def test_a_kind_has_its_words(kind, facts, words):
+    found = service_plan.resolve(dict(CPU, kind=kind), MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu", facts=facts)["server_arguments"]
+    plain = service_plan.resolve(CPU, MODEL, TUNING, "/models", IMAGE, "nvidia.com/gpu")["server_arguments"]
+    assert [word for word in found if word not in plain] == words

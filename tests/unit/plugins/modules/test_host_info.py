@@ -24,7 +24,7 @@ def test_context_and_cache_are_read(tmp_path):
 @pytest.mark.parametrize("name", REFUSED)
 def test_of_what_is_no_header_only_the_size_is_told(tmp_path, name):
     data = REFUSED[name][0]
-    assert told(tmp_path, data) == {"bytes": len(data), "kv_cache": None, "context_length": None}
+    assert told(tmp_path, data) == {"bytes": len(data), "kv_cache": None, "context_length": None, "facts": {}, "projector": 0}
 
 
 def test_a_context_that_is_no_whole_number_is_none(tmp_path):
@@ -40,3 +40,12 @@ def test_a_model_of_absurdly_many_layers_is_told_at_once(tmp_path):
 def test_a_list_of_layers_is_no_number(tmp_path):
     heads = key("deepseek2.attention.head_count", 9, "IQ", 4, 2) + struct.pack("<II", 8, 8)
     assert told(tmp_path, header(ARCHITECTURE, key("deepseek2.block_count", 4, "I", 2), heads, tensors=0))["kv_cache"] is None
+
+
+def test_a_projector_is_told_from_the_weights(tmp_path):
+    projector = header(key("general.architecture", 8, "Q4s", 4, b"clip"), key("clip.has_vision_encoder", 7, "?", True), tensors=0)
+    for name, data in (("m.gguf", header(ARCHITECTURE, tensors=0)), ("m.jinja", b"{{ messages }}"), ("mmproj.gguf", projector)):
+        (tmp_path / name).write_bytes(data)
+    found = host_info.models_of({"m": [str(tmp_path / name) for name in ("m.gguf", "m.jinja", "mmproj.gguf")]})["m"]
+    assert found["facts"]["vision"] is True and found["facts"]["architecture"] == "deepseek2" and found["projector"] == len(projector)
+    assert found["bytes"] == sum(path.stat().st_size for path in tmp_path.iterdir())

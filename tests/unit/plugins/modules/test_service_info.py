@@ -133,7 +133,7 @@ def test_everything_is_read(look, process):
     assert process_seen == {"arguments": process.words, "visible_devices": "GPU-a,GPU-b", "devices": [], "libcuda": [str(look.folder / "libcuda.so.580.95.05")],
                             "backend": [str(look.folder / "libggml-cuda.so")]}
     assert {name: value for name, value in found.items() if name != "invocation"} == {
-        "changed": False, "answer": {"said": "Paris.", "tokens": 3}, "speeds": {"generation": 10.94, "prompt": 172.26},
+        "changed": False, "answer": {"said": "Paris.", "tokens": 3, "thinking": False}, "speeds": {"generation": 10.94, "prompt": 172.26},
         "samples": {"generation": [10.94], "prompt": [172.26]}, "others": {}, "model_path": "/models/m.gguf",
         "doors": [{"path": path, "status": status, "origin": ""} for path, status in (("/", 404), ("/slots", 501), ("/health", 200))],
         "container": {
@@ -200,7 +200,7 @@ def test_a_service_of_the_cpu_asks_no_driver(look):
 
 def test_the_answer_of_a_model_that_says_nothing_is_no_fault_of_the_look(look, server):
     server.answers["asked"] = (200, {"choices": [{"message": {"content": None}}]})
-    assert look()["answer"] == {"said": "", "tokens": 0}
+    assert look()["answer"] == {"said": "", "tokens": 0, "thinking": False}
 
 
 def test_it_waits_until_the_model_is_loaded(look, server):
@@ -268,3 +268,18 @@ def test_a_speed_is_measured_as_often_as_it_is_asked_for_and_the_host_looked_at_
 @pytest.mark.parametrize("count", [0, 11])
 def test_a_number_of_measurements_that_is_none_is_refused(look, server, count):
     assert look(measurements=count)["msg"] == "measurements %d: it is a number from 1 to 10. Write for example 5." % count and server.asked == []
+
+
+def test_a_service_of_vectors_is_asked_for_vectors(look, server):
+    data = [{"index": number, "embedding": [0.5, -1]} for number in range(2)]
+    server.answers["asked"] = (200, {"data": data, "usage": {"prompt_tokens": 200}})
+    found = look(kind="embeddings")
+    assert found["answer"]["vectors"] == [{"length": 2, "finite": True, "zero": False}] * 2
+    assert found["speeds"]["generation"] is None and found["speeds"]["prompt"] > 0
+    assert {path for path, _asked in server.asked if path.startswith("/v1")} == {"/v1/embeddings"}
+
+
+def test_a_refused_measurement_is_told(look, server):
+    server.answers["measured"] = (400, {"error": {"message": "exceeds the available context size"}})
+    found = look()
+    assert not found.get("failed") and found["speeds"]["prompt"] is None and "exceeds the available context size" in found["speeds"]["why"]

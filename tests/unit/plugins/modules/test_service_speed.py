@@ -90,7 +90,7 @@ def test_what_was_slow_for_a_moment_is_measured_again(measure, server):
 
 def test_a_neighbour_may_slow_prompts_in_one_attempt_and_generation_in_the_other(measure, server, monkeypatch):
     measure()
-    monkeypatch.setattr(service_speed.served, "measure", lambda *_given: attempts.pop(0))
+    monkeypatch.setattr(service_speed.served, "measure", lambda *_given, **_more: attempts.pop(0))
     attempts = [{"generation": 70.0, "prompt": 300.0, "samples": [1], "disturbed": False},
                 {"generation": 99.0, "prompt": 210.0, "samples": [2], "disturbed": False}]
     found = measure()["verdict"]
@@ -180,3 +180,54 @@ def test_a_damaged_record_is_no_record(measure):
     measure.path.parent.mkdir()
     measure.path.write_text("[1", encoding="ascii")
     assert measure()["verdict"]["against"] == {}
+
+
+class Vectors(StandInServer):
+    """A server that makes vectors and scores, as fast as it is told, and refuses where it is told to."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, asked))
+        time.sleep(0.02)
+        if self.server.refuses:
+            self.send_response(self.server.refuses)
+            self.end_headers()
+            self.wfile.write(b'{"error": {"message": "too large to process"}}')
+            return
+        self.answer("application/json", json.dumps({"usage": {"prompt_tokens": self.server.tokens}}))
+
+
+@pytest.fixture
+def vectors(server):
+    server.RequestHandlerClass = Vectors
+    server.tokens, server.refuses = 240, 0
+    return server
+
+
+@pytest.mark.parametrize("kind, path, field", [("embeddings", "/v1/embeddings", "input"), ("reranking", "/v1/rerank", "documents")])
+def test_what_generates_nothing_is_measured_by_how_fast_it_reads(measure, vectors, kind, path, field):
+    found = measure(kind=kind)["verdict"]
+    assert list(found["speeds"]) == ["prompt"] and 100 < found["speeds"]["prompt"] < 240 / 0.02
+    assert {one[0] for one in vectors.asked} == {path}
+    texts = vectors.asked[0][1][field]
+    assert len(texts) > 10 and max(map(len, texts)) < 60  # a text that is longer than its batch it would refuse
+    vectors.tokens = 24
+    assert measure(kind=kind)["verdict"]["holds"] is False
+
+
+def test_a_kind_is_compared_with_itself(measure, vectors):
+    measure(kind="embeddings")
+    assert measure(kind="reranking")["verdict"]["against"] == {}
+
+
+@pytest.mark.parametrize("kind", ["chat", "embeddings"])
+@pytest.mark.parametrize("status", [400, 500, 501])
+def test_who_refuses_the_measurement_has_none_and_is_not_failed(measure, vectors, kind, status):
+    vectors.refuses = status
+    found = measure(kind=kind)
+    assert not found.get("failed") and "verdict" not in found and "too large to process" in found["msg"]
+
+
+def test_who_is_not_there_is_failed(measure, vectors):
+    vectors.refuses = 503
+    assert measure(kind="embeddings")["failed"]

@@ -316,3 +316,39 @@ def measured(samples, others=None, expected=172.0, threads="8"):
 def test_a_speed_is_judged_with_its_noise(samples, others, status, words):
     row = measured(samples, others)
     assert row["status"] == status and (row["observed"] or row["reason"]).startswith(words)
+
+
+KINDS = {
+    "embeddings": ({"vectors": [{"length": 384, "finite": True, "zero": False}] * 2}, {"vectors": [{"length": 384, "finite": True, "zero": True}] * 2}),
+    "reranking": ({"scores": {"0": 0.1, "1": -2.0}}, {"scores": {"0": 0.1}}),
+    "completion": ({"said": "a + b"}, {"said": ""}),
+    "vision": ({"said": "Paris.", "tokens": 3, "saw": "Red.", "looked": True}, {"said": "Paris.", "tokens": 3, "saw": "", "looked": False}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_claimed_to_do_what_it_is_for(kind):
+    good, bad = KINDS[kind]
+    assert rows(lambda seen: seen.update(answer=good), service={"kind": kind}, width=384)["answers"]["status"] == "holds"
+    assert rows(lambda seen: seen.update(answer=bad), service={"kind": kind}, width=384)["answers"]["status"] == "fails"
+
+
+def test_vectors_of_another_length_than_the_headers_are_no_answer():
+    seen = KINDS["embeddings"][0]
+    assert rows(lambda found: found.update(answer=seen), service={"kind": "embeddings"}, width=768)["answers"]["status"] == "fails"
+
+
+def test_a_speed_that_a_kind_does_not_have_does_not_apply_and_the_other_is_judged():
+    def change(seen):
+        seen.update(answer=KINDS["embeddings"][0], speeds={"generation": None, "prompt": 99.9})
+        seen["last_speed"].update(speeds={"prompt": 99.9}, against={"prompt": 120.0})
+    found = rows(change, service={"kind": "embeddings"}, width=384)
+    assert (found["generation_speed"]["status"], found["generation_speed"]["reason"]) == ("does not apply", "its kind is embeddings: it generates nothing")
+    assert found["prompt_speed"]["status"] == "fails" and "99.9 tok/s" in found["prompt_speed"]["observed"]
+    assert found["kept_speed"]["observed"].startswith("99.9 tok/s read")
+    assert found["kept_speed"]["expected"] == "85 % of 120.0 tok/s read (2026-11-28 10:00:00 UTC)"
+
+
+def test_a_measurement_that_is_refused_says_so():
+    found = rows(lambda seen: seen.update(speeds={"generation": None, "prompt": None, "why": "it answered 400: too long"}))
+    assert [found[name]["reason"] for name in ("generation_speed", "prompt_speed")] == ["it refuses what it is measured by: it answered 400: too long"] * 2

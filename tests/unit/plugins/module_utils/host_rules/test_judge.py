@@ -37,6 +37,7 @@ def gpus(*cards):
     return changed(OMNI_PRIME, gpus=list(cards))
 
 
+BERT = {"architecture": "bert", "pooling": None, "head": False, "template": False, "fim": False, "width": 384, "vision": None}
 PAIRS = {
     # sound ones
     "the reference host": (OMNI_PRIME, BOTH, []),
@@ -186,6 +187,23 @@ PAIRS = {
         [("warning", "model_fits", "model tiny: found no size")]),
     "a volume whose device nobody can see": (changed(UNMOUNTED, devices=dict.fromkeys(UNMOUNTED["devices"])), BOTH, [
         ("warning", "room", "file system /nvme: found no size that could be read; needed"), ("warning", "room", "file system /nvme/models: found no size")]),
+    "a model of vectors that is to chat": (
+        changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": None, "facts": BERT, "projector": 0}}),
+        changed(CPU_ONLY, executor__kind="chat"),
+        [("error", "model_kind", "service executor: kind chat: found a file that says otherwise; needed the header of small")]),
+    "a model of vectors whose kind nobody names": (
+        changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": None, "facts": BERT, "projector": 0}}), CPU_ONLY, []),
+    "a context above that of a model of vectors is an upper bound": (
+        changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": 512, "facts": BERT, "projector": 0}}), CPU_ONLY, []),
+    "a projector that is larger than the first card": (
+        changed(OMNI_PRIME, models=dict(BIG_IS_THERE, big=dict(BIG_IS_THERE["big"], projector=33 * GIB))),
+        changed(BOTH, oracle__gpus=["GPU-32", "GPU-96"]), [("error", "model_fits", "projector of big: found 33.0 GiB; needed at most 32.0 GiB")]),
+    "the same projector on the larger card": (
+        changed(OMNI_PRIME, models=dict(BIG_IS_THERE, big=dict(BIG_IS_THERE["big"], projector=33 * GIB))), BOTH, []),
+    "a projector of the catalogue counts before it is there": (
+        changed(NO_GPU, memory={"total": 6 * GIB}), dict(CPU_ONLY, model_store_catalogue=[{"name": "small", "files": [
+            {"name": "small.gguf", "size": 5 * GIB}, {"name": "mmproj.gguf", "size": 2 * GIB, "role": "projector"}]}]),
+        [("error", "model_fits", "7.0 GiB of weights")]),
     # on the very edge
     "exactly the context that the model knows": (changed(OMNI_PRIME, models=BIG_IS_THERE), changed(BOTH, oracle__context=163840), []),
     "exactly the memory that is needed": (changed(OMNI_PRIME, memory={"total": 177 * GIB}), BOTH, []),

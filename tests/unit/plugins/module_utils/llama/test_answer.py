@@ -21,3 +21,17 @@ def test_content_and_thoughts_are_words(message, words):
     None, "", [], {}, {"choices": None}, {"choices": []}, {"choices": ["x"]}, {"choices": {"message": {}}}, {"error": {"code": 501}}])
 def test_what_is_no_answer_holds_no_words(found):
     assert answer.said(found) == ""
+
+
+def cut(message, ended="length"):
+    return {"choices": [{"message": message, "finish_reason": ended}]}
+
+
+@pytest.mark.parametrize("given, thinks", [
+    (cut({"content": "", "reasoning_content": "The user"}), True), (cut({"content": None, "reasoning_content": "The user"}), True),
+    (cut({"reasoning_content": "The user"}), True), (cut({"content": "<think>\nThe user"}), True),
+    (cut({"content": "<think>The user</think>\nPar"}), False), (cut({"content": "Par", "reasoning_content": "The user"}), False),
+    (cut({"content": "", "reasoning_content": "The user"}, "stop"), False), (cut({"content": ""}), False), (cut({"content": "Par"}), False),
+    (cut({"content": 1, "reasoning_content": []}), False), (cut(None), False), ({}, False), (None, False)])
+def test_who_was_cut_off_in_a_thought_is_told(given, thinks):
+    assert answer.still_thinking(given) is thinks

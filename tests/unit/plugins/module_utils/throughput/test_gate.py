@@ -121,3 +121,10 @@ def test_old_identities_are_forgotten_the_present_one_never():
 def test_options_by_their_names():
     assert gate.options(["--threads", "4", "--mlock", "--network", "name=a", "--network", "name=b", "-ot", "a=CPU,b=CPU", "--seed", "-1"]) == {
         "--threads": "4", "--mlock": "set", "--network": "name=a name=b", "-ot": "a=CPU,b=CPU", "--seed": "-1"}
+
+
+def test_of_a_service_that_generates_nothing_the_prompt_alone_counts():
+    record, first = gate.noted({}, {"model": "a"}, {"prompt": 100.0}, {}, "2026-11-30", 85)
+    assert first["holds"] and gate.sentence(first) == "prompt 100.0 tok/s; nothing to compare with yet"
+    _record, slower = gate.noted(record, {"model": "a"}, {"prompt": 80.0}, {}, "2026-12-01", 85)
+    assert not slower["holds"] and gate.sentence(slower).startswith("prompt 80.0 tok/s (80 % of 100.0): less than 85 %")
