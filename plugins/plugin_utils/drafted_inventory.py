@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import card_names
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import judge
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import judge, room
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles, validated_inventory
 
 
@@ -23,12 +23,13 @@ def variables(parts):
     return {entry.name: entry.value for part in parts for entry in part.entries}
 
 
-def judged(parts, host, address=""):
+def judged(parts, host, address="", read=None):
     """What validation and preflight say of a draft.
 
     :param parts: of inventory_draft.draft.draft().
-    :param host: what host_info returned; of the draft's folders and devices it knows as much as it was asked for.
+    :param host: what host_info returned.
     :param address: ansible_host.
+    :param read: function of host_info's options that reads the host once more, for the draft's folders, devices and models; None leaves it at ``host``.
     :returns: tuple of the problems of validation (placeholders among them) and the findings of preflight, which are [] where the values have no sound types.
     """
     given = dict(variables(parts), ansible_host=address)
@@ -36,5 +37,8 @@ def judged(parts, host, address=""):
     if "networks_definitions" not in inventory or not all("gpus" in service for service in inventory.get("bunker_services") or []):
         return problems, []
     inventory["golden_image_cuda_major"] = collection_roles.cuda_major()
+    if read:
+        asked = read(room.questions(inventory))
+        host = dict(host, **{key: asked[key] for key in ("places", "devices", "models")})
     inventory["bunker_services"] = card_names.resolved_services(inventory["bunker_services"], host["gpus"])
     return problems, judge.judge(inventory, host)

@@ -61,19 +61,24 @@ def questions(survey):
     return found
 
 
+def keys_of(survey):
+    """(variable, key, address) of each key that the host will have to trust."""
+    host, need = survey["host"], driver_is_needed(survey["host"])
+    for variable, key, address in KEYS:
+        if need if key == "driver" else version(host["toolkit"]) < (1, 17, 8):
+            yield variable, key, address % REPOSITORIES[survey["system"]["name"]] if "%s" in address else address
+
+
 def _driver(survey, answers, origins):
     """Entries of host_driver."""
-    host, system = survey["host"], survey["system"]["name"]
+    host = survey["host"]
     need = driver_is_needed(host)
     entries = [Entry("host_driver_branch", BRANCH, ["CUDA 13 needs 580 or newer. Installed: %s." % (host["kernel"]["nvidia"] or "none")])]
     if need:
         entries.append(Entry("host_driver_reboot", bool(answers["allow_reboot"]), ["Whether site.yml may reboot this host for the driver (--allow-reboot)."]))
     if need == "old":
         entries.append(Entry("host_driver_upgrade", bool(answers["upgrade_driver"]), ["Whether the driver that is there may be replaced (--upgrade-driver)."]))
-    for name, key, address in KEYS:
-        address = address % REPOSITORIES[system] if "%s" in address else address
-        if not need if key == "driver" else version(host["toolkit"]) >= (1, 17, 8):
-            continue
+    for name, key, address in keys_of(survey):
         found = origins.get("keys", {}).get(key) or {"address": address, "fingerprint": None, "confirmed": False}
         comment = ["The key that signs NVIDIA's packages (%s)." % key]
         if found["fingerprint"]:
@@ -126,13 +131,12 @@ def pick(survey, catalogue, volumes):
     return chosen, left
 
 
-def draft(survey, answers, catalogue, picked, origins):
+def draft(survey, answers, picked, origins):
     """The inventory's variables.
 
     :param survey: dict of host (of host_info), disks (of volume_info), system and addresses.
     :param answers: dict of format_disks (list of paths), allow_reboot, upgrade_driver (bool) and gateway_address (str).
-    :param catalogue: candidates, those of the picked models with sha256 and size of their files as far as they are known.
-    :param picked: of :func:`pick`.
+    :param picked: of :func:`pick`, the candidates with sha256 and size of their files as far as they are known.
     :param origins: what registries and hubs said: base (str), keys, facts (model's name to Facts), notes (model's name or "base" to str).
     :returns: tuple of a list of :class:`Part` and a list of :class:`Problem` that no inventory can mend.
     """
