@@ -1,8 +1,12 @@
 """./bunker init: what of its command line reaches the playbook."""
+import base64
 import importlib.util
 import json
+import re
+import subprocess
 
 import pytest
+import yaml
 from support import ROOT
 
 SPEC = importlib.util.spec_from_file_location("bunker_init", ROOT / "tools" / "init.py")
@@ -41,3 +45,41 @@ def test_what_is_no_host_is_refused(host, capsys):
     with pytest.raises(SystemExit):
         init.command(["--", host])
     assert "Write for example root@192.0.2.7" in capsys.readouterr().err
+
+
+# --- what the play makes of what was typed
+
+QUESTIONS = [{"name": "format_disks", "kind": "disks", "choices": ["/dev/a", "/dev/b"], "text": ""}, {"name": "allow_reboot", "kind": "yes", "choices": [], "text": ""}]
+
+
+def asked(disks, reboot, answers=None):
+    """(answers of the play, whether the numbers are refused) where this was typed."""
+    play = yaml.safe_load((ROOT / "playbooks" / "init.yml").read_text(encoding="utf-8"))[0]
+    write = play["tasks"][-1]
+    expressions = {"answers": write["protocol_omni.bunker.inventory_draft"]["answers"],
+                   "sound": "{{ %s }}" % play["tasks"][2]["ansible.builtin.assert"]["that"], "open": "{{ _open | map(attribute='name') | list }}"}
+    results = [{"item": question, "user_input": typed} for question, typed in zip(QUESTIONS, (disks, reboot)) if question["name"] not in (answers or {})]
+    variables = dict(play["vars"], **write["vars"], __init_asked={"results": results}, __init_read={"questions": QUESTIONS}, init_answers=answers or {})
+    said = subprocess.run(["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "ansible.builtin.debug", "-a", "msg={{ wanted | to_json | b64encode }}",
+                           "-e", json.dumps(dict(variables, wanted=expressions, playbook_dir="/x"))], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = re.search(r'"?msg"?: "?([A-Za-z0-9+/=]+)', said.stdout)
+    assert found, said.stdout + said.stderr
+    return json.loads(base64.b64decode(found.group(1)))
+
+
+def test_numbers_are_disks_and_y_is_yes():
+    found = asked("2", "y")
+    assert found == {"answers": {"format_disks": ["/dev/b"], "allow_reboot": True, "upgrade_driver": False}, "sound": True, "open": ["format_disks", "allow_reboot"]}
+
+
+def test_nothing_typed_allows_nothing():
+    assert asked("", "")["answers"] == {"format_disks": [], "allow_reboot": False, "upgrade_driver": False}
+
+
+def test_a_number_that_is_none_of_the_list_is_refused():
+    assert asked("3", "n")["sound"] is False and asked("0", "n")["sound"] is False
+
+
+def test_an_option_is_not_asked_again():
+    found = asked("", "Yes", answers={"format_disks": ["/dev/a"]})
+    assert found == {"answers": {"format_disks": ["/dev/a"], "allow_reboot": True, "upgrade_driver": False}, "sound": True, "open": ["allow_reboot"]}

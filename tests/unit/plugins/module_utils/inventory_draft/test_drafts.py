@@ -138,6 +138,19 @@ def test_a_reboot_that_is_allowed_is_written():
     assert drafted_inventory.variables(drafted("no driver", allow_reboot=True)[0])["host_driver_reboot"] is True
 
 
+def test_an_image_without_cards_has_no_cuda_and_its_name_says_so():
+    found = drafted_inventory.variables(drafted("AMD")[0])
+    assert (found["golden_image_cuda"], found["golden_image_alias"]) == (False, "cpu") and "host_driver_branch" not in found
+    assert "golden_image_cuda" not in drafted_inventory.variables(drafted("one card")[0])
+    assert drafted_inventory.variables(drafted("eight equal")[0])["golden_image_cuda_architectures"] == ["90"]
+
+
+def test_a_card_that_is_left_says_why():
+    title_and_entries = drafted("laptop")[0][0]
+    assert "compute capability 6.1; CUDA 13 compiles for 7.5 and newer" in " ".join(title_and_entries.entries[0].comment)
+    assert "AMD card 744c at 0000:03:00.0" in " ".join(drafted("AMD")[0][0].entries[0].comment)
+
+
 def test_the_gateway_on_an_address_is_encrypted():
     _parts, _refusals, problems, _findings = drafted("one card", gateway_address="192.168.1.20")
     assert problems == []
