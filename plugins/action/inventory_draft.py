@@ -65,7 +65,8 @@ class ActionModule(ActionBase):
     def _read(self, module, module_args, arguments, task_vars):
         """What a module returns, or the refusal that says why the host could not be read."""
         try:
-            found = self._execute_module(module_name=module if "." in module else "protocol_omni.bunker." + module, module_args=module_args, task_vars=task_vars)
+            name = module if "." in module else "protocol_omni.bunker." + module
+            found = self._execute_module(module_name=name, module_args=module_args, task_vars=task_vars)
             words = "" if not (found.get("failed") or found.get("unreachable")) else "\n".join(
                 str(found[key]) for key in ("module_stdout", "module_stderr", "exception", "msg") if found.get(key))
         except AnsibleError as error:

@@ -22,7 +22,8 @@ def load(hub=HUB):
     shipped = {model["name"]: model for model in yaml.safe_load((collection_roles.ROLES / "model_store" / "defaults" / "main.yml").read_bytes())[
         "model_store_catalogue"]}
     for candidate in found:
-        candidate["files"] = shipped[candidate["name"]]["files"] if candidate.get("shipped") else [_file(candidate["hub"], name, hub) for name in candidate["hub"]["files"]]
+        place = candidate.get("hub")
+        candidate["files"] = [_file(place, name, hub) for name in place["files"]] if place else shipped[candidate["name"]]["files"]
     return found
 
 

@@ -54,7 +54,8 @@ def questions(survey):
         found.append({"name": "format_disks", "kind": "disks", "choices": [disk["device"] for disk in empty],
                       "text": "Empty disks that may be FORMATTED for models and images: %s. Numbers, or nothing for none" % listed})
     if cards.usable(host)[0] and driver_is_needed(host):
-        found.append({"name": "allow_reboot", "kind": "yes", "choices": [], "text": "The NVIDIA driver has to be installed. May site.yml REBOOT the host for it? [y/N]"})
+        found.append({"name": "allow_reboot", "kind": "yes", "choices": [],
+                      "text": "The NVIDIA driver has to be installed. May site.yml REBOOT the host for it? [y/N]"})
         if driver_is_needed(host) == "old":
             found.append({"name": "upgrade_driver", "kind": "yes", "choices": [],
                           "text": "The NVIDIA driver %s is too old or has closed modules. May it be REPLACED? [y/N]" % host["kernel"]["nvidia"]})
@@ -149,7 +150,8 @@ def draft(survey, answers, picked, origins):
                                 "Remove routes that are too wide. See: ip route show table all"))
     chosen, left = picked
     if not chosen:
-        problems.append(Problem("memory %.1f GiB" % ((host["memory"]["total"] or 0) / (1 << 30)), "the smallest model of the catalogue fits into memory and disk",
+        problems.append(Problem("memory %.1f GiB" % ((host["memory"]["total"] or 0) / (1 << 30)),
+                                "the smallest model of the catalogue fits into memory and disk",
                                 "Add memory, or free room for models."))
     problems += wrong
     if problems:
@@ -181,7 +183,7 @@ def model_entry(candidate):
 
 def _part_of_services(survey, chosen, networks, left, origins):
     host, services, comment = survey["host"], [], []
-    oracle = [{"name": networks[0]["name"], "address": subnets.address(networks[0], 10)}, {"name": networks[1]["name"], "address": subnets.address(networks[1], 10)}]
+    oracle = [{"name": network["name"], "address": subnets.address(network, 10)} for network in networks]
     executor = [{"name": networks[0]["name"], "address": subnets.address(networks[0], 20)}]
     for name, candidate, hands in chosen:
         facts = origins.get("facts", {}).get(candidate["name"]) or models.declared(candidate)

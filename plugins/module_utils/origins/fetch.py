@@ -110,7 +110,8 @@ class Fetcher:
             with error:
                 return self._read(url, error, error.code)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise OriginError("%s: cannot be reached (%s). See whether this machine reaches it: curl -sI %s" % (url, getattr(error, "reason", error), url)) from error
+            raise OriginError("%s: cannot be reached (%s). See whether this machine reaches it: curl -sI %s" % (
+                url, getattr(error, "reason", error), url)) from error
 
     @staticmethod
     def _read(url, answer, status):

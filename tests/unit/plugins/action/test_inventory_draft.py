@@ -106,7 +106,8 @@ def test_validation_refuses_what_is_open_by_name_and_takes_cards_by_slot(tmp_pat
     assert said.returncode and "inventory.golden_image_base: nobody could tell this value yet. Obtain it: docker buildx imagetools inspect" in text
     assert "gpu PCI-" not in text
     cards = [{"uuid": "GPU-A", "pci": "0000:01:00.0", "pci_device": "2bb1"}, {"uuid": "GPU-B", "pci": "0000:42:00.0", "pci_device": "2b85"}]
-    said = variables(tmp_path, "-m", "ansible.builtin.debug", "-a", "msg={{ bunker_services.0.gpus | to_json }}", "-e", json.dumps({"bunker_host": {"gpus": cards}}))
+    said = variables(tmp_path, "-m", "ansible.builtin.debug", "-a", "msg={{ bunker_services.0.gpus | to_json }}",
+                     "-e", json.dumps({"bunker_host": {"gpus": cards}}))
     assert '[\\"GPU-A\\", \\"GPU-B\\"]' in said.stdout or '["GPU-A", "GPU-B"]' in said.stdout, said.stdout + said.stderr
 
 
@@ -186,8 +187,8 @@ def a_model(layers, width):
 
     def number(key, value):
         return text(key) + struct.pack("<II", 4, value)
-    pairs = [text(b"general.architecture") + struct.pack("<I", 8) + text(b"qwen2"), number(b"qwen2.block_count", layers), number(b"qwen2.context_length", 32768),
-             number(b"qwen2.embedding_length", width), number(b"qwen2.attention.head_count", 2), number(b"qwen2.attention.head_count_kv", 1)]
+    pairs = [text(b"general.architecture") + struct.pack("<I", 8) + text(b"qwen2"), number(b"qwen2.block_count", layers),
+             number(b"qwen2.context_length", 32768), number(b"qwen2.embedding_length", width), number(b"qwen2.attention.head_count", 2), number(b"qwen2.attention.head_count_kv", 1)]
     tensors = [text(b"blk.%d.ffn_up.weight" % layer) + struct.pack("<IQQIQ", 2, width, width, 0, layer * width * width * 4) for layer in range(layers)]
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs)) + b"".join(pairs + tensors)
     return head + bytes(-len(head) % 32) + bytes(layers * width * width * 4)

@@ -174,7 +174,8 @@ def test_shards_in_a_folder_on_two_pages(fetcher):
 
 
 def test_a_file_that_is_not_there_is_named_with_those_that_are(fetcher):
-    with serving(hub({"model-Q4_K_M.gguf": WEIGHTS})) as server, pytest.raises(fetch.Missing, match=r"no model-Q5\.gguf at commit 5bd3.*has: model-Q4_K_M\.gguf"):
+    said = r"no model-Q5\.gguf at commit 5bd3.*has: model-Q4_K_M\.gguf"
+    with serving(hub({"model-Q4_K_M.gguf": WEIGHTS})) as server, pytest.raises(fetch.Missing, match=said):
         files(fetcher, server, "model-Q5.gguf")
 
 
