@@ -30,7 +30,7 @@ ARGUMENTS = {
 class ActionModule(ActionBase):
     """Reads a host and writes its inventory; documented in plugins/modules/inventory_draft.py."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False  # or a folder is made on the host before anything here can say why that fails
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):

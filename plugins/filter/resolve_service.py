@@ -68,16 +68,11 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import card_names, service_plan
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import service_plan
 
 
 def resolve(service, **world):
     """The resolved service."""
-    waiting = [name for name in service.get("gpus") or [] if card_names.PCI_NAME.match(name)]
-    if waiting:
-        raise AnsibleFilterError("service %s: no driver has shown the UUID of %s. A name by slot becomes one through the filter "
-                                 "protocol_omni.bunker.card_uuids with bunker_host, once nvidia-smi -L lists the card; run site.yml again after the driver's "
-                                 "reboot, or write the UUID into gpus." % (service["name"], ", ".join(waiting)))
     try:
         return service_plan.resolve(service, **world)
     except ValueError as error:

@@ -86,3 +86,21 @@ def test_a_number_that_is_none_of_the_list_is_refused():
 def test_an_option_is_not_asked_again():
     found = asked("", "Yes", answers={"format_disks": ["/dev/a"]})
     assert found == {"answers": {"format_disks": ["/dev/a"], "allow_reboot": True, "upgrade_driver": False}, "sound": True, "open": ["allow_reboot"]}
+
+
+# --- hosts that cannot be read, with a stand-in for ssh that says what the real one says
+
+@pytest.mark.parametrize(("words", "status", "rule", "remedy"), [
+    ("admin@192.0.2.7: Permission denied (publickey).", 255, "it lets you in over SSH with a key", "ssh-copy-id admin@192.0.2.7"),
+    ("ssh: connect to host 192.0.2.7 port 22: Connection timed out", 255, "it answers on its SSH port", "Try: ssh admin@192.0.2.7"),
+    ("sudo: a password is required", 1, "you may become root there", "Add --ask-become-pass, or name root: ./bunker init root@192.0.2.7"),
+])
+def test_the_whole_command_refuses_such_a_host_and_writes_nothing(tmp_path, words, status, rule, remedy):
+    (tmp_path / "ssh").write_text("#!/bin/sh\necho '%s' >&2\nexit %d\n" % (words, status), encoding="utf-8")
+    (tmp_path / "ssh").chmod(0o755)
+    command = init.command(["admin@192.0.2.7", "--name", "cannot-be-read", "--yes", "--offline", "-e", "ansible_ssh_executable=%s" % (tmp_path / "ssh"),
+                            "-e", "init_folder=%s" % (tmp_path / "written"), "-e", "ansible_ssh_retries=0"])
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    said = " ".join((result.stdout + result.stderr).split())
+    assert result.returncode and "No inventory was written." in said and rule in said and remedy in said, said
+    assert not (tmp_path / "written").exists()

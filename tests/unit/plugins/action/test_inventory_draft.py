@@ -188,7 +188,8 @@ def a_model(layers, width):
     def number(key, value):
         return text(key) + struct.pack("<II", 4, value)
     pairs = [text(b"general.architecture") + struct.pack("<I", 8) + text(b"qwen2"), number(b"qwen2.block_count", layers),
-             number(b"qwen2.context_length", 32768), number(b"qwen2.embedding_length", width), number(b"qwen2.attention.head_count", 2), number(b"qwen2.attention.head_count_kv", 1)]
+             number(b"qwen2.context_length", 32768), number(b"qwen2.embedding_length", width),
+             number(b"qwen2.attention.head_count", 2), number(b"qwen2.attention.head_count_kv", 1)]
     tensors = [text(b"blk.%d.ffn_up.weight" % layer) + struct.pack("<IQQIQ", 2, width, width, 0, layer * width * width * 4) for layer in range(layers)]
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs)) + b"".join(pairs + tensors)
     return head + bytes(-len(head) % 32) + bytes(layers * width * width * 4)

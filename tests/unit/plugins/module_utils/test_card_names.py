@@ -1,8 +1,6 @@
 """Cards by slot and model become UUIDs once the driver shows them; what is ambiguous stays."""
 import pytest
-from ansible.errors import AnsibleFilterError
 
-from ansible_collections.protocol_omni.bunker.plugins.filter import resolve_service
 from ansible_collections.protocol_omni.bunker.plugins.filter.card_uuids import card_uuids
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import card_names
 
@@ -48,8 +46,3 @@ def test_services_without_such_names_are_left():
     services = [{"name": "a", "gpus": [SLOT_1]}, {"name": "b", "gpus": []}]
     found = card_names.resolved_services(services, TWO)
     assert found == [{"name": "a", "gpus": ["GPU-96"]}, {"name": "b", "gpus": []}] and found[1] is services[1]
-
-
-def test_a_service_is_not_run_on_a_card_that_no_driver_has_shown():
-    with pytest.raises(AnsibleFilterError, match="service oracle: no driver has shown the UUID of PCI-0000:01:00.0-2bb1.*run site.yml again"):
-        resolve_service.resolve({"name": "oracle", "gpus": [SLOT_1]})
