@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -30,6 +31,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _dumped(value):
+    value = json.loads(json.dumps(value))  # Ansible's texts are of a class of its own, which YAML does not know
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=WIDTH)
 
 
