@@ -110,5 +110,5 @@ def prediction(facts, cards, bandwidth, context):
     memory = "%.1f GB of weights" % (facts.size / GB) + (", %.1f GB of KV cache for %d tokens" % (cache / GB, context) if facts.cache else "")
     if cards:
         memory += "; %.1f GB of it in RAM" % (in_ram(facts, cards) / GB) if in_ram(facts, cards) else "; all of it on the cards"
-    said = "at most %.1f tok/s by the memory's bandwidth" % speed if speed else "speed unknown: a bandwidth that counts is not known"
+    said = "at most %.1f tok/s by the bandwidth, RAM's as it was measured" % speed if speed else "speed unknown: a bandwidth that counts is not known"
     return "%s; %s" % (memory, said)

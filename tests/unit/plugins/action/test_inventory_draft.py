@@ -127,6 +127,14 @@ def test_a_second_run_changes_nothing(tmp_path):
     assert result["changed"] is False and bunker(tmp_path) == before
 
 
+def test_another_measurement_of_the_same_host_changes_nothing(tmp_path):
+    run(words(tmp_path, survey=HOSTS["one card"]))
+    before = bunker(tmp_path)
+    host = dict(HOSTS["one card"]["host"], memory=dict(HOSTS["one card"]["host"]["memory"], bandwidth=301 * 10 ** 9))
+    result, _action = run(words(tmp_path, survey=dict(HOSTS["one card"], host=host)))
+    assert result["changed"] is False and bunker(tmp_path) == before and "300 GB/s" in before
+
+
 def test_what_a_person_edited_is_never_written_over(tmp_path, shown):
     run(words(tmp_path))
     path = tmp_path / "group_vars" / "all" / "bunker.yml"
