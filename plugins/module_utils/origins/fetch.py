@@ -52,9 +52,10 @@ class Fetcher:
     """Asks origins.
 
     :param sleep: function of seconds.
+    :param timeout: seconds for each step of an answer.
     """
 
-    def __init__(self, sleep=time.sleep, timeout=60):
+    def __init__(self, sleep=time.sleep, timeout=20):
         self.sleep, self.timeout, self.waited = sleep, timeout, 0.0
         context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
         self.opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))

@@ -19,3 +19,13 @@ def test_disks_stay_in_their_host(name, removable, expected):
     (["/dev/disk/by-uuid/abc"], None), ([], None)])
 def test_the_name_that_people_read_is_taken(links, expected):
     assert disk_names.stable_name(links) == expected
+
+
+def test_the_module_finds_the_links_of_each_device(tmp_path, monkeypatch):
+    from ansible_collections.protocol_omni.bunker.plugins.modules import disk_info
+    (tmp_path / "sda").touch()
+    (tmp_path / "by-id").mkdir()
+    for name in ("ata-A", "wwn-A"):
+        (tmp_path / "by-id" / name).symlink_to(tmp_path / "sda")
+    monkeypatch.setattr(disk_info, "FOLDERS", (str(tmp_path / "by-id"), str(tmp_path / "absent")))
+    assert disk_info.links() == {str(tmp_path / "sda"): [str(tmp_path / "by-id" / "ata-A"), str(tmp_path / "by-id" / "wwn-A")]}
