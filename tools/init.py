@@ -34,8 +34,10 @@ def command(arguments):
         parser.error("%s, name %s: a host is [USER@]ADDRESS, a name letters, digits, dashes and underscores. Write for example root@192.0.2.7." % (
             options.host, name))
     connection = {"ansible_host": address, **({"ansible_user": user} if user else {}), **({"ansible_port": options.port} if options.port else {})}
-    answers = {"gateway_address": options.gateway_address, "trust_keys": [re.sub(r"[\s:]", "", key).upper() for key in options.trust_key]}
-    for given, value in (("format_disk", "format_disks"), ("allow_reboot", "allow_reboot"), ("upgrade_driver", "upgrade_driver")):
+    options.trust_key = [re.sub(r"[\s:]", "", key).upper() for key in options.trust_key]
+    answers = {"gateway_address": options.gateway_address}
+    for given, value in (("format_disk", "format_disks"), ("allow_reboot", "allow_reboot"), ("upgrade_driver", "upgrade_driver"),
+                         ("trust_key", "trust_keys")):
         if getattr(options, given) or options.yes:
             answers[value] = getattr(options, given)
     variables = dict(connection, init_answers=answers, init_ask=not options.yes, init_folder=str(ROOT / "inventory" / name), init_update=options.update,

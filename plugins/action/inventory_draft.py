@@ -11,7 +11,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import inventory_rules
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.finding import sentence
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import access, disks, draft
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import access, cards, disks, draft
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candidates, drafted_inventory, inventory_files, resolved_origins
 
 display = Display()
@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         survey = arguments["survey"] or self._survey(arguments, task_vars)
         if arguments["answers"] is None:
-            result.update(changed=False, survey=survey, questions=draft.questions(survey))
+            result.update(changed=False, survey=survey, questions=draft.questions(survey, self._keys(survey, arguments)))
             return result
         parts, said = self._draft(survey, arguments)
         problems, findings = drafted_inventory.judged(parts, survey["host"], arguments["target"],
@@ -83,6 +83,14 @@ class ActionModule(ActionBase):
         return {"host": host, "disks": found, "addresses": facts.get("ansible_all_ipv4_addresses") or [], "system": {
             "name": "%s %s" % (facts.get("ansible_distribution"), facts.get("ansible_distribution_major_version")),
             "architecture": facts.get("ansible_architecture"), "service_mgr": facts.get("ansible_service_mgr")}}
+
+    @staticmethod
+    def _keys(survey, arguments):
+        """The keys that a person will be asked about; none where nobody will need one."""
+        if arguments["offline"] or list(draft.unsupported(survey["system"])) or not cards.usable(survey["host"])[0]:
+            return []
+        resolver = resolved_origins.Resolver({"trust_keys": []})
+        return [resolver.key(address) for _variable, _key, address in draft.keys_of(survey)]
 
     def _draft(self, survey, arguments):
         """The parts of the inventory, and what origins said that they could not tell."""

@@ -113,7 +113,7 @@ survey:
   returned: without answers
   type: dict
 questions:
-  description: Each question with C(name) (a key of O(answers)), C(text), C(kind) (V(yes) or V(disks)) and C(choices).
+  description: Each question with C(name) (a key of O(answers)), C(text), C(kind) (V(yes), V(disks) or V(key)) and C(choices).
   returned: without answers
   type: list
   elements: dict

@@ -19,6 +19,7 @@ SYSTEMS = ("Debian 12", "Debian 13", "Ubuntu 24")
 BRANCH = BRANCH_OF_CUDA[13]
 KEYS = (("host_driver_repository_fingerprint", "driver", "https://developer.download.nvidia.com/compute/cuda/repos/%s/x86_64/%s"),
         ("host_driver_toolkit_repository_fingerprint", "toolkit", "https://nvidia.github.io/libnvidia-container/gpgkey"))
+PUBLISHED = "https://docs.nvidia.com/cuda/cuda-installation-guide-linux/ and https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/"
 # Of NVIDIA's repositories: the folder of each system, and the key file in it (roles/host_driver/vars/main.yml).
 REPOSITORIES = {"Debian 12": ("debian12", "3bf863cc.pub"), "Debian 13": ("debian13", "8793F200.pub"), "Ubuntu 24": ("ubuntu2404", "3bf863cc.pub")}
 
@@ -45,8 +46,12 @@ def driver_is_needed(host):
     return "old" if version(installed)[:1] < (BRANCH,) or (blackwell and host["kernel"]["nvidia_open"] is False) else ""
 
 
-def questions(survey):
-    """What only a person can decide on this host: list of dict of name, text, kind ("yes" or "disks") and choices."""
+def questions(survey, keys=()):
+    """What only a person can decide on this host.
+
+    :param keys: of each key that was fetched a dict of address and fingerprint, None for one that was not.
+    :returns: list of dict of name, text, kind ("yes", "disks" or "key") and choices.
+    """
     found, host = [], survey["host"]
     empty = disks.empty(survey["disks"])
     if empty:
@@ -59,6 +64,11 @@ def questions(survey):
         if driver_is_needed(host) == "old":
             found.append({"name": "upgrade_driver", "kind": "yes", "choices": [],
                           "text": "The NVIDIA driver %s is too old or has closed modules. May it be REPLACED? [y/N]" % host["kernel"]["nvidia"]})
+    for key in keys:
+        if key["fingerprint"]:
+            found.append({"name": "trust_keys", "kind": "key", "choices": [key["fingerprint"]],
+                          "text": "%s holds the key %s. Compare it with what NVIDIA publishes (%s). Is it theirs? [y/N]" % (
+                              key["address"], key["fingerprint"], PUBLISHED)})
     return found
 
 

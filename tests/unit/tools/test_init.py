@@ -29,7 +29,7 @@ def test_a_host_becomes_an_inventory_of_its_name():
 
 def test_what_no_option_decides_is_asked_and_yes_asks_nothing():
     _name, found, _further = variables("192.0.2.7", "--name", "two", "--allow-reboot")
-    assert found["init_ask"] is True and found["init_answers"] == {"gateway_address": "", "trust_keys": [], "allow_reboot": True}
+    assert found["init_ask"] is True and found["init_answers"] == {"gateway_address": "", "allow_reboot": True}
     _name, found, _further = variables("192.0.2.7", "--yes", "--format-disk", "/dev/disk/by-id/a", "--format-disk", "/dev/disk/by-id/b")
     assert found["init_ask"] is False
     assert found["init_answers"]["format_disks"] == ["/dev/disk/by-id/a", "/dev/disk/by-id/b"]
@@ -50,16 +50,17 @@ def test_what_is_no_host_is_refused(host, capsys):
 # --- what the play makes of what was typed
 
 QUESTIONS = [{"name": "format_disks", "kind": "disks", "choices": ["/dev/a", "/dev/b"], "text": ""},
-             {"name": "allow_reboot", "kind": "yes", "choices": [], "text": ""}]
+             {"name": "allow_reboot", "kind": "yes", "choices": [], "text": ""},
+             {"name": "trust_keys", "kind": "key", "choices": ["F1"], "text": ""}, {"name": "trust_keys", "kind": "key", "choices": ["F2"], "text": ""}]
 
 
-def asked(disks, reboot, answers=None):
+def asked(disks, reboot, answers=None, keys=("", "")):
     """(answers of the play, whether the numbers are refused) where this was typed."""
     play = yaml.safe_load((ROOT / "playbooks" / "init.yml").read_text(encoding="utf-8"))[0]
     write = play["tasks"][-1]
     expressions = {"answers": write["protocol_omni.bunker.inventory_draft"]["answers"],
                    "sound": "{{ %s }}" % play["tasks"][2]["ansible.builtin.assert"]["that"], "open": "{{ _open | map(attribute='name') | list }}"}
-    results = [{"item": question, "user_input": typed} for question, typed in zip(QUESTIONS, (disks, reboot)) if question["name"] not in (answers or {})]
+    results = [{"item": question, "user_input": typed} for question, typed in zip(QUESTIONS, (disks, reboot, *keys)) if question["name"] not in (answers or {})]
     variables = dict(play["vars"], **write["vars"], __init_asked={"results": results}, __init_read={"questions": QUESTIONS}, init_answers=answers or {})
     said = subprocess.run(["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "ansible.builtin.debug",
                            "-a", "msg={{ wanted | to_json | b64encode }}",
@@ -71,12 +72,19 @@ def asked(disks, reboot, answers=None):
 
 def test_numbers_are_disks_and_y_is_yes():
     found = asked("2", "y")
-    assert found["answers"] == {"format_disks": ["/dev/b"], "allow_reboot": True, "upgrade_driver": False}
-    assert found["sound"] is True and found["open"] == ["format_disks", "allow_reboot"]
+    assert found["answers"] == {"format_disks": ["/dev/b"], "allow_reboot": True, "upgrade_driver": False, "trust_keys": []}
+    assert found["sound"] is True and found["open"] == ["format_disks", "allow_reboot", "trust_keys", "trust_keys"]
+
+
+def test_the_keys_that_a_person_has_compared_are_trusted_and_no_others():
+    assert asked("1", "n", keys=("n", "y"))["answers"] == {
+        "format_disks": ["/dev/a"], "allow_reboot": False, "upgrade_driver": False, "trust_keys": ["F2"]}
+    found = asked("", "", answers={"trust_keys": ["F1"]})
+    assert found["answers"]["trust_keys"] == ["F1"] and found["open"] == ["format_disks", "allow_reboot"]
 
 
 def test_nothing_typed_allows_nothing():
-    assert asked("", "")["answers"] == {"format_disks": [], "allow_reboot": False, "upgrade_driver": False}
+    assert asked("", "")["answers"] == {"format_disks": [], "allow_reboot": False, "upgrade_driver": False, "trust_keys": []}
 
 
 def test_a_number_that_is_none_of_the_list_is_refused():
@@ -85,7 +93,8 @@ def test_a_number_that_is_none_of_the_list_is_refused():
 
 def test_an_option_is_not_asked_again():
     found = asked("", "Yes", answers={"format_disks": ["/dev/a"]})
-    assert found == {"answers": {"format_disks": ["/dev/a"], "allow_reboot": True, "upgrade_driver": False}, "sound": True, "open": ["allow_reboot"]}
+    assert found == {"answers": {"format_disks": ["/dev/a"], "allow_reboot": True, "upgrade_driver": False, "trust_keys": []}, "sound": True,
+                     "open": ["allow_reboot", "trust_keys", "trust_keys"]}
 
 
 # --- hosts that cannot be read, with a stand-in for ssh that says what the real one says

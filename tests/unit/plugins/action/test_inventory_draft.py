@@ -74,12 +74,20 @@ def bunker(folder):
 
 
 def test_without_answers_it_reads_and_asks():
-    result, action = run({"target": "root@192.0.2.7"})
+    result, action = run({"target": "root@192.0.2.7", "offline": True})
     assert [name for name, _words in action.asked] == ["setup", "host_info", "disk_info", "volume_info"]
     assert action.asked[1][1] == {"bandwidth": True}
     assert [entry["device"] for entry in action.asked[3][1]["volumes"]] == [SYSTEM_DISK["device"], EMPTY_1["device"]]
     assert result["changed"] is False and [question["name"] for question in result["questions"]] == ["format_disks"]
     assert result["survey"]["addresses"] == ["127.0.0.1", "192.168.1.20"] and result["survey"]["system"]["name"] == "Debian 13"
+
+
+def test_keys_are_asked_about_where_a_driver_will_be_installed(monkeypatch):
+    monkeypatch.setattr(resolved_origins.keys, "fingerprint", lambda _fetcher, address: "F of " + address.rpartition("/")[2])
+    result, _action = run({"target": "root@192.0.2.7"}, name="no driver")
+    assert [question["choices"] for question in result["questions"] if question["kind"] == "key"] == [["F of 8793F200.pub"], ["F of gpgkey"]]
+    assert [question["kind"] for question in run({"target": "root@192.0.2.7"}, name="AMD")[0]["questions"]] == ["disks"]
+    assert [question["kind"] for question in run({"target": "root@192.0.2.7", "offline": True}, name="no driver")[0]["questions"]] == ["disks", "yes"]
 
 
 def test_with_answers_it_writes_an_inventory_that_says_what_is_open(tmp_path, shown):

@@ -32,8 +32,8 @@ def test_each_known_card_is_of_a_chip_that_the_survey_knows():
 
 
 def test_an_unknown_card_without_a_driver_has_no_memory_that_anybody_knows():
-    gpu = {"uuid": None, "name": None, "family": "Blackwell", "capability": "12.0", "memory": None, "pci": "0000:01:00.0", "pci_device": "2f04", "unreadable": {},
-           "mig": None}
+    gpu = {"uuid": None, "name": None, "family": "Blackwell", "capability": "12.0", "memory": None, "pci": "0000:01:00.0", "pci_device": "2f04",
+           "unreadable": {}, "mig": None}
     found, left = cards.usable({"gpus": [gpu], "slices": [], "other_gpus": []})
     assert (found[0].memory, found[0].bandwidth, found[0].architecture, left) == (None, None, "120", [])
 

@@ -114,6 +114,14 @@ def test_what_is_asked_is_what_only_a_person_can_decide():
     assert draft.questions(HOSTS["laptop"]) == []
 
 
+def test_a_key_is_shown_with_its_address_for_a_person_to_compare():
+    keys = [{"address": "https://x/key", "fingerprint": FINGERPRINT, "confirmed": False}, {"address": "https://y", "fingerprint": None, "confirmed": False}]
+    question = draft.questions(HOSTS["one card"], keys)[-1]
+    assert (question["name"], question["kind"], question["choices"]) == ("trust_keys", "key", [FINGERPRINT])
+    assert "https://x/key holds the key " + FINGERPRINT in question["text"] and "docs.nvidia.com" in question["text"]
+    assert len(draft.questions(HOSTS["one card"], keys)) == 2
+
+
 def test_nothing_is_formatted_unless_somebody_says_so():
     found = HOSTS["no driver"]
     parts, refusals = draft.draft(found, NOTHING, draft.pick(found, candidates.load(), []), {})
