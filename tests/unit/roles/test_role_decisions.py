@@ -85,3 +85,14 @@ def test_a_container_that_has_the_engines_socket_or_a_folder_with_it_is_seen(lin
     shell = rendering.task("vram_watch", "tasks/verify.yml", "Look at the watcher")["ansible.builtin.shell"]["cmd"]
     pattern = re.search(r"grep -E '( \(/\|.*?)'", shell).group(1)
     assert (subprocess.run(["grep", "-E", pattern], input=line + "\n", text=True, capture_output=True, check=False).returncode == 0) is seen
+
+
+@pytest.mark.parametrize(("gpus", "sound"), [(["GPU-A"], True), ([], True), (["MIG-1"], True), (["GPU-A", "PCI-0000:41:00.0-2b85"], False)])
+def test_a_service_is_not_run_on_a_card_that_no_driver_has_shown(gpus, sound):
+    refuse = rendering.task("inference_service", "tasks/main.yml", "Refuse a card that no driver has shown")
+    variables = {"_inference_service_spec": {"name": "oracle", "gpus": gpus}}
+    assert rendering.holds("inference_service", {"when": refuse["ansible.builtin.assert"]["that"]}, variables, refuse["vars"]) is sound
+    said = rendering.render("inference_service", refuse["ansible.builtin.assert"]["fail_msg"], variables, refuse["vars"])
+    assert sound or "Service oracle: no driver has shown the UUID of PCI-0000:41:00.0-2b85." in said
+    for check_mode in (False, True):  # in check mode a driver that is not there yet is predicted
+        assert rendering.holds("inference_service", refuse, {"ansible_check_mode": check_mode}) is not check_mode
