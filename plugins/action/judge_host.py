@@ -6,6 +6,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import card_names
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import judge, room
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.finding import ERROR, sentence
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles, validated_inventory
@@ -34,6 +35,7 @@ class ActionModule(ActionBase):
         if "host" not in read:
             result.update(read)
             return result
+        inventory["bunker_services"] = card_names.resolved_services(inventory["bunker_services"], read["host"]["gpus"])
         findings = judge.judge(inventory, read["host"], arguments["lowered"])
         lines = ["%d. %s" % (number, sentence(finding)) for number, finding in enumerate(findings, 1)]
         result.update(changed=False, host=read["host"], findings=[finding._asdict() for finding in findings], lines=lines)

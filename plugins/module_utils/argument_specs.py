@@ -7,6 +7,8 @@ ansible-core validates a role's arguments but hands the role what the user wrote
 """
 from __future__ import annotations
 
+import copy
+
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 
@@ -26,5 +28,7 @@ def validate(options, values):
     :param values: dict of what was given.
     :returns: tuple of the values with defaults at every depth, and a list of error messages (empty if valid).
     """
-    validation = ArgumentSpecValidator({name: _with_nested_defaults(option) for name, option in options.items()}).validate(values)
+    # A copy: the validator fills in nested defaults in place, in the spec's own defaults too.
+    options = {name: _with_nested_defaults(option) for name, option in copy.deepcopy(options).items()}
+    validation = ArgumentSpecValidator(options).validate(values)
     return validation.validated_parameters, validation.error_messages

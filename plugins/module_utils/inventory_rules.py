@@ -13,7 +13,7 @@ import difflib
 import ipaddress
 import re
 
-from . import shard_names
+from . import card_names, shard_names
 from .llama import options
 from .throughput import topology
 
@@ -52,7 +52,8 @@ KEY_NAME = re.compile(r"^[A-Za-z0-9._-]+$")
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 IMAGE_NAME = re.compile(r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")
 CAPABILITY = re.compile(r"^[1-9][0-9]?\.[0-9]$")
-PLACEHOLDER = re.compile(r"^REPLACE with (.*)$", re.DOTALL)
+# "REPLACE with WHAT: COMMAND" of a sample inventory, "REPLACE: COMMAND" of one that ./bunker init wrote.
+PLACEHOLDER = re.compile(r"^REPLACE(?: with|:) (.*)$", re.DOTALL)
 
 
 def _duplicates(values):
@@ -74,7 +75,7 @@ def unknown_variables(names, known, prefixes):
 
 
 def placeholders(value, path):
-    """Values that a sample inventory leaves to its user: strings "REPLACE with WHAT: COMMAND".
+    """Values that an inventory leaves to its user: strings "REPLACE with WHAT: COMMAND", or "REPLACE: COMMAND" where a command alone tells it.
 
     :param value: any JSON-like value.
     :param path: its name, for the message.
@@ -85,6 +86,8 @@ def placeholders(value, path):
     elif isinstance(value, (list, tuple)):
         for position, entry in enumerate(value):
             yield from placeholders(entry, "%s.%s" % (path, entry["name"] if isinstance(entry, dict) and "name" in entry else position))
+    elif isinstance(value, str) and value.startswith("REPLACE: "):
+        yield Problem(path, "nobody could tell this value yet", "Obtain it: %s" % PLACEHOLDER.match(value).group(1))
     elif isinstance(value, str) and PLACEHOLDER.match(value):
         yield Problem(path, "only you can know this value", "Write %s" % PLACEHOLDER.match(value).group(1))
 
@@ -186,7 +189,7 @@ def _check_placement(service):
         yield Problem("service %s: gpus names %s %d times" % (name, uuid, gpus.count(uuid)), "a card is one card",
                       "Name it once.")
     for uuid in gpus:
-        if not GPU_UUID.match(uuid):
+        if not GPU_UUID.match(uuid) and not card_names.PCI_NAME.match(uuid):
             yield Problem("service %s: gpu %s" % (name, uuid), "a GPU is named by its UUID (GPU-… or MIG-…)", "See: nvidia-smi -L")
     if service["device"] == "cpu" and (service["tensor_split"] or service["gpu_layers"] not in ("auto", "0")):
         yield Problem("service %s: gpu_layers %s, tensor_split '%s'" % (name, service["gpu_layers"], service["tensor_split"]),
@@ -576,4 +579,4 @@ def check(inventory):
     problems += check_observability(inventory, services)
     problems += check_volumes(inventory["disk_layout_volumes"], inventory["disk_layout_directories"], inventory["disk_layout_root_fill_limit"])
     # What a placeholder breaks besides is no second problem.
-    return list(placeholders(inventory, "inventory")) + [problem for problem in problems if "REPLACE with" not in problem.value]
+    return list(placeholders(inventory, "inventory")) + [problem for problem in problems if not re.search("REPLACE( with|:) ", problem.value)]

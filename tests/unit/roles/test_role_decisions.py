@@ -94,3 +94,14 @@ def test_only_files_that_are_not_on_the_disk_are_fetched():
     found = rendering.render("model_store", fetch["loop"], {
         "_model_store_files": files, "__model_store_files": {"results": [{"on_disk": there} for there in (True, False, True)]}})
     assert [file["name"] for _model, file in found] == ["2"]
+
+
+@pytest.mark.parametrize(("gpus", "sound"), [(["GPU-A"], True), ([], True), (["MIG-1"], True), (["GPU-A", "PCI-0000:41:00.0-2b85"], False)])
+def test_a_service_is_not_run_on_a_card_that_no_driver_has_shown(gpus, sound):
+    refuse = rendering.task("inference_service", "tasks/main.yml", "Refuse a card that no driver has shown")
+    variables = {"_inference_service_spec": {"name": "oracle", "gpus": gpus}}
+    assert rendering.holds("inference_service", {"when": refuse["ansible.builtin.assert"]["that"]}, variables, refuse["vars"]) is sound
+    said = rendering.render("inference_service", refuse["ansible.builtin.assert"]["fail_msg"], variables, refuse["vars"])
+    assert sound or "Service oracle: no driver has shown the UUID of PCI-0000:41:00.0-2b85." in said
+    for check_mode in (False, True):  # in check mode a driver that is not there yet is predicted
+        assert rendering.holds("inference_service", refuse, {"ansible_check_mode": check_mode}) is not check_mode

@@ -67,6 +67,13 @@ def test_a_placeholder_is_named_with_the_way_to_its_value_and_once():
     assert found == [("inventory.bunker_services.oracle.gpus.1", "only you can know this value", "Write the UUID of the second card: nvidia-smi -L")]
 
 
+@pytest.mark.parametrize(("value", "rule", "remedy"), [
+    ("REPLACE: docker buildx imagetools inspect debian:12", "nobody could tell this value yet", "Obtain it: docker buildx imagetools inspect debian:12"),
+    ("REPLACE with the image of your choice", "only you can know this value", "Write the image of your choice")])
+def test_a_value_that_is_open_is_one_problem_with_its_command(value, rule, remedy):
+    assert problems(variable(golden_image_base=value)) == [("inventory.golden_image_base", rule, remedy)]
+
+
 def service(**values):
     return lambda inventory: inventory["bunker_services"][0].update(values)
 
@@ -176,6 +183,7 @@ def volume(**values):
     (service(device="gpu", gpus=["GPU-00000000-0000-0000-0000-000000000001"] * 2), "gpus names GPU-00000000-0000-0000-0000-000000000001 2 times",
      "Name it once"),
     (service(device="gpu", gpus=["0"]), "gpu 0", "nvidia-smi -L"),
+    (service(device="gpu", gpus=["PCI-01:00.0"]), "gpu PCI-01:00.0", "nvidia-smi -L"),
     (service(tensor_split="75,25"), "tensor_split '75,25'", "Remove"),
     (service(split_mode="row"), "split_mode row", "Remove"),
     (service(tensor_overrides=["exps=CPU"]), "tensor_overrides ['exps=CPU']", "Remove"),
@@ -328,6 +336,7 @@ def test_a_key_written_in_place_of_its_hash_is_not_repeated():
     variable(gateway_tls="files", gateway_tls_certificate="/c.pem", gateway_tls_key="/k.pem"),
     provider(url="http://172.30.0.40:8000/v1"),
     service(address=""),
+    service(device="gpu", gpus=["PCI-0000:01:00.0-2bb1"]),
     shards(1, 2, 3),
     variable(bunker_services=[], gateway_fallbacks={"oracle": "executor"}, gateway_aliases={"gpt-4o": "oracle"},
              networks_allowances=[{"from": "oracle", "to": "172.30.0.20", "protocol": "tcp", "port": 8002}]),

@@ -1,0 +1,122 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One way of asking over HTTP: redirects without credentials, a wait where the server asks for one, errors that name the address."""
+from __future__ import annotations
+
+import collections
+import email.utils
+import http.client
+import os
+import ssl
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+LONGEST_WAIT = 60  # seconds in all that a server may ask for; then the value stays open and the person is told
+REDIRECTS = 5
+LARGEST = 64 << 20  # bytes of an answer
+Answer = collections.namedtuple("Answer", ["status", "headers", "body", "url"])
+
+
+class OriginError(Exception):
+    """An origin did not say what was asked; the message names address, reason and remedy."""
+
+
+class Missing(OriginError):
+    """It has no such thing."""
+
+
+class Changed(OriginError):
+    """It has something else than it said it has."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_arguments, **_others):
+        return None
+
+
+def wait_of(headers, now=None):
+    """Seconds of a Retry-After (RFC 9110, 10.2.3: seconds or a date); None where there is none that can be read."""
+    said = (headers.get("Retry-After") or "").strip()
+    if said.isascii() and said.isdigit():
+        return int(said)
+    try:
+        return max(email.utils.parsedate_to_datetime(said).timestamp() - (time.time() if now is None else now), 0) if said else None
+    except (TypeError, ValueError):
+        return None
+
+
+class Fetcher:
+    """Asks origins.
+
+    :param sleep: function of seconds.
+    :param timeout: seconds for each step of an answer.
+    """
+
+    def __init__(self, sleep=time.sleep, timeout=20):
+        self.sleep, self.timeout, self.waited = sleep, timeout, 0.0
+        context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
+        self.opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
+
+    def get(self, url, headers=None, accepted=(200,)):
+        """An :data:`Answer` of a status that is accepted.
+
+        :raises Missing: 404 or 410.
+        :raises OriginError: everything else.
+        """
+        headers = dict(headers or {})
+        for _turn in range(REDIRECTS + 1):
+            answer = self._patiently(url, headers)
+            if answer.status in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
+                url, headers = self._redirected(url, answer.headers["Location"], headers)
+                continue
+            if answer.status in accepted:
+                return answer
+            if answer.status in (404, 410):
+                raise Missing("%s: there is nothing of that name (%d). Correct the name, or see whether it has moved." % (url, answer.status))
+            if answer.status in (401, 403):
+                raise OriginError("%s: it wants an account (%d). Accept its conditions there and fetch the value yourself." % (url, answer.status))
+            raise OriginError("%s: answered %d. Try again later." % (url, answer.status))
+        raise OriginError("%s: more than %d redirects. See what stands there with a browser." % (url, REDIRECTS))
+
+    @staticmethod
+    def _redirected(url, location, headers):
+        there = urllib.parse.urljoin(url, location)
+        old, new = urllib.parse.urlsplit(url), urllib.parse.urlsplit(there)
+        if new.scheme not in ("http", "https") or (old.scheme == "https" and new.scheme != "https"):
+            raise OriginError("%s: leads to %s, which is not encrypted. Nothing was taken from there." % (url, there))
+        # Credentials are for the host that they were made for.
+        return there, headers if old.netloc == new.netloc else {name: value for name, value in headers.items() if name.lower() != "authorization"}
+
+    def _patiently(self, url, headers):
+        """An answer of any status but "later": the server is asked again after the time that it says, LONGEST_WAIT seconds in all."""
+        while True:
+            answer = self._once(url, headers)
+            if answer.status not in (429, 503):
+                return answer
+            wait = wait_of(answer.headers)
+            wait = 5 if wait is None else max(wait, 1)
+            if self.waited + wait > LONGEST_WAIT:
+                raise OriginError("%s: it limits how often it is asked (%d) and wants %d seconds more. Try again after that." % (url, answer.status, wait))
+            self.sleep(wait)
+            self.waited += wait
+
+    def _once(self, url, headers):
+        try:
+            with self.opener.open(urllib.request.Request(url, headers=headers), timeout=self.timeout) as answer:
+                return self._read(url, answer, answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return self._read(url, error, error.code)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise OriginError("%s: cannot be reached (%s). See whether this machine reaches it: curl -sI %s" % (
+                url, getattr(error, "reason", error), url)) from error
+
+    @staticmethod
+    def _read(url, answer, status):
+        body = answer.read(LARGEST + 1)
+        if len(body) > LARGEST:
+            raise OriginError("%s: its answer has more than %d MiB. See what stands there." % (url, LARGEST >> 20))
+        return Answer(status, answer.headers, body, url)

@@ -1,0 +1,43 @@
+"""The action that judges a host takes cards that are named by slot and model for those that the driver shows there."""
+import sys
+import types
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from support import ROOT
+
+from ansible_collections.protocol_omni.bunker.plugins.action import judge_host
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import draft
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candidates, drafted_inventory
+
+sys.path.insert(0, str(ROOT / "tests" / "unit" / "plugins" / "module_utils" / "inventory_draft"))
+from bare_hosts import HOSTS  # noqa: E402
+
+
+def judged(host):
+    """Rules of what is found of the draft that was made before there was a driver, once the host is this one."""
+    bare = HOSTS["no driver"]
+    catalogue = candidates.load()
+    for candidate in catalogue:
+        for entry in candidate["files"]:
+            entry.update(sha256="0" * 64, size=int(candidate["gigabytes"] * 10 ** 9 / len(candidate["files"])))
+    answers = {"format_disks": [], "allow_reboot": False, "upgrade_driver": False, "gateway_address": ""}
+    origins = {"base": "debian@sha256:" + "0" * 64, "keys": {key: {"address": "", "fingerprint": "A" * 40, "confirmed": True} for key in ("driver", "toolkit")}}
+    parts, _problems = draft.draft(bare, answers, draft.pick(bare, catalogue, []), origins)
+    task = types.SimpleNamespace(async_val=0, check_mode=False, action="judge_host", args={})
+    action = judge_host.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a")), None, None, drafted_inventory.Plain)
+    action._execute_module = lambda module_args=None, **_others: {"host": dict(host, places=dict.fromkeys(module_args["paths"], "/"))}
+    return [finding["rule"] for finding in action.run(task_vars=drafted_inventory.variables(parts))["findings"]]
+
+
+def test_cards_by_slot_are_those_that_the_driver_shows_there():
+    assert judged(HOSTS["two unequal"]["host"]) == []
+
+
+def test_before_the_driver_nothing_is_known_of_them():
+    assert judged(HOSTS["no driver"]["host"]) == ["gpu_exists"]
+
+
+def test_a_card_that_is_not_there_is_refused():
+    with pytest.raises(AnsibleActionFail, match="service oracle: found PCI-0000:41:00.0-2b85"):
+        judged(dict(HOSTS["two unequal"]["host"], gpus=HOSTS["two unequal"]["host"]["gpus"][1:]))

@@ -1,0 +1,237 @@
+"""Hosts before anything is installed on them: each gets an inventory that validation and preflight take, or a refusal that says why.
+
+No value that is expected here comes from the draft: which model fits is computed by hand beside it, addresses are those of the fixture.
+"""
+import ipaddress
+
+import pytest
+from bare_hosts import EMPTY_1, EMPTY_2, HOSTS, SYSTEM_DISK, survey
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import access, disks, draft, models, subnets
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candidates, drafted_inventory
+
+NOTHING = {"format_disks": [], "allow_reboot": False, "upgrade_driver": False, "gateway_address": ""}
+EMPTY = {"no driver": [EMPTY_1, EMPTY_2], "two unequal": [EMPTY_1, EMPTY_2], "eight equal": [EMPTY_1, EMPTY_2], "one card": [EMPTY_1], "MIG": [EMPTY_1],
+         "AMD": [EMPTY_1], "16 GiB RAM": [EMPTY_1], "busy subnets": [EMPTY_1]}
+FINGERPRINT = "A" * 40
+
+
+def resolved(catalogue):
+    """The catalogue as a hub that answers makes it: each file has a hash, and its share of the rounded size."""
+    for candidate in catalogue:
+        for entry in candidate["files"] if not candidate.get("shipped") else []:
+            entry.update(sha256="0" * 64, size=int(candidate["gigabytes"] * 10 ** 9 / len(candidate["files"])))
+    return catalogue
+
+
+def drafted(name, catalogue=None, **answers):
+    """(parts, refusals, problems of validation, findings of preflight) of a host, all of whose empty disks may be formatted."""
+    found = HOSTS[name]
+    given = dict(NOTHING, format_disks=[disk["device"] for disk in EMPTY.get(name, [])], **answers)
+    volumes, _wrong = disks.chosen(given["format_disks"], found["disks"])
+    origins = {"base": "debian:trixie-slim@sha256:" + "0" * 64, "keys": {
+        key: {"address": address, "fingerprint": FINGERPRINT, "confirmed": True} for _variable, key, address in draft.keys_of(found)}}
+    parts, refusals = draft.draft(found, given, draft.pick(found, catalogue or resolved(candidates.load()), volumes), origins)
+    if refusals:
+        return parts, refusals, [], []
+
+    def read(asked):
+        """As host_info would answer: folders lie on the root, disks have their size, no model is there."""
+        sizes = {disk["device"]: disk["size"] for disk in found["disks"]}
+        return {"places": dict.fromkeys(asked["paths"], "/"), "devices": {path: sizes[path] for path in asked["devices"]}, "models": {}}
+    return (parts, [], *drafted_inventory.judged(parts, found["host"], "192.168.1.20", read))
+
+
+def services(name, **answers):
+    return {service["name"]: service for service in drafted_inventory.variables(drafted(name, **answers)[0])["bunker_services"]}
+
+
+# rules of preflight that have something to remark, all of them warnings
+REMARKS = {"no driver": ["gpu_exists"], "no disk to spare": ["gpu_exists"], "one card": [], "two unequal": [], "eight equal": [], "MIG": [], "AMD": [],
+           "laptop": [], "16 GiB RAM": [], "busy subnets": []}
+
+
+@pytest.mark.parametrize(("name", "rules"), REMARKS.items())
+def test_a_host_gets_an_inventory_that_validation_and_preflight_take(name, rules):
+    _parts, refusals, problems, findings = drafted(name)
+    assert (refusals, problems) == ([], [])
+    assert [(finding.severity, finding.rule) for finding in findings] == [("warning", rule) for rule in rules]
+
+
+@pytest.mark.parametrize(("name", "gpus", "oracle", "executor"), [
+    # 96 + 32 GiB hold 122 GB with 7 GiB free on each; of 319 GB the rest, 197 GB, fits into 75 % of 384 GiB (309 GB)
+    ("no driver", ["PCI-0000:01:00.0-2bb1", "PCI-0000:41:00.0-2b85"], "deepseek-v3-0324-q3_k_m", "qwen2.5-coder-7b"),
+    ("two unequal", ["GPU-96", "GPU-32"], "deepseek-v3-0324-q3_k_m", "qwen2.5-coder-7b"),
+    # 24 - 7 GiB are 18.25 GB: 19.9 GB do not lie on it, 9.0 GB do
+    ("one card", ["GPU-24"], "qwen2.5-coder-14b", "qwen2.5-coder-7b"),
+    ("no disk to spare", ["PCI-0000:01:00.0-2684"], "qwen2.5-coder-14b", "qwen2.5-coder-7b"),
+    # 141 - 7 GiB are 143.9 GB a card: 319 GB and a tenth, 351, lie on three
+    ("eight equal", ["GPU-H0", "GPU-H1", "GPU-H2"], "deepseek-v3-0324-q3_k_m", "qwen2.5-coder-7b"),
+    # the larger slice of 47 GiB holds 42.9 GB: 42.5 and a tenth do not lie on it, 19.9 do
+    ("MIG", ["MIG-2"], "qwen2.5-coder-32b", "qwen2.5-coder-7b"),
+    ("AMD", None, None, "qwen2.5-coder-7b"),
+    # 25 GB/s over 4.7 GB are 5.3 tokens a second
+    ("laptop", None, None, "qwen2.5-coder-7b"),
+    ("16 GiB RAM", None, None, "qwen2.5-coder-7b"),
+])
+def test_the_model_that_fits_is_chosen_and_the_fewest_cards_that_hold_it(name, gpus, oracle, executor):
+    found = services(name)
+    assert found["executor"]["model"] == executor and found["executor"]["device"] == "cpu"
+    assert found.get("oracle", {}).get("model") == oracle and found.get("oracle", {}).get("gpus") == gpus
+
+
+def test_a_slow_memory_gets_a_smaller_model():
+    slow = dict(HOSTS["laptop"], host=dict(HOSTS["laptop"]["host"], memory={"total": 15 << 30, "available": 9 << 30, "bandwidth": 10 * 10 ** 9}))
+    # 10 GB/s: 2.1 tokens a second with 4.7 GB, 5 with 2.0 GB
+    assert models.choose(candidates.load(), "executor", [], slow["host"], 0, None)["name"] == "qwen2.5-coder-3b"
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), [
+    ("2 GiB RAM", "memory 0.1 GiB", "smallest model of the catalogue fits"), ("no subnet left", "routes and Docker networks", "two /24 of private addresses")])
+def test_a_host_that_cannot_be_helped_is_refused(name, value, rule):
+    parts, refusals, _problems, _findings = drafted(name)
+    assert parts == [] and [(value in one.value, rule in one.rule) for one in refusals] == [(True, True)]
+
+
+def test_preflight_refuses_a_host_without_room():
+    findings = drafted("no disk to spare and a full root")[3]
+    assert ("error", "room", "file system /") in [(finding.severity, finding.rule, finding.what) for finding in findings]
+
+
+@pytest.mark.parametrize(("system", "said"), [({"name": "Fedora 41"}, "system Fedora 41"), ({"architecture": "aarch64"}, "processor aarch64"),
+                                              ({"service_mgr": "openrc"}, "init openrc")])
+def test_a_system_that_no_role_knows_is_refused(system, said):
+    assert [problem.value for problem in draft.unsupported(survey({}, system=system)["system"])] == [said]
+    assert list(draft.unsupported(survey({})["system"])) == []
+
+
+# --- what a person decides
+
+def test_what_is_asked_is_what_only_a_person_can_decide():
+    assert [question["name"] for question in draft.questions(HOSTS["no driver"])] == ["format_disks", "allow_reboot"]
+    assert draft.questions(HOSTS["no driver"])[0]["choices"] == [EMPTY_2["device"], EMPTY_1["device"]]
+    assert [question["name"] for question in draft.questions(HOSTS["one card"])] == ["format_disks"]
+    assert draft.questions(HOSTS["laptop"]) == []
+
+
+def test_a_key_is_shown_with_its_address_for_a_person_to_compare():
+    keys = [{"address": "https://x/key", "fingerprint": FINGERPRINT, "confirmed": False}, {"address": "https://y", "fingerprint": None, "confirmed": False}]
+    question = draft.questions(HOSTS["one card"], keys)[-1]
+    assert (question["name"], question["kind"], question["choices"]) == ("trust_keys", "key", [FINGERPRINT])
+    assert "https://x/key holds the key " + FINGERPRINT in question["text"] and "docs.nvidia.com" in question["text"]
+    assert len(draft.questions(HOSTS["one card"], keys)) == 2
+
+
+def test_nothing_is_formatted_unless_somebody_says_so():
+    found = HOSTS["no driver"]
+    parts, refusals = draft.draft(found, NOTHING, draft.pick(found, candidates.load(), []), {})
+    assert refusals == [] and "disk_layout_volumes" not in drafted_inventory.variables(parts)
+    assert drafted_inventory.variables(parts)["host_driver_reboot"] is False
+
+
+def test_the_larger_disk_takes_the_models():
+    assert drafted_inventory.variables(drafted("no driver")[0])["disk_layout_volumes"] == [
+        {"device": EMPTY_1["device"], "mount": "/srv/bunker"}, {"device": EMPTY_2["device"], "mount": "/srv/bunker/models"}]
+
+
+@pytest.mark.parametrize(("path", "rule"), [
+    (SYSTEM_DISK["device"], "only an empty disk is formatted, and this one is not (a partition table (gpt) at byte 512; partitions sda1, sda2)"),
+    ("/dev/sdz", "it is a disk of the host")])
+def test_a_disk_that_is_not_empty_or_not_there_is_refused(path, rule):
+    found, problems = disks.chosen([path], HOSTS["no driver"]["disks"])
+    assert found == [] and [problem.rule for problem in problems] == [rule] and EMPTY_1["device"] in problems[0].remedy
+
+
+def test_a_reboot_that_is_allowed_is_written():
+    assert drafted_inventory.variables(drafted("no driver", allow_reboot=True)[0])["host_driver_reboot"] is True
+
+
+def test_an_image_without_cards_has_no_cuda_and_its_name_says_so():
+    found = drafted_inventory.variables(drafted("AMD")[0])
+    assert (found["golden_image_cuda"], found["golden_image_alias"]) == (False, "cpu") and "host_driver_branch" not in found
+    assert "golden_image_cuda" not in drafted_inventory.variables(drafted("one card")[0])
+    assert drafted_inventory.variables(drafted("eight equal")[0])["golden_image_cuda_architectures"] == ["90"]
+
+
+def test_a_card_that_is_left_says_why():
+    title_and_entries = drafted("laptop")[0][0]
+    assert "compute capability 6.1; CUDA 13 compiles for 7.5 and newer" in " ".join(title_and_entries.entries[0].comment)
+    assert "AMD card 744c at 0000:03:00.0" in " ".join(drafted("AMD")[0][0].entries[0].comment)
+
+
+def test_the_gateway_on_an_address_is_encrypted():
+    _parts, _refusals, problems, _findings = drafted("one card", gateway_address="192.168.1.20")
+    assert problems == []
+    assert drafted_inventory.variables(drafted("one card")[0])["gateway_address"] == "127.0.0.1"
+
+
+# --- what nobody could tell
+
+def test_what_no_origin_told_is_refused_by_name_with_its_command():
+    found = HOSTS["no driver"]
+    parts, _refusals = draft.draft(found, NOTHING, draft.pick(found, candidates.load(), []), {})
+    problems, _findings = drafted_inventory.judged(parts, found["host"], "192.168.1.20")
+    assert {problem.rule for problem in problems} == {"nobody could tell this value yet"}
+    said = {problem.value.removeprefix("inventory."): problem.remedy for problem in problems}
+    assert len(said) == 1 + 2 + 8  # base, keys, files
+    assert said["golden_image_base"] == "Obtain it: docker buildx imagetools inspect debian:trixie-slim"
+    assert said["host_driver_repository_fingerprint"].startswith("Obtain it: curl -fsSL https://developer.download.nvidia.com/compute/cuda/repos/debian13/")
+    assert said["model_store_extra_models.qwen2.5-coder-7b.files.Qwen2.5-Coder-7B-Instruct-Q4_K_M.gguf.sha256"].endswith(
+        "/raw/main/Qwen2.5-Coder-7B-Instruct-Q4_K_M.gguf | grep oid")
+
+
+def test_a_key_that_nobody_compared_stays_open_beside_its_fingerprint():
+    found = HOSTS["no driver"]
+    origins = {"keys": {"driver": {"address": "https://x/key", "fingerprint": FINGERPRINT, "confirmed": False}}}
+    parts, _refusals = draft.draft(found, NOTHING, draft.pick(found, candidates.load(), []), origins)
+    entry = next(entry for part in parts for entry in part.entries if entry.name == "host_driver_repository_fingerprint")
+    assert entry.value == "REPLACE: curl -fsSL https://x/key | gpg --show-keys"
+    assert "--trust-key " + FINGERPRINT in " ".join(entry.comment)
+
+
+# --- networks
+
+def test_subnets_are_the_collections_own_or_free_ones():
+    own = subnets.free(HOSTS["one card"]["host"])
+    assert [network["subnet"] for network in own] == ["172.30.0.0/16", "172.31.0.0/16"]
+    # 172.16/12, 192.168/16, 10.0/9, 10.128/10 and 10.192/16 are taken: what is left begins at 10.193
+    assert [network["subnet"] for network in subnets.free(HOSTS["busy subnets"]["host"])] == ["10.193.0.0/16", "10.194.0.0/16"]
+
+
+def test_services_stand_in_the_subnets():
+    found = services("busy subnets")
+    assert [place["address"] for place in found["oracle"]["networks"]] == ["10.193.0.10", "10.194.0.10"]
+    assert ipaddress.ip_address(found["executor"]["networks"][0]["address"]) in ipaddress.ip_network("10.193.0.0/16")
+
+
+# --- what is expected of a model
+
+def test_the_speed_is_the_bandwidths():
+    facts = models.Facts(10 ** 10, 10 ** 10, None, 0)
+    card = type("Card", (), {"memory": 17 << 30, "bandwidth": 10 ** 12})
+    assert models.limit(facts, [], 10 ** 11) == pytest.approx(10)
+    assert models.limit(facts, [card], 10 ** 11) == pytest.approx(100)
+    # half of it on the card: 5 ms there and 50 ms from RAM
+    half = type("Card", (), {"memory": (7 << 30) + 5 * 10 ** 9, "bandwidth": 10 ** 12})
+    assert models.limit(facts, [half], 10 ** 11) == pytest.approx(1 / 0.055)
+    assert models.limit(facts, [], None) is None
+    assert models.limit(facts, [type("Card", (), {"memory": 17 << 30, "bandwidth": None})], 10 ** 11) is None
+
+
+# --- hosts that cannot be read
+
+@pytest.mark.parametrize(("words", "rule", "remedy"), [
+    ("Failed to connect to the host via ssh: admin@192.0.2.7: Permission denied (publickey,password).", "it lets you in over SSH with a key",
+     "ssh-copy-id admin@192.0.2.7"),
+    ("Missing sudo password", "you may become root there, as disks and drivers are root's to look at", "--ask-become-pass"),
+    ("sudo: a password is required", "you may become root there, as disks and drivers are root's to look at", "./bunker init root@192.0.2.7"),
+    ("/bin/sh: 1: sudo: not found", "you may become root there, and it has no sudo", "./bunker init root@192.0.2.7"),
+    ("Host key verification failed.", "its host key is the one that you know", "Compare its fingerprint"),
+    ("ssh: connect to host 192.0.2.7 port 22: Connection timed out", "it answers on its SSH port", "--port PORT"),
+    ("ssh: Could not resolve hostname omni: Name or service not known", "its name leads to an address", "Correct it"),
+    ("/bin/sh: 1: /usr/bin/python3: not found", "it has Python 3.9 or newer", "apt-get install python3"),
+    ("something else", "it can be read over SSH as root", "ssh admin@192.0.2.7"),
+])
+def test_a_host_that_cannot_be_read_is_refused_with_the_remedy(words, rule, remedy):
+    found = access.refusal(words, "admin@192.0.2.7")
+    assert found.rule == rule and remedy in found.remedy and words.strip()[-20:] in found.value

@@ -1,0 +1,115 @@
+"""./bunker init: what of its command line reaches the playbook."""
+import base64
+import importlib.util
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+from support import ROOT
+
+SPEC = importlib.util.spec_from_file_location("bunker_init", ROOT / "tools" / "init.py")
+init = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(init)
+
+
+def variables(*arguments):
+    words = init.command(list(arguments))
+    assert words[:2] == ["ansible-playbook", "-i"] and words[3] == str(ROOT / "playbooks" / "init.yml") and words[4] == "-e"
+    return words[2], json.loads(words[5]), words[6:]
+
+
+def test_a_host_becomes_an_inventory_of_its_name():
+    name, found, further = variables("admin@omni.example", "--port", "2222", "--ask-become-pass")
+    assert name == "omni-example," and further == ["--ask-become-pass"]
+    assert found["init_folder"] == str(ROOT / "inventory" / "omni-example")
+    assert found["init_connection"] == {"ansible_host": "omni.example", "ansible_user": "admin", "ansible_port": 2222}
+
+
+def test_what_no_option_decides_is_asked_and_yes_asks_nothing():
+    _name, found, _further = variables("192.0.2.7", "--name", "two", "--allow-reboot")
+    assert found["init_ask"] is True and found["init_answers"] == {"gateway_address": "", "allow_reboot": True}
+    _name, found, _further = variables("192.0.2.7", "--yes", "--format-disk", "/dev/disk/by-id/a", "--format-disk", "/dev/disk/by-id/b")
+    assert found["init_ask"] is False
+    assert found["init_answers"]["format_disks"] == ["/dev/disk/by-id/a", "/dev/disk/by-id/b"]
+    assert (found["init_answers"]["allow_reboot"], found["init_answers"]["upgrade_driver"]) == (False, False)
+
+
+def test_a_fingerprint_may_be_written_as_people_do():
+    assert variables("h", "--trust-key", "9d47 6862:39bd")[1]["init_answers"]["trust_keys"] == ["9D47686239BD"]
+
+
+@pytest.mark.parametrize("host", ["a b", "root@", "-oProxyCommand=x", "x;y", "../x/"])
+def test_what_is_no_host_is_refused(host, capsys):
+    with pytest.raises(SystemExit):
+        init.command(["--", host])
+    assert "Write for example root@192.0.2.7" in capsys.readouterr().err
+
+
+# --- what the play makes of what was typed
+
+QUESTIONS = [{"name": "format_disks", "kind": "disks", "choices": ["/dev/a", "/dev/b"], "text": ""},
+             {"name": "allow_reboot", "kind": "yes", "choices": [], "text": ""},
+             {"name": "trust_keys", "kind": "key", "choices": ["F1"], "text": ""}, {"name": "trust_keys", "kind": "key", "choices": ["F2"], "text": ""}]
+
+
+def asked(disks, reboot, answers=None, keys=("", "")):
+    """(answers of the play, whether the numbers are refused) where this was typed."""
+    play = yaml.safe_load((ROOT / "playbooks" / "init.yml").read_text(encoding="utf-8"))[0]
+    write = play["tasks"][-1]
+    expressions = {"answers": write["protocol_omni.bunker.inventory_draft"]["answers"],
+                   "sound": "{{ %s }}" % play["tasks"][2]["ansible.builtin.assert"]["that"], "open": "{{ _open | map(attribute='name') | list }}"}
+    results = [{"item": question, "user_input": typed} for question, typed in zip(QUESTIONS, (disks, reboot, *keys)) if question["name"] not in (answers or {})]
+    variables = dict(play["vars"], **write["vars"], __init_asked={"results": results}, __init_read={"questions": QUESTIONS}, init_answers=answers or {})
+    said = subprocess.run(["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "ansible.builtin.debug",
+                           "-a", "msg={{ wanted | to_json | b64encode }}",
+                           "-e", json.dumps(dict(variables, wanted=expressions, playbook_dir="/x"))], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = re.search(r'"?msg"?: "?([A-Za-z0-9+/=]+)', said.stdout)
+    assert found, said.stdout + said.stderr
+    return json.loads(base64.b64decode(found.group(1)))
+
+
+def test_numbers_are_disks_and_y_is_yes():
+    found = asked("2", "y")
+    assert found["answers"] == {"format_disks": ["/dev/b"], "allow_reboot": True, "upgrade_driver": False, "trust_keys": []}
+    assert found["sound"] is True and found["open"] == ["format_disks", "allow_reboot", "trust_keys", "trust_keys"]
+
+
+def test_the_keys_that_a_person_has_compared_are_trusted_and_no_others():
+    assert asked("1", "n", keys=("n", "y"))["answers"] == {
+        "format_disks": ["/dev/a"], "allow_reboot": False, "upgrade_driver": False, "trust_keys": ["F2"]}
+    found = asked("", "", answers={"trust_keys": ["F1"]})
+    assert found["answers"]["trust_keys"] == ["F1"] and found["open"] == ["format_disks", "allow_reboot"]
+
+
+def test_nothing_typed_allows_nothing():
+    assert asked("", "")["answers"] == {"format_disks": [], "allow_reboot": False, "upgrade_driver": False, "trust_keys": []}
+
+
+def test_a_number_that_is_none_of_the_list_is_refused():
+    assert asked("3", "n")["sound"] is False and asked("0", "n")["sound"] is False
+
+
+def test_an_option_is_not_asked_again():
+    found = asked("", "Yes", answers={"format_disks": ["/dev/a"]})
+    assert found == {"answers": {"format_disks": ["/dev/a"], "allow_reboot": True, "upgrade_driver": False, "trust_keys": []}, "sound": True,
+                     "open": ["allow_reboot", "trust_keys", "trust_keys"]}
+
+
+# --- hosts that cannot be read, with a stand-in for ssh that says what the real one says
+
+@pytest.mark.parametrize(("words", "status", "rule", "remedy"), [
+    ("admin@192.0.2.7: Permission denied (publickey).", 255, "it lets you in over SSH with a key", "ssh-copy-id admin@192.0.2.7"),
+    ("ssh: connect to host 192.0.2.7 port 22: Connection timed out", 255, "it answers on its SSH port", "Try: ssh admin@192.0.2.7"),
+    ("sudo: a password is required", 1, "you may become root there", "Add --ask-become-pass, or name root: ./bunker init root@192.0.2.7"),
+])
+def test_the_whole_command_refuses_such_a_host_and_writes_nothing(tmp_path, words, status, rule, remedy):
+    (tmp_path / "ssh").write_text("#!/bin/sh\necho '%s' >&2\nexit %d\n" % (words, status), encoding="utf-8")
+    (tmp_path / "ssh").chmod(0o755)
+    command = init.command(["admin@192.0.2.7", "--name", "cannot-be-read", "--yes", "--offline", "-e", "ansible_ssh_executable=%s" % (tmp_path / "ssh"),
+                            "-e", "init_folder=%s" % (tmp_path / "written"), "-e", "ansible_ssh_retries=0"])
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    said = " ".join((result.stdout + result.stderr).split())
+    assert result.returncode and "No inventory was written." in said and rule in said and remedy in said, said
+    assert not (tmp_path / "written").exists()

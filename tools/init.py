@@ -1,0 +1,50 @@
+"""Reads a host over SSH and writes inventory/NAME for it: ./bunker init [USER@]ADDRESS [options], further options as ansible-playbook has them."""
+import argparse
+import json
+import os
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def command(arguments):
+    """The words of ansible-playbook for a command line.
+
+    :raises SystemExit: the command line is wrong.
+    """
+    parser = argparse.ArgumentParser(prog="./bunker init", description="Look at a host over SSH, change nothing on it, and write inventory/NAME for it.",
+                                     epilog="Further options go to ansible-playbook, such as --ask-become-pass or --private-key FILE.", allow_abbrev=False)
+    parser.add_argument("host", metavar="[USER@]ADDRESS")
+    parser.add_argument("--name", help="name in the inventory; without one it is made of the address")
+    parser.add_argument("--port", type=int, help="SSH port of the host")
+    parser.add_argument("--format-disk", action="append", default=[], metavar="PATH", help="an EMPTY disk that site.yml may format; may be given again")
+    parser.add_argument("--allow-reboot", action="store_true", help="site.yml may reboot the host where the driver needs it")
+    parser.add_argument("--upgrade-driver", action="store_true", help="site.yml may replace an NVIDIA driver that is too old")
+    parser.add_argument("--gateway-address", default="", metavar="IP", help="address of the host on which the gateway listens; 127.0.0.1 without one")
+    parser.add_argument("--trust-key", action="append", default=[], metavar="FINGERPRINT", help="key of a package repository that you have compared")
+    parser.add_argument("--yes", action="store_true", help="ask nothing: what no option allows is not allowed")
+    parser.add_argument("--update", action="store_true", help="show the difference, and write files anew that nobody has edited")
+    parser.add_argument("--offline", action="store_true", help="ask no registry and no hub: hashes stay to be filled in")
+    options, further = parser.parse_known_args(arguments)
+    user, _at, address = options.host.rpartition("@")
+    name = options.name or re.sub(r"[^A-Za-z0-9_-]+", "-", address).strip("-").lower()
+    if not re.match(r"^[A-Za-z0-9_.:%-]+$", address) or address.startswith("-") or not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", name):
+        parser.error("%s, name %s: a host is [USER@]ADDRESS, a name letters, digits, dashes and underscores. Write for example root@192.0.2.7." % (
+            options.host, name))
+    connection = {"ansible_host": address, **({"ansible_user": user} if user else {}), **({"ansible_port": options.port} if options.port else {})}
+    options.trust_key = [re.sub(r"[\s:]", "", key).upper() for key in options.trust_key]
+    answers = {"gateway_address": options.gateway_address}
+    for given, value in (("format_disk", "format_disks"), ("allow_reboot", "allow_reboot"), ("upgrade_driver", "upgrade_driver"),
+                         ("trust_key", "trust_keys")):
+        if getattr(options, given) or options.yes:
+            answers[value] = getattr(options, given)
+    variables = dict(connection, init_answers=answers, init_ask=not options.yes, init_folder=str(ROOT / "inventory" / name), init_update=options.update,
+                     init_offline=options.offline, init_connection=connection)
+    return ["ansible-playbook", "-i", name + ",", str(ROOT / "playbooks" / "init.yml"), "-e", json.dumps(variables), *further]
+
+
+if __name__ == "__main__":
+    words = command(sys.argv[1:])
+    os.execvp(words[0], words)
