@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: service_failure
 short_description: Say in one sentence why a service did not start
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Names who holds one of its addresses, with the command that frees it; otherwise the line of its log that says why.

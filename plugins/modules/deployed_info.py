@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deployed_info
 short_description: Read which services of ours a host has, and which of them the inventory does not name
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 extends_documentation_fragment:
   - protocol_omni.bunker.attributes
