@@ -55,10 +55,11 @@ def test_a_release_removes_both():
     assert rendering.render("vram_watch", release["loop"], {}) == ["/run/protocol-omni-vram-watch.hold", "/run/protocol-omni-vram-watch.hold.json"]
 
 
-def shown(folder, until, who=PLAY):
-    """What bunker-status says of a hold, at 1000 s after the host's start."""
+def shown(folder, until, who=""):
+    """What bunker-status says of a hold, at 1000 s after the host's start; PLAY's where ``who`` is empty, nobody's where it is None."""
     (folder / "hold").write_text(until, encoding="ascii")
     if who is not None:
+        who = PLAY if who == "" else who
         (folder / "hold.json").write_text(who if isinstance(who, str) else json.dumps(who), encoding="ascii")
     return runpy.run_path(str(STATUS))["held"](str(folder / "hold"), 1000.0)
 

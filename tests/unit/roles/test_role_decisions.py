@@ -105,3 +105,9 @@ def test_a_service_is_not_run_on_a_card_that_no_driver_has_shown(gpus, sound):
     assert sound or "Service oracle: no driver has shown the UUID of PCI-0000:41:00.0-2b85." in said
     for check_mode in (False, True):  # in check mode a driver that is not there yet is predicted
         assert rendering.holds("inference_service", refuse, {"ansible_check_mode": check_mode}) is not check_mode
+
+
+@pytest.mark.parametrize("read, judged", [({"skipped": True, "changed": False}, False), ({"problems": []}, True)])
+def test_a_model_of_one_file_is_not_judged_by_what_nobody_read(read, judged):
+    refuse = rendering.task("model_store", "tasks/fetch.yml", "Refuse the model as soon as a file is not what the catalogue says")
+    assert rendering.holds("model_store", refuse, {"__model_store_so_far": read}) is judged

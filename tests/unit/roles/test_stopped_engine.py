@@ -17,7 +17,10 @@ def asked(tmp_path, monkeypatch):
     listening.bind(str(tmp_path / "docker.sock"))
     listening.listen()
     listening.settimeout(0.2)
-    monkeypatch.setattr(http.client.HTTPConnection, "getresponse", lambda _connection: (_ for _ in ()).throw(OSError("it does not answer")))
+
+    def silence(_connection):
+        raise OSError("it does not answer")
+    monkeypatch.setattr(http.client.HTTPConnection, "getresponse", silence)
 
     def look(program, state, pid_file):
         (tmp_path / "systemctl").write_text("#!/bin/sh\n[ \"$*\" = 'is-active docker.service' ] && echo %s\n" % state, encoding="ascii")
