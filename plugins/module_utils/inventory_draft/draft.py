@@ -132,10 +132,12 @@ def pick(survey, catalogue, volumes):
         candidate = models.choose(catalogue, "oracle", hands, host, 0, room)
         if candidate:
             facts = models.declared(candidate)
-            used = cards.enough(hands, facts.size * models.MARGIN, models.KEPT)
+            used = cards.enough(hands, facts.size * models.MARGIN)
             left += ["%s: the model needs fewer cards" % card.model for card in hands[len(used):]]
             chosen.append(("oracle", candidate, used))
             taken, room = models.in_ram(facts, used), room and room - facts.size
+        else:
+            left += ["%s: no model of the catalogue fits on it" % card.model for card in hands]
     candidate = models.choose(catalogue, "executor", [], host, taken, room)
     if candidate:
         chosen.append(("executor", candidate, []))

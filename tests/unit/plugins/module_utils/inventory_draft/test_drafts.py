@@ -5,7 +5,7 @@ No value that is expected here comes from the draft: which model fits is compute
 import ipaddress
 
 import pytest
-from bare_hosts import EMPTY_1, EMPTY_2, HOSTS, SYSTEM_DISK, survey
+from bare_hosts import CARD_24, DRIVEN, EMPTY_1, EMPTY_2, HOSTS, SYSTEM_DISK, host, hosts, survey, without_driver
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import access, disks, draft, models, subnets
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candidates, drafted_inventory
@@ -165,6 +165,49 @@ def test_the_gateway_on_an_address_is_encrypted():
     assert drafted_inventory.variables(drafted("one card")[0])["gateway_address"] == "127.0.0.1"
 
 
+# --- cards that are small, unknown, or somebody else's
+
+def a_card(gib, **values):
+    return dict(CARD_24, **dict({"uuid": "GPU-X", "name": "NVIDIA card", "memory": gib * hosts.GIB, "pci_device": "1f08", "capability": "7.5"}, **values))
+
+
+def of_host(**values):
+    """(oracle or None, lines of the services) of a host with 64 GiB of RAM at 80 GB/s, of which a model of 19.9 GB may be read four times a second."""
+    found = survey(host(memory={"total": 64 * hosts.GIB, "available": 60 * hosts.GIB, "bandwidth": 80 * 10 ** 9}, **values))
+    parts, refusals = draft.draft(found, NOTHING, draft.pick(found, resolved(candidates.load()), []), {})
+    assert refusals == []
+    services = drafted_inventory.variables(parts)["bunker_services"]
+    return next((one for one in services if one["name"] == "oracle"), None), " ".join(parts[0].entries[0].comment)
+
+
+@pytest.mark.parametrize(("gib", "model"), [(8, "qwen2.5-coder-3b"), (6, "qwen2.5-coder-3b"), (4, "qwen2.5-coder-3b"), (12, "qwen2.5-coder-7b")])
+def test_a_small_card_gets_a_model_that_lies_on_it_whole(gib, model):
+    oracle, said = of_host(gpus=[a_card(gib)], **DRIVEN)
+    assert oracle["model"] == model and "all of it on the cards" in said
+
+
+def test_a_card_that_no_model_fits_on_is_left():
+    oracle, said = of_host(gpus=[a_card(2)], **DRIVEN)
+    assert oracle is None and "Not used: NVIDIA card: no model of the catalogue fits on it" in said
+
+
+def test_a_card_whose_memory_nobody_knows_gets_the_smallest_model_and_no_speed():
+    oracle, said = of_host(gpus=[without_driver(a_card(8, pci_device="2882", capability="8.9"))])
+    assert oracle["model"] == "qwen2.5-coder-3b"  # the smallest of the catalogue's for an Oracle
+    assert "nobody knows yet how much of it lies on the cards; speed unknown" in said
+
+
+def test_a_card_that_the_driver_does_not_drive_is_left():
+    passed = dict(without_driver(CARD_24), pci="0000:02:00.0", kernel_driver="vfio-pci")
+    oracle, said = of_host(gpus=[CARD_24, passed], **DRIVEN)
+    assert oracle["gpus"] == ["GPU-24"] and "Not used: GeForce RTX 4090 at 0000:02:00.0: vfio-pci has it, for a virtual machine" in said
+    dead = dict(passed, kernel_driver="nvidia")
+    oracle, said = of_host(gpus=[CARD_24, dead], **DRIVEN)
+    assert oracle["gpus"] == ["GPU-24"] and "at 0000:02:00.0: the driver shows other cards and not this one; see: dmesg" in said
+    oracle, said = of_host(gpus=[passed])
+    assert oracle is None and "vfio-pci" in said
+
+
 # --- what nobody could tell
 
 def test_what_no_origin_told_is_refused_by_name_with_its_command():
@@ -212,8 +255,8 @@ def test_the_speed_is_the_bandwidths():
     assert models.limit(facts, [], 10 ** 11) == pytest.approx(10)
     assert models.limit(facts, [card], 10 ** 11) == pytest.approx(100)
     # half of it on the card: 5 ms there and 50 ms from RAM
-    half = type("Card", (), {"memory": (7 << 30) + 5 * 10 ** 9, "bandwidth": 10 ** 12})
-    assert models.limit(facts, [half], 10 ** 11) == pytest.approx(1 / 0.055)
+    half = type("Card", (), {"memory": (7 << 30) + 10 ** 10, "bandwidth": 10 ** 12})
+    assert models.limit(models.Facts(2 * 10 ** 10, 10 ** 10, None, 0), [half], 10 ** 11) == pytest.approx(1 / 0.055)
     assert models.limit(facts, [], None) is None
     assert models.limit(facts, [type("Card", (), {"memory": 17 << 30, "bandwidth": None})], 10 ** 11) is None
 
