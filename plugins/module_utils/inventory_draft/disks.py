@@ -29,10 +29,16 @@ def empty(survey):
     return sorted(found, key=lambda disk: -disk["size"])
 
 
+def lost(device, reason):
+    """A disk that cannot be read, in the shape of volume_info; reason: what the module said."""
+    return {"device": device, "real": device, "kind": "block", "size": 0, "read_only": False, "signatures": [], "partitions": [], "holders": [],
+            "mounted_at": [], "blank": None, "unreadable": reason}
+
+
 def what_is_on(disk):
     """Why a disk is not empty, in words."""
     if disk.get("unreadable"):
-        return "it cannot be read: %s" % disk["unreadable"]
+        return "it cannot be read: %s" % disk["unreadable"].rstrip(".")
     said = [volume_rules.describe(signature) for signature in disk["signatures"]]
     said += ["partitions %s" % ", ".join(disk["partitions"])] if disk["partitions"] else []
     said += ["in use by %s" % ", ".join(disk["holders"])] if disk["holders"] else []
