@@ -287,6 +287,16 @@ def test_a_hub_without_the_file_leaves_it_open_and_says_why():
     assert found["files"][0]["sha256"] == "REPLACE: curl" and (facts, note) == (None, "") and "there is no m.gguf at commit" in resolver.said[0]
 
 
+def test_a_hash_of_a_file_that_is_another_one_by_now_stays_open():
+    content = a_model(1, 64)
+    routes = hub({"m.gguf": content})
+    routes["/storage/m.gguf"] = hub({"m.gguf": content + b"more"})["/storage/m.gguf"]
+    with serving(routes) as server:
+        resolver = resolved_origins.Resolver({"hub": "http://" + server.address, "trust_keys": []}, fetch.Fetcher(timeout=5))
+        found, facts, note = resolver.model(MODEL)
+    assert found["files"][0]["sha256"] == "REPLACE: curl" and (facts, note) == (None, "") and "do not use the hash" in resolver.said[0]
+
+
 def test_the_base_is_pinned_by_the_registrys_digest():
     with serving(registry()) as server:
         name = "%s/library/debian:trixie-slim" % server.address

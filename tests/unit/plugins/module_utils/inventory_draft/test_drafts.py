@@ -273,6 +273,14 @@ def test_the_speed_is_the_bandwidths():
     ("ssh: connect to host 192.0.2.7 port 22: Connection timed out", "it answers on its SSH port", "--port PORT"),
     ("ssh: Could not resolve hostname omni: Name or service not known", "its name leads to an address", "Correct it"),
     ("/bin/sh: 1: /usr/bin/python3: not found", "it has Python 3.9 or newer", "apt-get install python3"),
+    ("Sorry, user admin is not allowed to execute '/bin/sh -c id' as root on omni.", "you may become root there, as disks and drivers are root's to look at",
+     "./bunker init root@192.0.2.7"),
+    ("Sorry, user admin may not run sudo on omni.", "you may become root there, as disks and drivers are root's to look at", "--ask-become-pass"),
+    ("Timeout (12s) waiting for privilege escalation prompt: ", "you may become root there, as disks and drivers are root's to look at", "--ask-become-pass"),
+    ("kex_exchange_identification: Connection closed by remote host\nConnection closed by 192.0.2.7 port 22", "it answers on its SSH port", "--port PORT"),
+    ("Received disconnect from 192.0.2.7 port 22:2: Too many authentication failures", "it lets you in over SSH with a key", "--private-key FILE"),
+    ("Load key \"/home/a/.ssh/k\": bad permissions", "it lets you in over SSH with a key", "--private-key FILE"),
+    ("OSError: [Errno 28] No space left on device: '/root/.ansible/tmp/x'", "it has room for what Ansible copies there while it looks", "df -h"),
     ("something else", "it can be read over SSH as root", "ssh admin@192.0.2.7"),
 ])
 def test_a_host_that_cannot_be_read_is_refused_with_the_remedy(words, rule, remedy):
