@@ -208,6 +208,25 @@ def test_a_card_that_the_driver_does_not_drive_is_left():
     assert oracle is None and "vfio-pci" in said
 
 
+@pytest.mark.parametrize("second", [dict(CARD_24, pci_device="2204", capability="8.6", family="Ampere"), dict(CARD_24, pci_device="1d12", capability="6.1")])
+def test_cards_that_the_draft_leaves_are_not_preflights_business_before_a_driver(monkeypatch, second):
+    """The RTX 5090 holds the model alone: an Ampere card, or one that CUDA 13 does not compile for, needs no machine code."""
+    cards = [without_driver(hosts.CARD_32), without_driver(dict(second, pci="0000:02:00.0"))]
+    monkeypatch.setitem(HOSTS, "beside", survey(host(cards, memory={"total": 64 * hosts.GIB, "available": 60 * hosts.GIB, "bandwidth": 80 * 10 ** 9})))
+    parts, refusals, problems, findings = drafted("beside")
+    assert drafted_inventory.variables(parts)["bunker_services"][0]["gpus"] == ["PCI-0000:41:00.0-2b85"]
+    assert (refusals, problems) == ([], []) and [finding.rule for finding in findings] == ["gpu_exists"]
+
+
+def test_a_model_that_lies_on_a_card_without_a_driver_needs_no_ram(monkeypatch):
+    """32 - 7 GiB hold 19.9 GB and a tenth; 16 GiB of RAM do not."""
+    small = {"total": 16 * hosts.GIB, "available": 14 * hosts.GIB, "bandwidth": 40 * 10 ** 9}
+    monkeypatch.setitem(HOSTS, "little RAM", survey(host([without_driver(hosts.CARD_32)], memory=small)))
+    parts, _refusals, problems, findings = drafted("little RAM")
+    assert drafted_inventory.variables(parts)["bunker_services"][0]["model"] == "qwen2.5-coder-32b"
+    assert problems == [] and [finding.rule for finding in findings] == ["gpu_exists"]
+
+
 # --- what nobody could tell
 
 def test_what_no_origin_told_is_refused_by_name_with_its_command():
