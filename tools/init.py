@@ -5,12 +5,24 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NO_VALUE = re.compile(r"^(-[vkKbCD]+|--ask-(become-)?pass|--verbose|--become|.*=.*|--)$")  # words of ansible-playbook that the host may follow
+# How the host is reached: needed by site.yml too. Values of -e are not said again, as they may be passwords.
+REACH = re.compile(r"^(-[kK]+|--ask-(become-)?pass|--(private-key|key-file|(ssh|scp|sftp)-(common|extra)-args|become-method)(=.*)?)$")
 TAKEN = dict(dict.fromkeys(("all", "ungrouped"), "Ansible means all hosts by it, or those of no group"),
              **dict.fromkeys(("demo", "omni_prime"), "the collection ships that inventory"))
+
+
+def reach(further):
+    """Of words for ansible-playbook those that say how the host is reached, as a shell takes them."""
+    said = []
+    for place, word in enumerate(further):
+        if REACH.match(word):
+            said += further[place:place + (1 if NO_VALUE.match(word) else 2)]
+    return shlex.join(said)
 
 
 def wrong(options, name, arguments, further):
@@ -66,7 +78,7 @@ def command(arguments):
         if getattr(options, given) or options.yes:
             answers[value] = getattr(options, given)
     variables = dict(connection, init_answers=answers, init_ask=not options.yes, init_folder=str(ROOT / "inventory" / name), init_update=options.update,
-                     init_offline=options.offline, init_connection=connection)
+                     init_offline=options.offline, init_connection=connection, init_options=reach(further))
     return ["ansible-playbook", "-i", name + ",", str(ROOT / "playbooks" / "init.yml"), "-e", json.dumps(variables), *further]
 
 

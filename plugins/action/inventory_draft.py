@@ -17,6 +17,7 @@ from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candid
 display = Display()
 ARGUMENTS = {
     "folder": {"type": "str"}, "name": {"type": "str"}, "target": {"type": "str"}, "connection": {"type": "dict", "default": {}},
+    "options": {"type": "str", "default": ""},
     "survey": {"type": "dict"}, "bandwidth": {"type": "bool", "default": True}, "update": {"type": "bool", "default": False},
     "offline": {"type": "bool", "default": False}, "hub": {"type": "str", "default": candidates.HUB},
     "base": {"type": "str", "default": resolved_origins.BASE}, "registry_scheme": {"type": "str", "default": "https"},
@@ -145,5 +146,6 @@ def _report(arguments, parts, said, problems, findings):
     lines += ["What origins did not tell:"] * bool(said) + ["  " + line for line in said]
     lines += ["Still to be filled in, or site.yml refuses:"] * bool(problems) + ["  " + line for line in inventory_rules.numbered(problems)]
     lines += ["What preflight will say:"] * bool(findings) + ["  " + sentence(finding) for finding in findings]
-    lines.append("Next: ansible-playbook -i %s site.yml --check --diff, then without --check" % re.sub(r"^.*?(?=inventory/)", "", arguments["folder"]))
+    where = " ".join(filter(None, (re.sub(r"^.*?(?=inventory/)", "", arguments["folder"]), arguments["options"])))
+    lines.append("Next: ansible-playbook -i %s site.yml --check --diff, then without --check" % where)
     return "\n".join(lines)

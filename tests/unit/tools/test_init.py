@@ -55,6 +55,14 @@ def test_an_option_of_ansible_before_the_host_is_refused(words, capsys):
     assert "%s stands before the host" % words[0] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (("--ask-become-pass", "--private-key", "my key"), "--ask-become-pass --private-key 'my key'"), (("-K", "-e", "ansible_become_password=secret"), "-K"),
+    (("--ssh-common-args=-J jump@192.0.2.1", "-vv"), "'--ssh-common-args=-J jump@192.0.2.1'"), ((), "")])
+def test_what_reaches_the_host_is_said_again_for_the_next_command(words, said):
+    """No value of -e: it may be a password."""
+    assert variables("h", *words)[1]["init_options"] == said
+
+
 def test_an_address_of_ipv6_may_stand_in_brackets():
     name, found, _further = variables("root@[2001:db8::7]")
     assert (name, found["init_connection"]["ansible_host"]) == ("2001-db8-7,", "2001:db8::7")

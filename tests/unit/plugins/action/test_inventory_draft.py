@@ -171,6 +171,11 @@ def test_another_draft_wants_update_and_then_shows_the_difference(tmp_path, show
     assert any("+gateway_address: 192.168.1.20" in text for text in shown)
 
 
+def test_the_next_command_reaches_the_host_as_this_one_did(tmp_path, shown):
+    run(words(tmp_path / "inventory" / "two", options="-K --private-key k"))
+    assert shown[-1].endswith("Next: ansible-playbook -i inventory/two -K --private-key k site.yml --check --diff, then without --check")
+
+
 def test_check_mode_writes_nothing(tmp_path):
     result, _action = run(words(tmp_path / "new"), check=True)
     assert result["changed"] is True and not (tmp_path / "new").exists()
