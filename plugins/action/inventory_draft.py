@@ -91,7 +91,8 @@ class ActionModule(ActionBase):
         host = self._read("host_info", {"bandwidth": arguments["bandwidth"]}, arguments, task_vars)["host"]
         links = {disk["device"]: disk.get("links", []) for disk in self._read("disk_info", {}, arguments, task_vars)["disks"] if disk["device"]}
         found = self._volumes(list(links), arguments, task_vars)
-        return {"host": host, "disks": [dict(disk, links=links[disk["device"]]) for disk in found], "addresses": facts.get("ansible_all_ipv4_addresses") or [], "system": {
+        found = [dict(disk, links=links[disk["device"]]) for disk in found]
+        return {"host": host, "disks": found, "addresses": facts.get("ansible_all_ipv4_addresses") or [], "system": {
             "name": "%s %s" % (facts.get("ansible_distribution"), facts.get("ansible_distribution_major_version")),
             "architecture": facts.get("ansible_architecture"), "service_mgr": facts.get("ansible_service_mgr")}}
 

@@ -131,6 +131,12 @@ def test_a_number_that_is_none_of_the_list_is_refused():
     assert asked("3", "n")["sound"] is False and asked("0", "n")["sound"] is False
 
 
+@pytest.mark.parametrize(("typed", "sound"), [("nvme1n1", False), ("/dev/a", False), ("1-2", False), ("01", False), ("all", False), (" 1, 2 ", True)])
+def test_what_is_no_list_of_numbers_is_refused(typed, sound):
+    """The 1 of a disk's name is no number of the list."""
+    assert asked(typed, "n")["sound"] is sound
+
+
 def test_an_option_is_not_asked_again():
     found = asked("", "Yes", answers={"format_disks": ["/dev/a"]})
     assert found == {"answers": {"format_disks": ["/dev/a"], "allow_reboot": True, "upgrade_driver": False, "trust_keys": []}, "sound": True,
