@@ -86,6 +86,13 @@ def room(card):
     return (card.memory or 0) - min(KEPT, int((card.memory or 0) * KEPT_OF_SMALL))
 
 
+def watched(cards):
+    """(GiB under which the watch warns, GiB under which it acts) for small cards: an eighth of the smallest, and half of that; None for others."""
+    small = min((card.memory for card in cards if card.memory), default=0)
+    warn = round(small / GIB / 8, 1)
+    return (warn, warn / 2) if warn and int(small * KEPT_OF_SMALL) < KEPT else None
+
+
 def enough(cards, needed):
     """The fewest cards that hold so many bytes of weights; all of them where not even all do.
 

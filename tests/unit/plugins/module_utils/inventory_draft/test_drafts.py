@@ -186,6 +186,15 @@ def test_a_small_card_gets_a_model_that_lies_on_it_whole(gib, model):
     assert oracle["model"] == model and "all of it on the cards" in said
 
 
+@pytest.mark.parametrize(("gib", "warn", "act"), [(8, 1.0, 0.5), (4, 0.5, 0.25), (24, None, None)])
+def test_the_watch_of_a_small_card_does_not_warn_for_ever(monkeypatch, gib, warn, act):
+    """Of 8 GiB never 7 are free beside a model: an eighth of the card is asked for, and half of that before a rung is taken."""
+    monkeypatch.setitem(HOSTS, "small", survey(host([a_card(gib)], **DRIVEN)))
+    parts, _refusals, problems, findings = drafted("small")
+    found = drafted_inventory.variables(parts)
+    assert (found.get("vram_watch_warn"), found.get("vram_watch_act"), problems, findings) == (warn, act, [], [])
+
+
 def test_a_card_that_no_model_fits_on_is_left():
     oracle, said = of_host(gpus=[a_card(2)], **DRIVEN)
     assert oracle is None and "Not used: NVIDIA card: no model of the catalogue fits on it" in said
