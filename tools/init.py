@@ -1,12 +1,46 @@
 """Reads a host over SSH and writes inventory/NAME for it: ./bunker init [USER@]ADDRESS [options], further options as ansible-playbook has them."""
 import argparse
+import ipaddress
 import json
 import os
 import pathlib
 import re
+import shlex
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+NO_VALUE = re.compile(r"^(-[vkKbCD]+|--ask-(become-)?pass|--verbose|--become|.*=.*|--)$")  # words of ansible-playbook that the host may follow
+# How the host is reached: needed by site.yml too. Values of -e are not said again, as they may be passwords.
+REACH = re.compile(r"^(-[kK]+|--ask-(become-)?pass|--(private-key|key-file|(ssh|scp|sftp)-(common|extra)-args|become-method)(=.*)?)$")
+TAKEN = dict(dict.fromkeys(("all", "ungrouped"), "Ansible means all hosts by it, or those of no group"),
+             **dict.fromkeys(("demo", "omni_prime"), "the collection ships that inventory"))
+
+
+def reach(further):
+    """Of words for ansible-playbook those that say how the host is reached, as a shell takes them."""
+    said = []
+    for place, word in enumerate(further):
+        if REACH.match(word):
+            said += further[place:place + (1 if NO_VALUE.match(word) else 2)]
+    return shlex.join(said)
+
+
+def wrong(options, name, arguments, further):
+    """What is wrong with a command line, a sentence each."""
+    before = [word for word in arguments[:arguments.index(options.host)] if word in further and word.startswith("-") and not NO_VALUE.match(word)]
+    if before:
+        yield "%s stands before the host, so that its value would be taken for the host. Write: ./bunker init HOST %s VALUE" % (before[0], before[0])
+    if options.port is not None and not 1 <= options.port <= 65535:
+        yield "--port %d: a port is 1 to 65535." % options.port
+    try:
+        ipaddress.ip_address(options.gateway_address or "127.0.0.1")
+    except ValueError:
+        yield "--gateway-address %s: it is an IP address of the host. See on the host: ip -brief address" % options.gateway_address
+    for key in options.trust_key:
+        if not re.match(r"^[0-9A-F]{40}$", key):
+            yield "--trust-key %s: a fingerprint has 40 hexadecimal digits. See: gpg --show-keys FILE" % key
+    if name in TAKEN:
+        yield "name %s: %s. Give another one: --name NAME" % (name, TAKEN[name])
 
 
 def command(arguments):
@@ -28,20 +62,23 @@ def command(arguments):
     parser.add_argument("--update", action="store_true", help="show the difference, and write files anew that nobody has edited")
     parser.add_argument("--offline", action="store_true", help="ask no registry and no hub: hashes stay to be filled in")
     options, further = parser.parse_known_args(arguments)
+    options.trust_key = [re.sub(r"[\s:]|^0[xX]", "", key).upper() for key in options.trust_key]
     user, _at, address = options.host.rpartition("@")
+    address = re.sub(r"^\[([0-9A-Fa-f:.%A-Za-z]+)\]$", r"\1", address)
     name = options.name or re.sub(r"[^A-Za-z0-9_-]+", "-", address).strip("-").lower()
+    for sentence in wrong(options, name, arguments, further):
+        parser.error(sentence)
     if not re.match(r"^[A-Za-z0-9_.:%-]+$", address) or address.startswith("-") or not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", name):
         parser.error("%s, name %s: a host is [USER@]ADDRESS, a name letters, digits, dashes and underscores. Write for example root@192.0.2.7." % (
             options.host, name))
     connection = {"ansible_host": address, **({"ansible_user": user} if user else {}), **({"ansible_port": options.port} if options.port else {})}
-    options.trust_key = [re.sub(r"[\s:]", "", key).upper() for key in options.trust_key]
     answers = {"gateway_address": options.gateway_address}
     for given, value in (("format_disk", "format_disks"), ("allow_reboot", "allow_reboot"), ("upgrade_driver", "upgrade_driver"),
                          ("trust_key", "trust_keys")):
         if getattr(options, given) or options.yes:
             answers[value] = getattr(options, given)
     variables = dict(connection, init_answers=answers, init_ask=not options.yes, init_folder=str(ROOT / "inventory" / name), init_update=options.update,
-                     init_offline=options.offline, init_connection=connection)
+                     init_offline=options.offline, init_connection=connection, init_options=reach(further))
     return ["ansible-playbook", "-i", name + ",", str(ROOT / "playbooks" / "init.yml"), "-e", json.dumps(variables), *further]
 
 

@@ -17,6 +17,7 @@ from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candid
 display = Display()
 ARGUMENTS = {
     "folder": {"type": "str"}, "name": {"type": "str"}, "target": {"type": "str"}, "connection": {"type": "dict", "default": {}},
+    "options": {"type": "str", "default": ""},
     "survey": {"type": "dict"}, "bandwidth": {"type": "bool", "default": True}, "update": {"type": "bool", "default": False},
     "offline": {"type": "bool", "default": False}, "hub": {"type": "str", "default": candidates.HUB},
     "base": {"type": "str", "default": resolved_origins.BASE}, "registry_scheme": {"type": "str", "default": "https"},
@@ -44,14 +45,14 @@ class ActionModule(ActionBase):
         problems, findings = drafted_inventory.judged(parts, survey["host"], arguments["target"],
                                                       lambda questions: self._read("host_info", questions, arguments, task_vars)["host"])
         wanted = inventory_files.texts(arguments["name"], arguments["connection"], parts)
-        planned = inventory_files.plan(arguments["folder"], wanted, arguments["update"])
+        planned = self._on_files(arguments, inventory_files.plan, wanted, arguments["update"])
         for one in planned if arguments["update"] else []:
             display.display(one["diff"].rstrip() or "%s: as it was" % one["path"])
         refused = list(inventory_files.refusals(planned))
         if refused:
             self._refuse([inventory_rules.Problem(*one) for one in refused])
         if not self._task.check_mode:
-            inventory_files.write(arguments["folder"], wanted, planned)
+            self._on_files(arguments, inventory_files.write, wanted, planned)
         result.update(changed=any(one["verdict"] == "write" for one in planned), files=planned, problems=[problem._asdict() for problem in problems],
                       findings=[finding._asdict() for finding in findings], origins=said)
         display.display(_report(arguments, parts, said, problems, findings))
@@ -62,12 +63,22 @@ class ActionModule(ActionBase):
         raise AnsibleActionFail("No inventory was written.\n" + "\n".join(inventory_rules.numbered(problems)),
                                 result={"problems": [problem._asdict() for problem in problems]})
 
-    def _read(self, module, module_args, arguments, task_vars):
-        """What a module returns, or the refusal that says why the host could not be read."""
+    def _on_files(self, arguments, function, *words):
+        try:
+            return function(arguments["folder"], *words)
+        except OSError as error:
+            self._refuse([inventory_rules.Problem("folder %s" % arguments["folder"], "its files cannot be written or read (%s)" % error,
+                                                  "See: ls -la %s. Another folder: --name NAME." % arguments["folder"])])
+
+    def _read(self, module, module_args, arguments, task_vars, may_fail=False):
+        """What a module returns, or the refusal that says why the host could not be read.
+
+        :param may_fail: whether the caller looks at what the module says when it fails.
+        """
         try:
             name = module if "." in module else "protocol_omni.bunker." + module
             found = self._execute_module(module_name=name, module_args=module_args, task_vars=task_vars)
-            words = "" if not (found.get("failed") or found.get("unreachable")) else "\n".join(
+            words = "" if not found.get("unreachable") and (may_fail or not found.get("failed")) else "\n".join(
                 str(found[key]) for key in ("module_stdout", "module_stderr", "exception", "msg") if found.get(key))
         except AnsibleError as error:
             words = str(error)
@@ -78,11 +89,22 @@ class ActionModule(ActionBase):
     def _survey(self, arguments, task_vars):
         facts = self._read("ansible.legacy.setup", {"gather_subset": ["!all", "min", "network"]}, arguments, task_vars)["ansible_facts"]
         host = self._read("host_info", {"bandwidth": arguments["bandwidth"]}, arguments, task_vars)["host"]
-        names = [disk["device"] for disk in self._read("disk_info", {}, arguments, task_vars)["disks"] if disk["device"]]
-        found = self._read("volume_info", {"volumes": [{"device": name, "mount": disks.BASE} for name in names]}, arguments, task_vars)["volumes"]
+        links = {disk["device"]: disk.get("links", []) for disk in self._read("disk_info", {}, arguments, task_vars)["disks"] if disk["device"]}
+        found = self._volumes(list(links), arguments, task_vars)
+        found = [dict(disk, links=links[disk["device"]]) for disk in found]
         return {"host": host, "disks": found, "addresses": facts.get("ansible_all_ipv4_addresses") or [], "system": {
             "name": "%s %s" % (facts.get("ansible_distribution"), facts.get("ansible_distribution_major_version")),
             "architecture": facts.get("ansible_architecture"), "service_mgr": facts.get("ansible_service_mgr")}}
+
+    def _volumes(self, names, arguments, task_vars):
+        """What is on each disk. One that cannot be read keeps nobody from the others: they are looked at one by one then."""
+        wanted = {"volumes": [{"device": name, "mount": disks.BASE} for name in names]}
+        found = self._read("volume_info", wanted, arguments, task_vars, may_fail=True)
+        if "volumes" in found:
+            return found["volumes"]
+        if len(names) > 1:
+            return [self._volumes([name], arguments, task_vars)[0] for name in names]
+        return [disks.lost(name, found.get("msg", "no answer")) for name in names]
 
     @staticmethod
     def _keys(survey, arguments):
@@ -109,18 +131,22 @@ class ActionModule(ActionBase):
                     origins["facts"][candidate["name"]] = facts
             if any(hands for _name, _candidate, hands in picked):
                 origins["keys"] = {key: resolver.key(address) for _variable, key, address in draft.keys_of(survey)}
+        found = [key["fingerprint"] for key in origins["keys"].values()]
+        unused = ["--trust-key %s: %s." % (key, "no key was asked for" if not origins["keys"] else "no key of this host's repositories has it. "
+                                           "See the fingerprints beside the values") for key in answers["trust_keys"] if key not in found]
         parts, problems = draft.draft(survey, answers, (picked, left), origins)
         if problems:
             self._refuse(problems)
-        return parts, resolver.said
+        return parts, resolver.said + unused
 
 
 def _report(arguments, parts, said, problems, findings):
     """What a person reads at the end."""
     lines = ["", "inventory/%s is written. %s" % (arguments["name"], parts[0].title)]
     lines += ["  " + line for line in parts[0].entries[0].comment]
-    lines += ["Origins that did not answer:"] * bool(said) + ["  " + line for line in said]
+    lines += ["What origins did not tell:"] * bool(said) + ["  " + line for line in said]
     lines += ["Still to be filled in, or site.yml refuses:"] * bool(problems) + ["  " + line for line in inventory_rules.numbered(problems)]
     lines += ["What preflight will say:"] * bool(findings) + ["  " + sentence(finding) for finding in findings]
-    lines.append("Next: ansible-playbook -i %s site.yml --check --diff, then without --check" % re.sub(r"^.*?(?=inventory/)", "", arguments["folder"]))
+    where = " ".join(filter(None, (re.sub(r"^.*?(?=inventory/)", "", arguments["folder"]), arguments["options"])))
+    lines.append("Next: ansible-playbook -i %s site.yml --check --diff, then without --check" % where)
     return "\n".join(lines)

@@ -28,7 +28,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 disks:
-  description: Each disk with C(name) (of the kernel) and C(device) (a path below C(/dev/disk), null where udev has made none).
+  description: >-
+    Each disk with C(name) (of the kernel), C(device) (a path below C(/dev/disk), null where udev has made none) and C(links) (all such paths).
   returned: success
   type: list
   elements: dict
@@ -56,7 +57,8 @@ def main():
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     known = links()
     names = [name for name in sorted(os.listdir("/sys/block")) if disk_names.is_disk(name, small_file.text("/sys/block/%s/removable" % name))]
-    module.exit_json(changed=False, disks=[{"name": name, "device": disk_names.stable_name(known.get("/dev/" + name, []))} for name in names])
+    disks = [{"name": name, "links": known.get("/dev/" + name, [])} for name in names]
+    module.exit_json(changed=False, disks=[dict(disk, device=disk_names.stable_name(disk["links"])) for disk in disks])
 
 
 if __name__ == "__main__":

@@ -120,6 +120,9 @@ host:
     engine:
       description: Version of the Docker engine, null where none answers.
       type: str
+    engine_root:
+      description: Folder of the engine's data, null where none answers.
+      type: str
     toolkit:
       description: Version of the NVIDIA container toolkit, null where there is none.
       type: str
@@ -285,6 +288,7 @@ def main():
         "devices": {path: device_size(path) for path in module.params["devices"]},
         "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
         "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
+        "engine_root": reader.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None,
         "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
         "models": models_of(module.params["models"]),
     })

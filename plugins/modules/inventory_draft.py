@@ -33,6 +33,10 @@ options:
     description: Variables of its connection, such as C(ansible_host).
     type: dict
     default: {}
+  options:
+    description: Options of ansible-playbook by which the host is reached, for the command that is shown at the end.
+    type: str
+    default: ""
   survey:
     description: What an earlier call returned as RV(survey); the host is not read again then, but for the room where data will lie.
     type: dict

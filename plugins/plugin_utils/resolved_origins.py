@@ -14,6 +14,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.origins impor
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candidates
 
 BASE = "debian:trixie-slim"
+UNTOLD = (fetch.OriginError, gguf.GGUFError, OSError)
 
 
 class Resolver:
@@ -29,7 +30,7 @@ class Resolver:
     def _asked(self, function, *words, **named):
         try:
             return function(self.fetcher, *words, **named)
-        except (fetch.OriginError, gguf.GGUFError, OSError) as error:
+        except UNTOLD as error:
             self.said.append(str(error))
             return None
 
@@ -43,14 +44,20 @@ class Resolver:
         """(the candidate with hashes, sizes and addresses that stay; its Facts or None; a note)."""
         if candidate.get("shipped"):
             return candidate, None, ""
-        place, candidate = candidate["hub"], copy.deepcopy(candidate)
+        place, untold, candidate = candidate["hub"], candidate, copy.deepcopy(candidate)
         paths = [candidates.in_hub(place, name) for name in place["files"]]
         found = self._asked(hub.files, self.settings["hub"], place["repository"], paths)
         if not found:
-            return candidate, None, ""
+            return untold, None, ""
         for entry, one in zip(candidate["files"], found):
             entry.update(sha256=one.sha256, size=one.size, source={"url": one.url})
-        facts = self._asked(self._facts, found)
+        facts = None
+        try:
+            facts = self._facts(self.fetcher, found)
+        except UNTOLD as error:
+            self.said.append(str(error))
+            if isinstance(error, fetch.Changed):  # there is another file than the one of that hash
+                return untold, None, ""
         return candidate, facts, "%s: hashes and sizes of %s/%s at the commit of its addresses, %s." % (
             candidate["name"], self.settings["hub"], place["repository"], self.today)
 

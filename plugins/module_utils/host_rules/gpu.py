@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from .. import card_names
 from ..cuda_readiness.capability import machine_code_runs, parse_capability
 from ..cuda_readiness.targets import BLACKWELL, BLACKWELL_BRANCH, BRANCH_OF_CUDA
 from ..vram_watch import xid
@@ -25,10 +26,10 @@ def _cards_of_slices(host):
 
 
 def _used_gpus(inventory, host):
-    """The host's cards that a service names; every card where none is known by UUID yet."""
+    """The host's cards that a service names, by UUID or by slot and model; every card where none is known by either yet."""
     cards = _cards_of_slices(host)
     wanted = {cards.get(uuid, uuid) for service in _gpu_services(inventory) for uuid in service["gpus"]}
-    known = [gpu for gpu in host["gpus"] if gpu["uuid"] in wanted]
+    known = [gpu for gpu in host["gpus"] if gpu["uuid"] in wanted or card_names.of_card(gpu) in wanted]
     return known or (host["gpus"] if wanted else [])
 
 

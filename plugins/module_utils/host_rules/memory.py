@@ -4,7 +4,7 @@
 """Rules of models and memory. Arguments as in judge.py."""
 from __future__ import annotations
 
-from .. import kind_rules, model_files
+from .. import card_names, kind_rules, model_files
 from ..llama import kinds, kv_cache
 from .finding import ERROR, GIB, WARNING, Finding
 
@@ -67,8 +67,8 @@ def model_fits(inventory, host):
     for service in inventory["bunker_services"]:
         weights = sizes.get(service["model"], 0) + sizes.get(service["draft_model"], 0)
         kv = _cache_bytes(host, service, service["model"], service["extra_arguments"]) + _cache_bytes(host, service, service["draft_model"], ())
-        if any(memory.get(uuid, 0) is None for uuid in service["gpus"]):
-            unknown = True  # gpu_readable names the card
+        if any(memory.get(uuid, None if card_names.PCI_NAME.match(uuid) else 0) is None for uuid in service["gpus"]):
+            unknown = True  # gpu_readable names the card, or gpu_exists says that no driver shows it yet
             continue
         vram, projector = of_cards(service["gpus"]), _projector_bytes(inventory, host, service["model"])
         together += weights + kv

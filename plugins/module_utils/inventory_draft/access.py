@@ -12,14 +12,18 @@ from ..inventory_rules import Problem
 REASONS = (
     (r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key is the one that you know",
      "Compare its fingerprint with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), then: ssh {target}"),
+    (r"bad permissions|UNPROTECTED PRIVATE KEY FILE|Too many authentication failures", "it lets you in over SSH with a key",
+     "Name the key, which nobody else may read (chmod 600 FILE): ./bunker init {target} --private-key FILE"),
     (r"Permission denied \(|Invalid/incorrect password|to use the 'ssh' connection type with passwords",
      "it lets you in over SSH with a key", "Put your key there: ssh-copy-id {target} (make one first with ssh-keygen, or load it: ssh-add)"),
-    (r"Missing (sudo|become|su) password|password is required|Incorrect sudo password|a terminal is required|Sorry, try again|not in the sudoers",
+    (r"Missing (sudo|become|su) password|password is required|Incorrect sudo password|a terminal is required|Sorry, try again|not in the sudoers"
+     r"|Sorry, user|waiting for privilege escalation prompt",
      "you may become root there, as disks and drivers are root's to look at", "Add --ask-become-pass, or name root: ./bunker init root@{address}"),
     (r"sudo: (not found|command not found)|sudo: No such file", "you may become root there, and it has no sudo", "Name root: ./bunker init root@{address}"),
     (r"Could not resolve hostname|Name or service not known", "its name leads to an address", "Correct it, or give the address: ./bunker init USER@ADDRESS"),
-    (r"timed out|No route to host|Network is unreachable|Connection refused|Connection reset", "it answers on its SSH port",
+    (r"timed out|No route to host|Network is unreachable|Connection refused|Connection reset|Connection closed by", "it answers on its SSH port",
      "Try: ssh {target}. A port other than 22: ./bunker init {target} --port PORT"),
+    (r"No space left on device|Read-only file system", "it has room for what Ansible copies there while it looks", "See on the host: df -h; mount"),
     (r"interpreter|python[0-9.]*: (not found|No such file)|No python", "it has Python 3.9 or newer", "On the host: apt-get install python3"),
 )
 

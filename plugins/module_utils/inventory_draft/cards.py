@@ -9,6 +9,8 @@ import collections
 from .. import card_names
 
 GB, GIB = 10 ** 9, 1 << 30
+KEPT = 7 * GIB  # of each card: what vram_watch_warn wants to see (roles/vram_watch)
+KEPT_OF_SMALL = 7 / 16  # of a card that has less than 16 GiB: caches and buffers of the small models that lie on it take less too
 # CUDA 13 compiles for Turing (7.5) and newer: its release notes name Maxwell, Pascal and Volta as removed.
 OLDEST = (7, 5)
 # PCI device id: name, VRAM in GiB, bandwidth in GB a second. Names: the PCI ID Repository (pci.ids); figures: NVIDIA's data sheets of these cards.
@@ -47,6 +49,7 @@ def usable(host):
     :returns: tuple of a list of :class:`Card` and a list of sentences.
     """
     found, left = [], []
+    answers = any(card["uuid"] for card in host["gpus"])
     for card in host["gpus"]:
         where = "%s at %s" % (_model(card), card["pci"] or card["uuid"])
         capability = _capability(card)
@@ -57,6 +60,10 @@ def usable(host):
             left.append("%s: nvidia-smi says %s; see: nvidia-smi -q" % (where, ", ".join(sorted(set(card["unreadable"].values())))))
         elif not card["uuid"] and not card["pci_device"]:
             left.append("%s: neither driver nor bus name it" % where)
+        elif not card["uuid"] and (card.get("kernel_driver") or "").startswith("vfio"):
+            left.append("%s: %s has it, for a virtual machine" % (where, card["kernel_driver"]))
+        elif not card["uuid"] and answers:  # its name would never become a UUID
+            left.append("%s: the driver shows other cards and not this one; see: dmesg" % where)
         elif slices:
             found.append(_as_card(card, slices[0]["uuid"], slices[0]["memory"])._replace(model="%s of %s" % (slices[0]["profile"], _model(card))))
         elif card["mig"]:
@@ -74,17 +81,28 @@ def usable(host):
     return found, left
 
 
-def enough(cards, needed, kept):
-    """The fewest cards that hold so many bytes with so much kept free on each; all of them where not even all do.
+def room(card):
+    """Bytes of a card that weights may take; 0 where nobody knows its memory."""
+    return (card.memory or 0) - min(KEPT, int((card.memory or 0) * KEPT_OF_SMALL))
+
+
+def watched(cards):
+    """(GiB under which the watch warns, GiB under which it acts) for small cards: an eighth of the smallest, and half of that; None for others."""
+    small = min((card.memory for card in cards if card.memory), default=0)
+    warn = round(small / GIB / 8, 1)
+    return (warn, warn / 2) if warn and int(small * KEPT_OF_SMALL) < KEPT else None
+
+
+def enough(cards, needed):
+    """The fewest cards that hold so many bytes of weights; all of them where not even all do.
 
     :param cards: of :func:`usable`.
     :param needed: bytes.
-    :param kept: bytes.
     """
-    room = 0
+    held = 0
     for number, card in enumerate(cards, 1):
-        room += max((card.memory or 0) - kept, 0)
-        if room >= needed:
+        held += room(card)
+        if held >= needed:
             return cards[:number]
     return cards
 

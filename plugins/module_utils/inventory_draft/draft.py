@@ -132,10 +132,12 @@ def pick(survey, catalogue, volumes):
         candidate = models.choose(catalogue, "oracle", hands, host, 0, room)
         if candidate:
             facts = models.declared(candidate)
-            used = cards.enough(hands, facts.size * models.MARGIN, models.KEPT)
+            used = cards.enough(hands, facts.size * models.MARGIN)
             left += ["%s: the model needs fewer cards" % card.model for card in hands[len(used):]]
             chosen.append(("oracle", candidate, used))
             taken, room = models.in_ram(facts, used), room and room - facts.size
+        else:
+            left += ["%s: no model of the catalogue fits on it" % card.model for card in hands]
     candidate = models.choose(catalogue, "executor", [], host, taken, room)
     if candidate:
         chosen.append(("executor", candidate, []))
@@ -208,7 +210,11 @@ def _part_of_services(survey, chosen, networks, left, origins):
         ", read and written at %.0f GB/s" % (host["memory"]["bandwidth"] / 1e9) if host["memory"]["bandwidth"] else ", bandwidth not measured")
     comment += ["Not used: %s." % one for one in left]
     comment += ["threads and cpuset are auto; playbooks/bench.yml finds what is best on this host."]
-    return Part(title, [Entry("bunker_services", services, comment)])
+    watched = cards.watched([card for _name, _candidate, hands in chosen for card in hands])
+    entries = [] if watched is None else [
+        Entry("vram_watch_warn", watched[0], ["GiB: on a card as small as this one the watch would warn for ever with its default of 7."]),
+        Entry("vram_watch_act", watched[1], [])]
+    return Part(title, [Entry("bunker_services", services, comment), *entries])
 
 
 def _part_of_gateway(survey, answers, chosen):

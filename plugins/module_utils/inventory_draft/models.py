@@ -9,9 +9,9 @@ import collections
 from .. import model_memory
 from ..llama import kv_cache
 from ..throughput import roofline
+from . import cards as card_rules
 
 GB, GIB = 10 ** 9, 1 << 30
-KEPT = 7 * GIB  # of each card: what vram_watch_warn wants to see (roles/vram_watch)
 SHARE_OF_RAM = 0.75  # of all RAM, for models; the rest is the system's, and the page cache's while images are built
 SLOWEST = 4.0  # tokens a second that the memory's bandwidth must allow, or nobody waits for the answers
 MARGIN = 1.1  # what is asked for against the catalogue's sizes, which are rounded, and for caches
@@ -41,15 +41,20 @@ def cache_bytes(facts, context):
     return kv_cache.size(facts.cache, kv_cache.use_of(context, 512)) if facts.cache else 0
 
 
-def limit(facts, cards, bandwidth, kept=KEPT):
+def known(cards):
+    """Whether the memory of each card is known."""
+    return all(card.memory for card in cards)
+
+
+def limit(facts, cards, bandwidth):
     """Tokens a second that the bandwidths allow at most: each token reads its weights once. None where one that counts is not known.
 
     :param cards: of cards.usable(), [] for a service on the CPU.
     :param bandwidth: of the RAM, bytes a second, or None.
     """
-    if not facts.per_token:
+    if not facts.per_token or not known(cards):
         return None
-    room = sum(max((card.memory or 0) - kept, 0) for card in cards)
+    room = sum(map(card_rules.room, cards))
     on_cards = min(1.0, room / facts.size) if facts.size else 0.0
     if on_cards and not all(card.bandwidth for card in cards):
         return None
@@ -63,12 +68,12 @@ def limit(facts, cards, bandwidth, kept=KEPT):
 
 def _suits(candidate, cards, ram, bandwidth, room):
     facts = declared(candidate)
-    vram = sum(max((card.memory or 0) - KEPT, 0) for card in cards)
+    vram = sum(map(card_rules.room, cards))
     needed = facts.size * MARGIN
     if room is not None and facts.size > room:
         return False
     # What does not lie on the cards lies in RAM; dense models there are slow for a GPU's service, so they lie on the cards whole.
-    if needed > vram + ram or (cards and vram and not facts.experts and needed > vram):
+    if needed > vram + ram or (cards and not (facts.experts and vram) and needed > vram):
         return False
     speed = limit(facts, cards, bandwidth)
     return speed is None or speed >= SLOWEST
@@ -83,17 +88,19 @@ def choose(catalogue, role, cards, host, taken, room):
     :param host: what host_info returned.
     :param taken: bytes of RAM that other services have.
     :param room: bytes that are free on the store's file system, None where nobody knows.
-    :returns: a candidate, or None where not even the smallest fits into memory.
+    :returns: a candidate, or None where not even the smallest fits into memory, the cards' or the RAM.
     """
     ram = int((host["memory"]["total"] or 0) * SHARE_OF_RAM) - taken
     fitting = [one for one in catalogue if role in one["roles"] and _suits(one, cards, ram, host["memory"]["bandwidth"], room)]
     smallest = [one for one in catalogue if role in one["roles"] and declared(one).size <= ram and (room is None or declared(one).size <= room)][:1]
+    if cards and known(cards):  # what lies on cards has to fit on them; of other cards nobody can say that it does not
+        smallest = []
     return (fitting or smallest or [None])[-1]
 
 
 def in_ram(facts, cards):
     """Bytes of a model that lie in RAM."""
-    return max(facts.size - sum(max((card.memory or 0) - KEPT, 0) for card in cards), 0)
+    return max(facts.size - sum(map(card_rules.room, cards)), 0)
 
 
 def context_of(candidate, facts, ram):
@@ -108,7 +115,9 @@ def prediction(facts, cards, bandwidth, context):
     """What is to be expected, as a line for people."""
     speed, cache = limit(facts, cards, bandwidth), cache_bytes(facts, context)
     memory = "%.1f GB of weights" % (facts.size / GB) + (", %.1f GB of KV cache for %d tokens" % (cache / GB, context) if facts.cache else "")
-    if cards:
+    if not known(cards):
+        memory += "; nobody knows yet how much of it lies on the cards"
+    elif cards:
         memory += "; %.1f GB of it in RAM" % (in_ram(facts, cards) / GB) if in_ram(facts, cards) else "; all of it on the cards"
     said = "at most %.1f tok/s by the bandwidth, RAM's as it was measured" % speed if speed else "speed unknown: a bandwidth that counts is not known"
     return "%s; %s" % (memory, said)

@@ -17,6 +17,7 @@ import urllib.request
 LONGEST_WAIT = 60  # seconds in all that a server may ask for; then the value stays open and the person is told
 REDIRECTS = 5
 LARGEST = 64 << 20  # bytes of an answer
+LONGEST = 300  # seconds of an answer: 2 MiB of a header come through a line of 64 kbit/s in that time
 Answer = collections.namedtuple("Answer", ["status", "headers", "body", "url"])
 
 
@@ -53,10 +54,11 @@ class Fetcher:
 
     :param sleep: function of seconds.
     :param timeout: seconds for each step of an answer.
+    :param longest: seconds for the whole of an answer.
     """
 
-    def __init__(self, sleep=time.sleep, timeout=20):
-        self.sleep, self.timeout, self.waited = sleep, timeout, 0.0
+    def __init__(self, sleep=time.sleep, timeout=20, longest=LONGEST):
+        self.sleep, self.timeout, self.longest, self.waited = sleep, timeout, longest, 0.0
         context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
         self.opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
 
@@ -83,8 +85,11 @@ class Fetcher:
 
     @staticmethod
     def _redirected(url, location, headers):
-        there = urllib.parse.urljoin(url, location)
-        old, new = urllib.parse.urlsplit(url), urllib.parse.urlsplit(there)
+        try:
+            there = urllib.parse.urljoin(url, location)
+            old, new = urllib.parse.urlsplit(url), urllib.parse.urlsplit(there)
+        except ValueError as error:
+            raise OriginError("%s: leads to what is no address (%s). See what stands there with a browser." % (url, error)) from error
         if new.scheme not in ("http", "https") or (old.scheme == "https" and new.scheme != "https"):
             raise OriginError("%s: leads to %s, which is not encrypted. Nothing was taken from there." % (url, there))
         # Credentials are for the host that they were made for.
@@ -105,18 +110,32 @@ class Fetcher:
 
     def _once(self, url, headers):
         try:
-            with self.opener.open(urllib.request.Request(url, headers=headers), timeout=self.timeout) as answer:
-                return self._read(url, answer, answer.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return self._read(url, error, error.code)
+            with self._opened(url, headers) as answer:
+                return Answer(answer.status, answer.headers, self._body(url, answer), url)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise OriginError("%s: cannot be reached (%s). See whether this machine reaches it: curl -sI %s" % (
                 url, getattr(error, "reason", error), url)) from error
 
-    @staticmethod
-    def _read(url, answer, status):
-        body = answer.read(LARGEST + 1)
-        if len(body) > LARGEST:
-            raise OriginError("%s: its answer has more than %d MiB. See what stands there." % (url, LARGEST >> 20))
-        return Answer(status, answer.headers, body, url)
+    def _opened(self, url, headers):
+        """An answer of any status, still to be read."""
+        try:
+            return self.opener.open(urllib.request.Request(url, headers=headers), timeout=self.timeout)
+        except urllib.error.HTTPError as error:
+            return error
+
+    def _body(self, url, answer):
+        parts, size, end = [], 0, time.monotonic() + self.longest
+        while True:
+            part = answer.read1(1 << 16)
+            size += len(part)
+            if not part:
+                break
+            parts.append(part)
+            if size > LARGEST:
+                raise OriginError("%s: its answer has more than %d MiB. See what stands there." % (url, LARGEST >> 20))
+            if time.monotonic() > end:
+                raise OriginError("%s: its answer took more than %g seconds. Try again later, or from another network." % (url, self.longest))
+        said = answer.headers.get("Content-Length") or ""
+        if said.isascii() and said.isdigit() and "Transfer-Encoding" not in answer.headers and size < int(said):
+            raise OriginError("%s: its answer broke off after %d of %s bytes. Try again later." % (url, size, said))
+        return b"".join(parts)

@@ -22,7 +22,7 @@ PAGES = 50
 def _json(answer, kind):
     try:
         found = json.loads(answer.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OriginError("%s: answered no JSON. Try again later." % answer.url) from error
     if not isinstance(found, kind):
         raise OriginError("%s: answered something else than was asked. Try again later." % answer.url)

@@ -9,12 +9,13 @@ import json
 import re
 import urllib.parse
 
-from .fetch import Changed, OriginError
+from .fetch import Changed, Missing, OriginError
 
 # Docker's own name for its registry is not the host that answers.
 HOSTS = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 KINDS = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json",
          "application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+PLATFORM = "linux/amd64"
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 
 
@@ -42,7 +43,8 @@ def digest(fetcher, name, scheme="https"):
     :param name: the image, with its tag.
     :param scheme: http for a registry on loopback.
     :returns: "sha256:…".
-    :raises OriginError: it is not there, wants a login, or does not answer.
+    :raises OriginError: it is not there, wants a login, does not answer, or answers what is no manifest, as a network's login page does.
+    :raises Missing: it is an index without PLATFORM, too.
     :raises Changed: the registry's digest is not that of what it sent.
     """
     host, path, tag = parts(name)
@@ -52,10 +54,25 @@ def digest(fetcher, name, scheme="https"):
     if answer.status == 401:
         headers["Authorization"] = "Bearer " + _token(fetcher, url, answer.headers.get("WWW-Authenticate"), scheme)
         answer = fetcher.get(url, headers)
+    _check(url, answer.body)
     found, said = "sha256:" + hashlib.sha256(answer.body).hexdigest(), answer.headers.get("Docker-Content-Digest")
     if said and DIGEST.match(said) and said != found:
         raise Changed("%s: it sent %s and says that it is %s. Something on the way changed it; try from another network." % (url, found, said))
     return found
+
+
+def _check(url, body):
+    """Raises where a body is no manifest, or an index without PLATFORM."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or not (isinstance(said.get("manifests"), list) or "config" in said and "layers" in said):
+        raise OriginError("%s: what it sent is no manifest of an image. See what stands there; a network that wants a login answers like that." % url)
+    platforms = [entry.get("platform") if isinstance(entry, dict) else None for entry in said.get("manifests") or []]
+    there = sorted({"%s/%s" % (one.get("os"), one.get("architecture")) for one in platforms if isinstance(one, dict)})
+    if "manifests" in said and PLATFORM not in there:
+        raise Missing("%s: has no image for %s, but for %s. Choose another one." % (url, PLATFORM, ", ".join(there) or "nothing"))
 
 
 def _token(fetcher, url, header, scheme):
@@ -66,6 +83,9 @@ def _token(fetcher, url, header, scheme):
     query = urllib.parse.urlencode({key: asked[key] for key in ("service", "scope") if key in asked})
     try:
         said = json.loads(fetcher.get("%s?%s" % (asked["realm"], query)).body)
-        return said.get("token") or said["access_token"]
-    except (ValueError, KeyError, AttributeError) as error:
-        raise OriginError("%s: gave no token for %s. Try again later." % (asked["realm"], url)) from error
+    except (ValueError, RecursionError):
+        said = None
+    found = said.get("token") or said.get("access_token") if isinstance(said, dict) else None
+    if not found or not isinstance(found, str):
+        raise OriginError("%s: gave no token for %s. Try again later." % (asked["realm"], url))
+    return found

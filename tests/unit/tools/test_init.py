@@ -37,7 +37,7 @@ def test_what_no_option_decides_is_asked_and_yes_asks_nothing():
 
 
 def test_a_fingerprint_may_be_written_as_people_do():
-    assert variables("h", "--trust-key", "9d47 6862:39bd")[1]["init_answers"]["trust_keys"] == ["9D47686239BD"]
+    assert variables("h", "--trust-key", "9d47 6862:39bd" + "a" * 28)[1]["init_answers"]["trust_keys"] == ["9D47686239BD" + "A" * 28]
 
 
 @pytest.mark.parametrize("host", ["a b", "root@", "-oProxyCommand=x", "x;y", "../x/"])
@@ -45,6 +45,46 @@ def test_what_is_no_host_is_refused(host, capsys):
     with pytest.raises(SystemExit):
         init.command(["--", host])
     assert "Write for example root@192.0.2.7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("-u", "admin", "192.0.2.7"), ("--private-key", "key.pem", "root@192.0.2.7"), ("-e", "a=b", "192.0.2.7", "--yes")])
+def test_an_option_of_ansible_before_the_host_is_refused(words, capsys):
+    """Its value would be taken for the host."""
+    with pytest.raises(SystemExit):
+        init.command(list(words))
+    assert "%s stands before the host" % words[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--ask-become-pass", "--private-key", "my key"), "--ask-become-pass --private-key 'my key'"), (("-K", "-e", "ansible_become_password=secret"), "-K"),
+    (("--ssh-common-args=-J jump@192.0.2.1", "-vv"), "'--ssh-common-args=-J jump@192.0.2.1'"), ((), "")])
+def test_what_reaches_the_host_is_said_again_for_the_next_command(words, said):
+    """No value of -e: it may be a password."""
+    assert variables("h", *words)[1]["init_options"] == said
+
+
+def test_an_address_of_ipv6_may_stand_in_brackets():
+    name, found, _further = variables("root@[2001:db8::7]")
+    assert (name, found["init_connection"]["ansible_host"]) == ("2001-db8-7,", "2001:db8::7")
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("h", "--port", "0"), "--port 0: a port is 1 to 65535"), (("h", "--port", "70000"), "--port 70000"),
+    (("h", "--gateway-address", "omni.lan"), "--gateway-address omni.lan: it is an IP address"),
+    (("h", "--trust-key", "B0B0B0B0B0B0B0B0"), "--trust-key B0B0B0B0B0B0B0B0: a fingerprint has 40 hexadecimal digits"),
+    (("h", "--name", "all"), "name all: Ansible means all hosts by it"), (("ungrouped",), "name ungrouped"),
+    (("h", "--name", "demo"), "name demo: the collection ships that inventory"), (("h", "--name", "a b"), "name a b")])
+def test_a_value_that_cannot_be_meant_is_refused(words, said, capsys):
+    with pytest.raises(SystemExit):
+        init.command(list(words))
+    assert said in capsys.readouterr().err
+
+
+def test_a_name_that_yaml_would_misread_stays_a_name(tmp_path):
+    from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import inventory_files
+    for name in ("yes", "no", "0123", "1e3", "null", "1_000", "0x1f", "12"):
+        text = inventory_files.texts(name, {"ansible_host": name}, [])["hosts.yml"]
+        assert list(yaml.safe_load(text)["all"]["hosts"].items()) == [(name, {"ansible_host": name, "ansible_python_interpreter": "/usr/bin/python3"})]
 
 
 # --- what the play makes of what was typed
@@ -89,6 +129,12 @@ def test_nothing_typed_allows_nothing():
 
 def test_a_number_that_is_none_of_the_list_is_refused():
     assert asked("3", "n")["sound"] is False and asked("0", "n")["sound"] is False
+
+
+@pytest.mark.parametrize(("typed", "sound"), [("nvme1n1", False), ("/dev/a", False), ("1-2", False), ("01", False), ("all", False), (" 1, 2 ", True)])
+def test_what_is_no_list_of_numbers_is_refused(typed, sound):
+    """The 1 of a disk's name is no number of the list."""
+    assert asked(typed, "n")["sound"] is sound
 
 
 def test_an_option_is_not_asked_again():

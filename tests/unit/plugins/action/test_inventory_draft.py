@@ -171,6 +171,11 @@ def test_another_draft_wants_update_and_then_shows_the_difference(tmp_path, show
     assert any("+gateway_address: 192.168.1.20" in text for text in shown)
 
 
+def test_the_next_command_reaches_the_host_as_this_one_did(tmp_path, shown):
+    run(words(tmp_path / "inventory" / "two", options="-K --private-key k"))
+    assert shown[-1].endswith("Next: ansible-playbook -i inventory/two -K --private-key k site.yml --check --diff, then without --check")
+
+
 def test_check_mode_writes_nothing(tmp_path):
     result, _action = run(words(tmp_path / "new"), check=True)
     assert result["changed"] is True and not (tmp_path / "new").exists()
@@ -193,6 +198,50 @@ def test_a_date_is_no_edit_and_a_digit_is_one():
 def test_a_host_that_cannot_be_read_is_refused_with_the_remedy(tmp_path, error, said):
     with pytest.raises(AnsibleActionFail, match=said):
         run({"target": "root@192.0.2.7"}, error=error)
+
+
+def test_one_lost_disk_does_not_keep_the_host_from_its_inventory(tmp_path):
+    class WithALostDisk(OnAHost):
+        def _execute_module(self, module_name=None, module_args=None, **others):
+            if module_name.endswith("volume_info") and EMPTY_1["device"] in [wanted["device"] for wanted in module_args["volumes"]]:
+                return {"failed": True, "msg": "A volume cannot be read: [Errno 5] Input/output error: '/dev/nvme0n1'. See: dmesg"}
+            return super()._execute_module(module_name, module_args, **others)
+
+    def there(arguments):
+        return WithALostDisk(arguments).run(task_vars={"inventory_hostname": "two"})
+    survey = there({"target": "root@192.0.2.7", "offline": True})["survey"]
+    assert [disk["device"] for disk in survey["disks"]] == [SYSTEM_DISK["device"], EMPTY_1["device"]]
+    with pytest.raises(AnsibleActionFail, match="cannot be read: .*Input/output error"):
+        there(words(tmp_path, survey=survey))
+    assert there(words(tmp_path, survey=survey, answers={"format_disks": []}))["changed"] is True
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_words(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "two" / "hosts.yml").mkdir(parents=True)
+    for folder in (tmp_path / "file", tmp_path / "two"):
+        with pytest.raises(AnsibleActionFail, match=r"(?s)No inventory was written.*cannot be written or read"):
+            run(words(folder))
+
+
+def test_the_other_names_of_a_disk_are_in_the_survey(tmp_path):
+    class WithLinks(OnAHost):
+        def _execute_module(self, module_name=None, module_args=None, **others):
+            found = super()._execute_module(module_name, module_args, **others)
+            for disk in found.get("disks", []):
+                disk["links"] = ["/dev/disk/by-id/wwn-" + disk["name"]]
+            return found
+    survey = WithLinks({"target": "h", "offline": True}).run(task_vars={"inventory_hostname": "two"})["survey"]
+    assert [disk["links"] for disk in survey["disks"]] == [["/dev/disk/by-id/wwn-" + disk["real"][5:]] for disk in (SYSTEM_DISK, EMPTY_1)]
+
+
+def test_a_fingerprint_that_no_key_has_is_said(tmp_path, shown, monkeypatch):
+    monkeypatch.setattr(resolved_origins.keys, "fingerprint", lambda _fetcher, _address: "A" * 40)
+    monkeypatch.setattr(resolved_origins.Resolver, "base", lambda _self: (None, ""))
+    monkeypatch.setattr(resolved_origins.Resolver, "model", lambda _self, candidate: (candidate, None, ""))
+    result, _action = run(words(tmp_path, survey=HOSTS["no driver"], offline=False, answers={"trust_keys": ["A" * 40, "B" * 40]}), name="no driver")
+    assert result["origins"] == ["--trust-key %s: no key of this host's repositories has it. See the fingerprints beside the values." % ("B" * 40)]
+    assert any("B" * 40 in text for text in shown)
 
 
 def test_a_disk_with_something_on_it_is_refused_and_nothing_is_written(tmp_path):
@@ -241,6 +290,16 @@ def test_a_hub_without_the_file_leaves_it_open_and_says_why():
         resolver = resolved_origins.Resolver({"hub": "http://" + server.address, "trust_keys": []}, fetch.Fetcher(timeout=5))
         found, facts, note = resolver.model(MODEL)
     assert found["files"][0]["sha256"] == "REPLACE: curl" and (facts, note) == (None, "") and "there is no m.gguf at commit" in resolver.said[0]
+
+
+def test_a_hash_of_a_file_that_is_another_one_by_now_stays_open():
+    content = a_model(1, 64)
+    routes = hub({"m.gguf": content})
+    routes["/storage/m.gguf"] = hub({"m.gguf": content + b"more"})["/storage/m.gguf"]
+    with serving(routes) as server:
+        resolver = resolved_origins.Resolver({"hub": "http://" + server.address, "trust_keys": []}, fetch.Fetcher(timeout=5))
+        found, facts, note = resolver.model(MODEL)
+    assert found["files"][0]["sha256"] == "REPLACE: curl" and (facts, note) == (None, "") and "do not use the hash" in resolver.said[0]
 
 
 def test_the_base_is_pinned_by_the_registrys_digest():

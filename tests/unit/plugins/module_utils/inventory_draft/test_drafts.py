@@ -5,7 +5,7 @@ No value that is expected here comes from the draft: which model fits is compute
 import ipaddress
 
 import pytest
-from bare_hosts import EMPTY_1, EMPTY_2, HOSTS, SYSTEM_DISK, survey
+from bare_hosts import CARD_24, DRIVEN, EMPTY_1, EMPTY_2, HOSTS, SYSTEM_DISK, host, hosts, survey, without_driver
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import access, disks, draft, models, subnets
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candidates, drafted_inventory
@@ -165,6 +165,77 @@ def test_the_gateway_on_an_address_is_encrypted():
     assert drafted_inventory.variables(drafted("one card")[0])["gateway_address"] == "127.0.0.1"
 
 
+# --- cards that are small, unknown, or somebody else's
+
+def a_card(gib, **values):
+    return dict(CARD_24, **dict({"uuid": "GPU-X", "name": "NVIDIA card", "memory": gib * hosts.GIB, "pci_device": "1f08", "capability": "7.5"}, **values))
+
+
+def of_host(**values):
+    """(oracle or None, lines of the services) of a host with 64 GiB of RAM at 80 GB/s, of which a model of 19.9 GB may be read four times a second."""
+    found = survey(host(memory={"total": 64 * hosts.GIB, "available": 60 * hosts.GIB, "bandwidth": 80 * 10 ** 9}, **values))
+    parts, refusals = draft.draft(found, NOTHING, draft.pick(found, resolved(candidates.load()), []), {})
+    assert refusals == []
+    services = drafted_inventory.variables(parts)["bunker_services"]
+    return next((one for one in services if one["name"] == "oracle"), None), " ".join(parts[0].entries[0].comment)
+
+
+@pytest.mark.parametrize(("gib", "model"), [(8, "qwen2.5-coder-3b"), (6, "qwen2.5-coder-3b"), (4, "qwen2.5-coder-3b"), (12, "qwen2.5-coder-7b")])
+def test_a_small_card_gets_a_model_that_lies_on_it_whole(gib, model):
+    oracle, said = of_host(gpus=[a_card(gib)], **DRIVEN)
+    assert oracle["model"] == model and "all of it on the cards" in said
+
+
+@pytest.mark.parametrize(("gib", "warn", "act"), [(8, 1.0, 0.5), (4, 0.5, 0.25), (24, None, None)])
+def test_the_watch_of_a_small_card_does_not_warn_for_ever(monkeypatch, gib, warn, act):
+    """Of 8 GiB never 7 are free beside a model: an eighth of the card is asked for, and half of that before a rung is taken."""
+    monkeypatch.setitem(HOSTS, "small", survey(host([a_card(gib)], **DRIVEN)))
+    parts, _refusals, problems, findings = drafted("small")
+    found = drafted_inventory.variables(parts)
+    assert (found.get("vram_watch_warn"), found.get("vram_watch_act"), problems, findings) == (warn, act, [], [])
+
+
+def test_a_card_that_no_model_fits_on_is_left():
+    oracle, said = of_host(gpus=[a_card(2)], **DRIVEN)
+    assert oracle is None and "Not used: NVIDIA card: no model of the catalogue fits on it" in said
+
+
+def test_a_card_whose_memory_nobody_knows_gets_the_smallest_model_and_no_speed():
+    oracle, said = of_host(gpus=[without_driver(a_card(8, pci_device="2882", capability="8.9"))])
+    assert oracle["model"] == "qwen2.5-coder-3b"  # the smallest of the catalogue's for an Oracle
+    assert "nobody knows yet how much of it lies on the cards; speed unknown" in said
+
+
+def test_a_card_that_the_driver_does_not_drive_is_left():
+    passed = dict(without_driver(CARD_24), pci="0000:02:00.0", kernel_driver="vfio-pci")
+    oracle, said = of_host(gpus=[CARD_24, passed], **DRIVEN)
+    assert oracle["gpus"] == ["GPU-24"] and "Not used: GeForce RTX 4090 at 0000:02:00.0: vfio-pci has it, for a virtual machine" in said
+    dead = dict(passed, kernel_driver="nvidia")
+    oracle, said = of_host(gpus=[CARD_24, dead], **DRIVEN)
+    assert oracle["gpus"] == ["GPU-24"] and "at 0000:02:00.0: the driver shows other cards and not this one; see: dmesg" in said
+    oracle, said = of_host(gpus=[passed])
+    assert oracle is None and "vfio-pci" in said
+
+
+@pytest.mark.parametrize("second", [dict(CARD_24, pci_device="2204", capability="8.6", family="Ampere"), dict(CARD_24, pci_device="1d12", capability="6.1")])
+def test_cards_that_the_draft_leaves_are_not_preflights_business_before_a_driver(monkeypatch, second):
+    """The RTX 5090 holds the model alone: an Ampere card, or one that CUDA 13 does not compile for, needs no machine code."""
+    cards = [without_driver(hosts.CARD_32), without_driver(dict(second, pci="0000:02:00.0"))]
+    monkeypatch.setitem(HOSTS, "beside", survey(host(cards, memory={"total": 64 * hosts.GIB, "available": 60 * hosts.GIB, "bandwidth": 80 * 10 ** 9})))
+    parts, refusals, problems, findings = drafted("beside")
+    assert drafted_inventory.variables(parts)["bunker_services"][0]["gpus"] == ["PCI-0000:41:00.0-2b85"]
+    assert (refusals, problems) == ([], []) and [finding.rule for finding in findings] == ["gpu_exists"]
+
+
+def test_a_model_that_lies_on_a_card_without_a_driver_needs_no_ram(monkeypatch):
+    """32 - 7 GiB hold 19.9 GB and a tenth; 16 GiB of RAM do not."""
+    small = {"total": 16 * hosts.GIB, "available": 14 * hosts.GIB, "bandwidth": 40 * 10 ** 9}
+    monkeypatch.setitem(HOSTS, "little RAM", survey(host([without_driver(hosts.CARD_32)], memory=small)))
+    parts, _refusals, problems, findings = drafted("little RAM")
+    assert drafted_inventory.variables(parts)["bunker_services"][0]["model"] == "qwen2.5-coder-32b"
+    assert problems == [] and [finding.rule for finding in findings] == ["gpu_exists"]
+
+
 # --- what nobody could tell
 
 def test_what_no_origin_told_is_refused_by_name_with_its_command():
@@ -212,8 +283,8 @@ def test_the_speed_is_the_bandwidths():
     assert models.limit(facts, [], 10 ** 11) == pytest.approx(10)
     assert models.limit(facts, [card], 10 ** 11) == pytest.approx(100)
     # half of it on the card: 5 ms there and 50 ms from RAM
-    half = type("Card", (), {"memory": (7 << 30) + 5 * 10 ** 9, "bandwidth": 10 ** 12})
-    assert models.limit(facts, [half], 10 ** 11) == pytest.approx(1 / 0.055)
+    half = type("Card", (), {"memory": (7 << 30) + 10 ** 10, "bandwidth": 10 ** 12})
+    assert models.limit(models.Facts(2 * 10 ** 10, 10 ** 10, None, 0), [half], 10 ** 11) == pytest.approx(1 / 0.055)
     assert models.limit(facts, [], None) is None
     assert models.limit(facts, [type("Card", (), {"memory": 17 << 30, "bandwidth": None})], 10 ** 11) is None
 
@@ -230,6 +301,14 @@ def test_the_speed_is_the_bandwidths():
     ("ssh: connect to host 192.0.2.7 port 22: Connection timed out", "it answers on its SSH port", "--port PORT"),
     ("ssh: Could not resolve hostname omni: Name or service not known", "its name leads to an address", "Correct it"),
     ("/bin/sh: 1: /usr/bin/python3: not found", "it has Python 3.9 or newer", "apt-get install python3"),
+    ("Sorry, user admin is not allowed to execute '/bin/sh -c id' as root on omni.", "you may become root there, as disks and drivers are root's to look at",
+     "./bunker init root@192.0.2.7"),
+    ("Sorry, user admin may not run sudo on omni.", "you may become root there, as disks and drivers are root's to look at", "--ask-become-pass"),
+    ("Timeout (12s) waiting for privilege escalation prompt: ", "you may become root there, as disks and drivers are root's to look at", "--ask-become-pass"),
+    ("kex_exchange_identification: Connection closed by remote host\nConnection closed by 192.0.2.7 port 22", "it answers on its SSH port", "--port PORT"),
+    ("Received disconnect from 192.0.2.7 port 22:2: Too many authentication failures", "it lets you in over SSH with a key", "--private-key FILE"),
+    ("Load key \"/home/a/.ssh/k\": bad permissions", "it lets you in over SSH with a key", "--private-key FILE"),
+    ("OSError: [Errno 28] No space left on device: '/root/.ansible/tmp/x'", "it has room for what Ansible copies there while it looks", "df -h"),
     ("something else", "it can be read over SSH as root", "ssh admin@192.0.2.7"),
 ])
 def test_a_host_that_cannot_be_read_is_refused_with_the_remedy(words, rule, remedy):

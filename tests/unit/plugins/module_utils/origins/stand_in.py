@@ -24,7 +24,11 @@ class StandIn(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.server.asked.append((self.path, dict(self.headers)))
         route = self.server.routes.get(path, [(404, {}, b'{"error":"not found"}')])
-        status, headers, body = route(self) if callable(route) else route.pop(0) if len(route) > 1 else route[0]
+        try:
+            status, headers, body = route(self) if callable(route) else route.pop(0) if len(route) > 1 else route[0]
+        except ConnectionError:  # the route has written by itself, as a server does that breaks off, or nobody reads any more
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in dict(headers, **{"Content-Length": str(len(body))}).items():
             self.send_header(name, value.replace("{host}", "127.0.0.1:%d" % self.server.server_port))

@@ -1,9 +1,11 @@
 """What the clients make of registries and hubs: stand-ins on loopback answer in the shapes of the real APIs."""
 import email.utils
+import hashlib
 import io
 import json
 import pathlib
 import struct
+import time
 
 import pytest
 from stand_in import COMMIT, INDEX, INDEX_DIGEST, WEIGHTS, WEIGHTS_SHA256, hub, pointer, registry, serving
@@ -151,6 +153,73 @@ def test_nobody_answers(fetcher):
 
 def test_an_account_is_wanted(fetcher):
     with serving({"/x": [(403, {}, b"")]}) as server, pytest.raises(fetch.OriginError, match="wants an account"):
+        fetcher.get("http://%s/x" % server.address)
+
+
+def manifest(fetcher, body, headers=None):
+    with serving({"/v2/library/debian/manifests/trixie-slim": [(200, headers or {}, body)]}) as server:
+        return digest(fetcher, server)
+
+
+ONE = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + "2" * 64}, "layers": []}).encode()
+
+
+@pytest.mark.parametrize("body", [b"<html>Please log in to the network.</html>", INDEX[:-20], b"[]", b"{}", b'{"errors": []}', b"[" * 100000, b"\xff"])
+def test_what_is_no_manifest_is_never_pinned(fetcher, body):
+    with pytest.raises(fetch.OriginError, match="is no manifest of an image"):
+        manifest(fetcher, body)
+
+
+def test_the_manifest_of_one_architecture_is_pinned(fetcher):
+    assert manifest(fetcher, ONE) == "sha256:" + hashlib.sha256(ONE).hexdigest()
+
+
+def test_an_index_without_amd64_is_refused_with_what_it_has(fetcher):
+    others = json.dumps({"schemaVersion": 2, "manifests": [{"digest": "sha256:" + "1" * 64, "platform": {"architecture": name, "os": "linux"}}
+                                                           for name in ("arm64", "riscv64")]}).encode()
+    with pytest.raises(fetch.OriginError, match="linux/amd64.*linux/arm64, linux/riscv64"):
+        manifest(fetcher, others)
+
+
+@pytest.mark.parametrize("said", [{"token": ["x"]}, {"token": 7}, {"token": ""}, {"access_token": None}])
+def test_a_token_that_is_no_text(fetcher, said):
+    with serving(dict(registry(), **{"/token": [(200, {}, json.dumps(said).encode())]})) as server, pytest.raises(fetch.OriginError, match="gave no token"):
+        digest(fetcher, server)
+
+
+# --- answers that break off, drip, or lead nowhere
+
+def raw(handler, head, *parts, pause=0.0):
+    """Writes bytes as they are and closes the connection."""
+    handler.wfile.write(head)
+    for part in parts:
+        handler.wfile.write(part)
+        handler.wfile.flush()
+        time.sleep(pause)
+    handler.close_connection = True
+    raise ConnectionAbortedError  # what a handler that has answered already raises: nothing more is written
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "429 Too Many Requests"])
+@pytest.mark.parametrize("framing", [b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", b"Content-Length: 100\r\n\r\nab"])
+def test_an_answer_that_breaks_off_is_told(fetcher, status, framing):
+    with serving({"/x": lambda handler: raw(handler, b"HTTP/1.1 %s\r\n%s" % (status.encode(), framing))}) as server:
+        with pytest.raises(fetch.OriginError, match="http://%s/x: " % server.address):
+            fetcher.get("http://%s/x" % server.address)
+
+
+def test_an_answer_that_drips_ends(slept):
+    dripping = fetch.Fetcher(sleep=slept.append, timeout=5, longest=0.5)
+    with serving({"/x": lambda handler: raw(handler, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", *[b"x"] * 30, pause=0.1)}) as server:
+        begun = time.monotonic()
+        with pytest.raises(fetch.OriginError, match="took more than 0.5 seconds"):
+            dripping.get("http://%s/x" % server.address)
+    assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "http://a b/", "http://h:port/", "//"])
+def test_a_redirect_to_what_is_no_address_is_told(fetcher, location):
+    with serving({"/x": [(302, {"Location": location}, b"")]}) as server, pytest.raises(fetch.OriginError, match="http://"):
         fetcher.get("http://%s/x" % server.address)
 
 
