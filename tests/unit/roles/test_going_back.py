@@ -1,9 +1,12 @@
 """What a deployment that failed says: the cause first, from this start only, and what runs now."""
+import subprocess
+import sys
+
 import pytest
 import rendering
 
-RESOURCES = {"bunker_config_path": "/etc/protocol_omni", "_inference_service_spec": {"name": "clerk", "networks": [
-    {"name": "omni-network", "address": "172.30.0.30"}]}}
+RESOURCES = {"bunker_config_path": "/etc/protocol_omni", "ansible_facts": {"python": {"executable": sys.executable}},
+             "_inference_service_spec": {"name": "clerk", "networks": [{"name": "omni-network", "address": "172.30.0.30"}]}}
 FOREIGN = {"name": "hand-made", "ours": False, "running": True, "networks": {"omni-network": "172.30.0.30"}}
 ENGINE = "docker: Error response from daemon: Address already in use"
 
@@ -66,6 +69,15 @@ def test_only_the_log_of_this_start_is_read():
     command = read_by({"failed": True})
     assert "_SYSTEMD_INVOCATION_ID=$id + INVOCATION_ID=$id" in command and "--unit" not in command
     assert '[ "$id" != 0ld ]' in command
+
+
+def test_a_log_that_is_not_utf_8_does_not_stop_the_way_back(tmp_path):
+    # journalctl --output cat prints the bytes as they are; ansible refuses a whole result for one byte that is not UTF-8, failed_when or not.
+    for program, does in (("systemctl", "echo 1nvocation"), ("journalctl", "printf 'loading\\n\\377 error: fr\\303\\274h \\303\\n'")):
+        (tmp_path / program).write_text("#!/bin/sh\n%s\n" % does, encoding="utf-8")
+        (tmp_path / program).chmod(0o755)
+    done = subprocess.run(["/bin/sh", "-c", read_by({"failed": True})], capture_output=True, check=False, env={"PATH": "%s:/usr/bin:/bin" % tmp_path})
+    assert done.stdout.decode("utf-8").splitlines() == ["loading", "\ufffd error: früh \ufffd"]
 
 
 def test_a_service_that_ran_on_and_answers_wrongly_is_read_from_the_start_that_it_had():
