@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 UNIT_NAME = re.compile(r"protocol-omni-(.+)\.service")
-# What the role inference_service writes as long as a service is deployed. A placement is only measured, and is no sign of a service.
-FILE_NAME = re.compile(r"(.+?)\.(json|proven)")
-PLACEMENT = ".placement"
+# What the role inference_service writes as long as a service is deployed, under a name that a service can have: oracle.bak.json is somebody's copy. A placement
+# (oracle.placement.json) is only measured, and is no sign of a service either.
+FILE_NAME = re.compile(r"([a-z][a-z0-9-]{0,30})\.(json|proven)")
 
 
 def _name(found):
@@ -53,7 +53,7 @@ def services(units, files, found, label):
             of(match.group(1))["unit"] = unit
     for file in sorted(files):
         match = FILE_NAME.fullmatch(file)
-        if match and not match.group(1).endswith(PLACEMENT):
+        if match:
             of(match.group(1))["files"].append(file)
     for container in found:
         if container["ours"]:
