@@ -31,7 +31,8 @@ def test_a_service_is_there_by_its_unit_its_files_or_its_container():
         {"name": "scribe", "unit": "", "files": [], "container": True, "running": True}]
 
 
-@pytest.mark.parametrize("file", ["oracle.bak.json", "oracle (copy).json", "Oracle.json", "oracle_old.proven", ".json", "2024-06.json", ".oracle.json", "oracle.json~"])
+@pytest.mark.parametrize("file", [
+    "oracle.bak.json", "oracle (copy).json", "Oracle.json", "oracle_old.proven", ".json", "2024-06.json", ".oracle.json", "oracle.json~"])
 def test_a_copy_that_somebody_made_of_a_file_is_no_service(file):
     assert deployed.services({}, [file], [], LABEL) == []
 
