@@ -87,3 +87,17 @@ def test_a_service_that_ran_on_and_answers_wrongly_is_read_from_the_start_that_i
 def test_a_service_that_started_and_answered_wrongly_is_not_explained_by_its_log():
     found = said(_inference_service_reason="Have it answer a question: Its answer was: Rome")
     assert found[:2] == ["Service clerk was not deployed.", "Have it answer a question: Its answer was: Rome"] and found[-1] == ENGINE
+
+
+@pytest.mark.parametrize("texts, kept", [
+    ({"unit": "[Unit]", "resolved": "{}", "proven": None}, {"unit": "[Unit]", "resolved": "{}", "rung": {}}),
+    ({"unit": "", "resolved": "{}", "proven": None}, {}), ({"unit": "[Unit]", "resolved": "", "proven": None}, {}),
+    ({"unit": None, "resolved": None, "proven": None}, {}),
+    ({"unit": "", "resolved": "{}", "proven": '{"unit": "[Unit]", "resolved": "{}", "rung": {}}'}, {"unit": "[Unit]", "resolved": "{}", "rung": {}})],
+    ids=["there", "masked", "an empty file", "never there", "masked, and proven before"])
+def test_a_masked_unit_is_not_what_to_go_back_to(texts, kept):
+    keep = rendering.task("inference_service", "tasks/keep.yml", "Know what to go back to")
+    variables = dict(RESOURCES, __inference_service_there={"texts": texts}, _inference_service_facts={"rungs": {}})
+    known = dict(keep["vars"])
+    found = rendering.render("inference_service", keep["ansible.builtin.set_fact"]["_inference_service_previous"], variables, known)
+    assert found == kept
