@@ -157,4 +157,7 @@ def judge(store, model, present_only=False):
             unread -= projects and metadata is not None
             total += os.path.getsize(path_of(entry)) if os.path.isfile(path_of(entry)) else 0
             say(entry, reasons)
-    return {"problems": problems, "metadata": first, "facts": {} if unread or not first else kinds.facts_of(first, tensors, projector), "bytes": total}
+    facts = {} if unread or not first else kinds.facts_of(first, tensors, projector)
+    if facts and model_files.of_role(model["files"], model_files.TEMPLATE):
+        facts["template"] = True  # of its own, where the header has none
+    return {"problems": problems, "metadata": first, "facts": facts, "bytes": total}

@@ -246,3 +246,11 @@ def test_a_projector_that_is_not_there_yet_leaves_the_kind_open(equipped):
     path = equipped.folder / next(entry["name"] for entry in equipped.files if entry.get("role") == "projector")
     path.unlink()
     assert model_rules.judge(str(equipped.path), {"name": "tiny", "architecture": "deepseek2", "files": equipped.files})["facts"] == {}
+
+
+def test_a_model_that_is_given_a_chat_template_has_one(equipped):
+    """A coder's header without a template tells a completion; with one of its own it chats, whichever the template came by."""
+    def template(files):
+        return model_rules.judge(str(equipped.path), {"name": "tiny", "architecture": "deepseek2", "files": files})["facts"]["template"]
+    assert template(equipped.files) is True
+    assert template([entry for entry in equipped.files if entry.get("role") != "chat_template"]) is False
