@@ -108,9 +108,10 @@ def names_in(folder):
 
 
 def is_second_name(folder, name):
-    """Whether a unit is a link to another unit of that folder (systemctl enable makes one of Alias=): stopping it would stop that one."""
+    """Whether a unit is a link to another unit of ours in that folder (systemctl enable makes one of Alias=): stopping it would stop that one."""
     target = os.path.realpath(os.path.join(folder, name))
-    return os.path.dirname(target) == os.path.realpath(folder) and os.path.basename(target) != name
+    other = os.path.basename(target)
+    return os.path.dirname(target) == os.path.realpath(folder) and other != name and bool(deployed.UNIT_NAME.fullmatch(other))
 
 
 def main():

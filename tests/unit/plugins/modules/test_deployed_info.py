@@ -45,9 +45,10 @@ def test_services_are_found_and_those_without_a_name_in_the_inventory_told(look)
 
 def test_a_second_name_of_a_unit_is_no_service_of_its_own(look, tmp_path):
     (tmp_path / "units" / "protocol-omni-main.service").symlink_to("protocol-omni-oracle.service")
-    (tmp_path / "linked.service").write_text(UNIT % "linked", encoding="utf-8")
-    (tmp_path / "units" / "protocol-omni-linked.service").symlink_to(tmp_path / "linked.service")
-    assert [service["name"] for service in look(["oracle"])["unnamed"]] == ["executor", "linked", "scribe"]
+    for name, place in (("linked", tmp_path / "linked.service"), ("moved", tmp_path / "units" / "moved.service")):
+        place.write_text(UNIT % name, encoding="utf-8")
+        (tmp_path / "units" / ("protocol-omni-%s.service" % name)).symlink_to(place)
+    assert [service["name"] for service in look(["oracle"])["unnamed"]] == ["executor", "linked", "moved", "scribe"]
 
 
 def test_a_container_of_others_with_the_name_of_a_service_is_told(look):
