@@ -76,7 +76,7 @@ def test_a_log_that_is_not_utf_8_does_not_stop_the_way_back(tmp_path):
     for program, does in (("systemctl", "echo 1nvocation"), ("journalctl", "printf 'loading\\n\\377 error: fr\\303\\274h \\303\\n'")):
         (tmp_path / program).write_text("#!/bin/sh\n%s\n" % does, encoding="utf-8")
         (tmp_path / program).chmod(0o755)
-    done = subprocess.run(["/bin/sh", "-c", read_by({"failed": True})], capture_output=True, check=False, env={"PATH": "%s:/usr/bin:/bin" % tmp_path})
+    done = subprocess.run(["/bin/bash", "-c", read_by({"failed": True})], capture_output=True, check=False, env={"PATH": "%s:/usr/bin:/bin" % tmp_path})
     assert done.stdout.decode("utf-8").splitlines() == ["loading", "\ufffd error: früh \ufffd"]
 
 

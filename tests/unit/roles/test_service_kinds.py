@@ -76,7 +76,7 @@ def test_the_gateway_is_asked_for_what_each_service_is_for(kind, path, field):
 def test_a_rung_that_the_service_took_as_a_chat_is_none_of_one_without_a_ladder(pooling, asked, rung):
     decide = rendering.task("inference_service", "tasks/kind.yml", "Find out what it is for")
     service = {"name": "s", "model": "small", "kind": "auto", "extra_arguments": [], "ladder": ["kv_to_ram", "context_4096"], "context": 4096}
-    header = {"facts": {"architecture": "llama", "pooling": pooling, "head": False, "template": True, "fim": False, "width": 4, "context": 4096, "vision": None}}
-    variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "__inference_service_header": header, "bunker_rung": asked,
+    facts = {"architecture": "llama", "pooling": pooling, "head": False, "template": True, "fim": False, "width": 4, "context": 4096, "vision": None}
+    variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "__inference_service_header": {"facts": facts}, "bunker_rung": asked,
                  "_inference_service_rung": 2}
     assert int(rendering.render("inference_service", decide["ansible.builtin.set_fact"]["_inference_service_rung"], variables, decide["vars"])) == rung

@@ -25,7 +25,8 @@ LOG = ["Starting protocol-omni-oracle.service - llama-server oracle...", "oracle
      "/build/llama.cpp:123: GGML_ASSERT(n_tokens <= n_batch) failed"),
     (["failed to load draft: it goes on", LOADER], LOADER),
     (["main: HTTP server is listening", "srv  update: all slots are idle"], ""),
-    ([], "")], ids=["the engine", "a missing card", "another file", "the model", "an option", "a projector", "an assertion", "an error before it", "a run without a fault", "nothing was written"])
+    ([], "")], ids=["the engine", "a missing card", "another file", "the model", "an option", "a projector", "an assertion", "an error before it",
+                    "a run without a fault", "nothing was written"])
 def test_the_line_that_says_why(lines, cause):
     assert service_failure.cause(lines) == cause
 
