@@ -10,9 +10,15 @@ from __future__ import annotations
 import re
 
 UNIT_NAME = re.compile(r"protocol-omni-(.+)\.service")
-# What the role inference_service writes as long as a service is deployed. A placement is only measured, and is no sign of a service.
-FILE_NAME = re.compile(r"(.+?)\.(json|proven)")
-PLACEMENT = ".placement"
+# What the role inference_service writes as long as a service is deployed, under a name that a service can have: oracle.bak.json is somebody's copy. A placement
+# (oracle.placement.json) is only measured, and is no sign of a service either.
+FILE_NAME = re.compile(r"([a-z][a-z0-9-]{0,30})\.(json|proven)")
+
+
+def _name(found):
+    """A container's own name: one that links to it calls it "THERE/ALIAS" besides; and one that is being removed has none, but for its ID."""
+    own = [name.lstrip("/") for name in found.get("Names") or [] if "/" not in name.lstrip("/")]
+    return own[0] if own else (found.get("Id") or "")[:12]
 
 
 def containers(listed, label):
@@ -22,7 +28,7 @@ def containers(listed, label):
     :param label: under which a container of ours carries what it was made by.
     :returns: list of dict with ``name``, ``ours`` (bool), ``running`` (bool) and ``networks`` (name to address, "" for none).
     """
-    return [{"name": (found.get("Names") or ["/"])[0].lstrip("/"), "ours": label in (found.get("Labels") or {}), "running": found.get("State") == "running",
+    return [{"name": _name(found), "ours": label in (found.get("Labels") or {}), "running": found.get("State") == "running",
              "networks": {name: (place or {}).get("IPAddress") or "" for name, place in ((found.get("NetworkSettings") or {}).get("Networks") or {}).items()}}
             for found in listed]
 
@@ -47,7 +53,7 @@ def services(units, files, found, label):
             of(match.group(1))["unit"] = unit
     for file in sorted(files):
         match = FILE_NAME.fullmatch(file)
-        if match and not match.group(1).endswith(PLACEMENT):
+        if match:
             of(match.group(1))["files"].append(file)
     for container in found:
         if container["ours"]:
@@ -58,6 +64,16 @@ def services(units, files, found, label):
 def unnamed(there, names):
     """Those that the inventory does not name, in their order."""
     return [service for service in there if service["name"] not in names]
+
+
+def taken(there, found, names):
+    """Names of the inventory's services that containers of others have: such a service is not there yet, and its first start would remove that container.
+
+    :param there: as :func:`services` returns them. Where a service is there, a container under its name is its own, also one of before the label.
+    :param found: as :func:`containers` returns them.
+    """
+    known = {service["name"] for service in there}
+    return sorted(container["name"] for container in found if container["name"] in names and not container["ours"] and container["name"] not in known)
 
 
 def words(service):

@@ -38,7 +38,7 @@ def server_words(files):
     words = []
     for option, role in (("--mmproj", PROJECTOR), ("--chat-template-file", TEMPLATE)):
         words += [word for entry in of_role(files, role) for word in (option, "%s/%s" % (FOLDER, entry["name"]))]
-    adapters = ["%s/%s:%g" % (FOLDER, entry["name"], entry.get("scale", 1)) for entry in of_role(files, ADAPTER)]
+    adapters = ["%s/%s:%g" % (FOLDER, entry["name"], float(entry.get("scale", 1))) for entry in of_role(files, ADAPTER)]
     return words + (["--lora-scaled", ",".join(adapters)] if adapters else [])
 
 

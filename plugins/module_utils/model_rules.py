@@ -120,11 +120,11 @@ def judge(store, model, present_only=False):
         a hash the record of its verification is not asked for.
     :param present_only: bool, files that are not there yet are no problem: the others are judged while they are fetched.
     :returns: dict of ``problems`` (list of str, each with the file's path, the rule and the remedy; empty when all is well), ``metadata`` of the
-        first file, ``facts`` (of kinds.facts_of(); {} where no header could be read) and ``bytes`` of all of them.
+        first file, ``facts`` (of kinds.facts_of(); {} where one of its headers, or its projector's, could not be read) and ``bytes`` of all of them.
     """
     problems, first, total, tensors, projector = [], {}, 0, {}, None
     weights = model_files.weights(model["files"])
-    counted = 0
+    counted, unread = 0, len(weights)  # files without which nobody knows what the model is for
 
     def path_of(entry):
         return os.path.join(store, model["name"], entry["name"])
@@ -137,7 +137,8 @@ def judge(store, model, present_only=False):
         header, reason = _read(store, path_of(entry), entry.get("sha256"))
         reasons = [reason] if reason else []
         if header is not None:
-            first = first or header.metadata
+            first = header.metadata if position == 0 else first
+            unread -= 1
             counted += header.metadata["tensor_count"]
             tensors.update(header.tensors)
             total += os.path.getsize(path_of(entry))
@@ -148,9 +149,15 @@ def judge(store, model, present_only=False):
         problems.append("Model %s: its shards hold %d tensors, the first one promises %d. They are not of one model: fetch them from one place."
                         % (model["name"], counted, promised))
     for entry in model["files"]:
+        projects = model_files.role_of(entry) == model_files.PROJECTOR
+        unread += projects
         if entry not in weights and not (present_only and not os.path.lexists(path_of(entry))):
             metadata, reasons = _judge_other(store, path_of(entry), entry, model["architecture"])
-            projector = metadata if model_files.role_of(entry) == model_files.PROJECTOR else projector
+            projector = metadata if projects else projector
+            unread -= projects and metadata is not None
             total += os.path.getsize(path_of(entry)) if os.path.isfile(path_of(entry)) else 0
             say(entry, reasons)
-    return {"problems": problems, "metadata": first, "facts": kinds.facts_of(first, tensors, projector) if first else {}, "bytes": total}
+    facts = {} if unread or not first else kinds.facts_of(first, tensors, projector)
+    if facts and model_files.of_role(model["files"], model_files.TEMPLATE):
+        facts["template"] = True  # of its own, where the header has none
+    return {"problems": problems, "metadata": first, "facts": facts, "bytes": total}

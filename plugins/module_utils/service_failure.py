@@ -8,7 +8,7 @@ import re
 
 # By whom a line is: the unit's own checks and the engine say it best; llama.cpp says what it met, and goes on to say that it ends.
 CAUSES = tuple(re.compile(pattern, re.IGNORECASE) for pattern in (
-    r" does not start: | is not served: ", r"^docker: ", r"out of memory|cudaMalloc failed", r"\berror\b[^:]*: "))
+    r" does not start: | is not served: ", r"^docker: ", r"out of memory|cudaMalloc failed", r"\berror\b[^:]*: ", r"failed to load .*: |GGML_ASSERT"))
 
 
 def cause(lines):

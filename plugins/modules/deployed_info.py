@@ -71,6 +71,11 @@ unnamed:
   type: list
   elements: dict
   contains: *service
+taken:
+  description: Those of O(names) that a container of others has, where no service of that name is there yet. Its first start would remove that container.
+  returned: success
+  type: list
+  elements: str
 containers:
   description: All containers, also those of others.
   returned: success
@@ -102,6 +107,13 @@ def names_in(folder):
         return []
 
 
+def is_second_name(folder, name):
+    """Whether a unit is a link to another unit of ours in that folder (systemctl enable makes one of Alias=): stopping it would stop that one."""
+    target = os.path.realpath(os.path.join(folder, name))
+    other = os.path.basename(target)
+    return os.path.dirname(target) == os.path.realpath(folder) and other != name and bool(deployed.UNIT_NAME.fullmatch(other))
+
+
 def main():
     module = AnsibleModule(argument_spec={
         "names": {"type": "list", "elements": "str", "required": True}, "folder": {"type": "path", "required": True},
@@ -113,13 +125,15 @@ def main():
     except client.EngineError as error:
         engine = str(error)
     try:
-        units = {name: small_file.seen(os.path.join(given["units"], name)) for name in names_in(given["units"]) if deployed.UNIT_NAME.fullmatch(name)}
+        units = {name: small_file.seen(os.path.join(given["units"], name)) for name in names_in(given["units"])
+                 if deployed.UNIT_NAME.fullmatch(name) and not is_second_name(given["units"], name)}
         files = names_in(given["folder"])
     except OSError as error:
         module.fail_json(msg="The services were not looked at: %s. It needs root." % error)
     found = deployed.containers(listed, given["label"])
     there = deployed.services(units, files, found, given["label"])
-    module.exit_json(changed=False, services=there, unnamed=deployed.unnamed(there, given["names"]), containers=found, engine=engine)
+    module.exit_json(changed=False, services=there, unnamed=deployed.unnamed(there, given["names"]),
+                     taken=deployed.taken(there, found, given["names"]), containers=found, engine=engine)
 
 
 if __name__ == "__main__":

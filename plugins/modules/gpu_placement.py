@@ -156,7 +156,7 @@ def size_of(module, entry):
     try:
         return os.path.getsize("%s/%s/%s" % (module.params["store"], module.params["model"]["name"], entry["name"]))
     except OSError:
-        return entry.get("size") or 0
+        return int(entry.get("size") or 0)
 
 
 def plan(module, place, keep):

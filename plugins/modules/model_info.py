@@ -86,7 +86,7 @@ bytes:
 facts:
   description: >-
     What the header says of the kind of service that the model is for - C(architecture), C(pooling), C(head), C(template), C(fim), C(width), C(context),
-    C(vision). Empty where none could be read.
+    C(vision). Empty where the header of a file of its weights, or of its projector, could not be read.
   returned: success
   type: dict
 metadata:

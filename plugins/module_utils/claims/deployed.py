@@ -19,8 +19,10 @@ def results(wanted, seen):
     """
     there = ", ".join(service["name"] for service in seen["services"]) or "none"
     besides = ", ".join(deployed.words(service) for service in seen["unnamed"])
-    observed = "%s besides. The next run of site.yml stops and removes %s" % (besides, "it" if len(seen["unnamed"]) == 1 else "them") if besides else there
+    observed = ["the containers were not looked at: %s" % seen["engine"]] if seen["engine"] else []
+    if besides:
+        observed.append("%s besides. The next run of site.yml stops and removes %s" % (besides, "it" if len(seen["unnamed"]) == 1 else "them"))
     return {"services.named": {
         "expected": "%s, and no other" % (", ".join(wanted["services"]) or "none"),
-        "observed": "the containers were not looked at: %s" % seen["engine"] if seen["engine"] else observed,
+        "observed": "; ".join(observed) or there,
         "holds": not besides and not seen["engine"]}}

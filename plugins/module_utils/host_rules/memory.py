@@ -34,6 +34,11 @@ def model_kind(inventory, host):
         facts = (host["models"].get(service["model"]) or {}).get("facts") or {}
         for problem in kind_rules.of_header(service, facts, files.get(service["model"], ())):
             yield Finding("model_kind", ERROR, problem.value, "a file that says otherwise", problem.rule, problem.remedy)
+        draft = (host["models"].get(service["draft_model"]) or {}).get("facts") or {}
+        if not kinds.generates(draft):
+            yield Finding("model_kind", ERROR, "service %s: draft_model %s" % (service["name"], service["draft_model"]), "a file that says otherwise",
+                          "the header of %s (%s) says that it generates no text, and what drafts generates" % (service["draft_model"], kinds.told(draft)),
+                          "Name a small model that chats, of the same vocabulary, or none.")
 
 
 def _projector_bytes(inventory, host, name):

@@ -129,6 +129,11 @@ def decided(service, facts):
     return {"kind": kind, "ladder": [], "context": min(service["context"], facts.get("context") or service["context"])}
 
 
+def generates(facts):
+    """Whether a model can generate text, by its header: one that only encodes, or ranks, cannot. A pooling for vectors is no more than a decoder's default."""
+    return facts.get("architecture") not in ENCODERS and facts.get("pooling") != RANK
+
+
 def contradictions(service, facts):
     """Where a service and its model's header cannot both be right: list of (value, rule, remedy).
 
@@ -139,7 +144,7 @@ def contradictions(service, facts):
     reranks = facts.get("pooling") == RANK
     if not facts:
         return found
-    if kind in TEXT and (architecture in ENCODERS or reranks):
+    if kind in TEXT and not generates(facts):
         found.append((where, "the header of %s (%s%s) says that it generates no text" % (service["model"], architecture, ", pooling rank" if reranks else ""),
                       "Leave kind out, or write %s." % told(facts)))
     if kind == RERANKING and not facts.get("head"):

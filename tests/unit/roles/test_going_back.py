@@ -1,9 +1,12 @@
 """What a deployment that failed says: the cause first, from this start only, and what runs now."""
+import subprocess
+import sys
+
 import pytest
 import rendering
 
-RESOURCES = {"bunker_config_path": "/etc/protocol_omni", "_inference_service_spec": {"name": "clerk", "networks": [
-    {"name": "omni-network", "address": "172.30.0.30"}]}}
+RESOURCES = {"bunker_config_path": "/etc/protocol_omni", "ansible_facts": {"python": {"executable": sys.executable}},
+             "_inference_service_spec": {"name": "clerk", "networks": [{"name": "omni-network", "address": "172.30.0.30"}]}}
 FOREIGN = {"name": "hand-made", "ours": False, "running": True, "networks": {"omni-network": "172.30.0.30"}}
 ENGINE = "docker: Error response from daemon: Address already in use"
 
@@ -68,6 +71,15 @@ def test_only_the_log_of_this_start_is_read():
     assert '[ "$id" != 0ld ]' in command
 
 
+def test_a_log_that_is_not_utf_8_does_not_stop_the_way_back(tmp_path):
+    # journalctl --output cat prints the bytes as they are; ansible refuses a whole result for one byte that is not UTF-8, failed_when or not.
+    for program, does in (("systemctl", "echo 1nvocation"), ("journalctl", "printf 'loading\\n\\377 error: fr\\303\\274h \\303\\n'")):
+        (tmp_path / program).write_text("#!/bin/sh\n%s\n" % does, encoding="utf-8")
+        (tmp_path / program).chmod(0o755)
+    done = subprocess.run(["/bin/bash", "-c", read_by({"failed": True})], capture_output=True, check=False, env={"PATH": "%s:/usr/bin:/bin" % tmp_path})
+    assert done.stdout.decode("utf-8").splitlines() == ["loading", "\ufffd error: früh \ufffd"]
+
+
 def test_a_service_that_ran_on_and_answers_wrongly_is_read_from_the_start_that_it_had():
     assert "0ld" not in read_by({"changed": False})
 
@@ -75,3 +87,17 @@ def test_a_service_that_ran_on_and_answers_wrongly_is_read_from_the_start_that_i
 def test_a_service_that_started_and_answered_wrongly_is_not_explained_by_its_log():
     found = said(_inference_service_reason="Have it answer a question: Its answer was: Rome")
     assert found[:2] == ["Service clerk was not deployed.", "Have it answer a question: Its answer was: Rome"] and found[-1] == ENGINE
+
+
+@pytest.mark.parametrize("texts, kept", [
+    ({"unit": "[Unit]", "resolved": "{}", "proven": None}, {"unit": "[Unit]", "resolved": "{}", "rung": {}}),
+    ({"unit": "", "resolved": "{}", "proven": None}, {}), ({"unit": "[Unit]", "resolved": "", "proven": None}, {}),
+    ({"unit": None, "resolved": None, "proven": None}, {}),
+    ({"unit": "", "resolved": "{}", "proven": '{"unit": "[Unit]", "resolved": "{}", "rung": {}}'}, {"unit": "[Unit]", "resolved": "{}", "rung": {}})],
+    ids=["there", "masked", "an empty file", "never there", "masked, and proven before"])
+def test_a_masked_unit_is_not_what_to_go_back_to(texts, kept):
+    keep = rendering.task("inference_service", "tasks/keep.yml", "Know what to go back to")
+    variables = dict(RESOURCES, __inference_service_there={"texts": texts}, _inference_service_facts={"rungs": {}})
+    known = dict(keep["vars"])
+    found = rendering.render("inference_service", keep["ansible.builtin.set_fact"]["_inference_service_previous"], variables, known)
+    assert found == kept

@@ -70,3 +70,13 @@ def test_the_gateway_is_asked_for_what_each_service_is_for(kind, path, field):
     assert rendering.render("gateway", ask["ansible.builtin.uri"]["url"], variables, asked) == "http://127.0.0.1:8080" + path
     body = rendering.render("gateway", ask["ansible.builtin.uri"]["body"], variables, asked)
     assert body["model"] == "vec" and field in body
+
+
+@pytest.mark.parametrize("pooling, asked, rung", [(1, -1, 0), (None, -1, 2), (1, 2, 2)], ids=["vectors", "chat", "vectors, and a rung was asked for"])
+def test_a_rung_that_the_service_took_as_a_chat_is_none_of_one_without_a_ladder(pooling, asked, rung):
+    decide = rendering.task("inference_service", "tasks/kind.yml", "Find out what it is for")
+    service = {"name": "s", "model": "small", "kind": "auto", "extra_arguments": [], "ladder": ["kv_to_ram", "context_4096"], "context": 4096}
+    facts = {"architecture": "llama", "pooling": pooling, "head": False, "template": True, "fim": False, "width": 4, "context": 4096, "vision": None}
+    variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "__inference_service_header": {"facts": facts}, "bunker_rung": asked,
+                 "_inference_service_rung": 2}
+    assert int(rendering.render("inference_service", decide["ansible.builtin.set_fact"]["_inference_service_rung"], variables, decide["vars"])) == rung

@@ -31,6 +31,12 @@ def test_a_service_is_there_by_its_unit_its_files_or_its_container():
         {"name": "scribe", "unit": "", "files": [], "container": True, "running": True}]
 
 
+@pytest.mark.parametrize("file", [
+    "oracle.bak.json", "oracle (copy).json", "Oracle.json", "oracle_old.proven", ".json", "2024-06.json", ".oracle.json", "oracle.json~"])
+def test_a_copy_that_somebody_made_of_a_file_is_no_service(file):
+    assert deployed.services({}, [file], [], LABEL) == []
+
+
 def test_a_placement_that_a_service_left_is_no_service():
     assert deployed.services({}, ["oracle.placement.json"], [], LABEL) == []
 
@@ -40,6 +46,23 @@ def test_a_placement_that_a_service_left_is_no_service():
 def test_what_the_inventory_does_not_name_is_told(named, unnamed):
     there = deployed.services({}, ["oracle.json", "executor.json"], [], LABEL)
     assert [service["name"] for service in deployed.unnamed(there, named)] == unnamed
+
+
+@pytest.mark.parametrize("units, files, container, taken", [
+    ({}, [], dict(STRANGER, Names=["/oracle"]), ["oracle"]), ({}, [], dict(ENDED, Names=["/oracle"]), ["oracle"]), ({}, [], STRANGER, []), ({}, [], ORACLE, []),
+    ({"protocol-omni-oracle.service": UNIT}, [], dict(STRANGER, Names=["/oracle"]), []), ({}, ["oracle.json"], dict(ENDED, Names=["/oracle"]), [])],
+    ids=["runs", "ended", "another name", "ours", "our unit is there", "of before the label"])
+def test_a_container_of_others_that_has_the_name_of_a_service_to_come_is_told(units, files, container, taken):
+    found = deployed.containers([container], LABEL)
+    assert deployed.taken(deployed.services(units, files, found, LABEL), found, ["oracle", "executor"]) == taken
+
+
+@pytest.mark.parametrize("names, name", [
+    (["/shop/oracle", "/oracle"], "oracle"), (["/oracle", "/shop/oracle"], "oracle"), ([], "0123456789ab"), (None, "0123456789ab")],
+    ids=["a link first", "a link last", "it is being removed", "no names"])
+def test_a_container_has_its_own_name_and_not_that_of_a_link_to_it(names, name):
+    (found,) = deployed.containers([dict(ORACLE, Names=names, Id="0123456789abcdef")], LABEL)
+    assert found["name"] == name
 
 
 def test_how_a_service_is_there_is_said_in_words():

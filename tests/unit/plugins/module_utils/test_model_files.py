@@ -20,6 +20,12 @@ def test_llama_server_is_given_each_by_its_option():
     assert model_files.server_words([{"name": "m.gguf"}]) == []
 
 
+def test_a_scale_in_quotes_is_a_number_as_the_validation_has_it():
+    """The catalogue comes as it was written; its types are only looked at."""
+    files = [{"name": "a.gguf", "role": "adapter", "scale": "0.50"}, {"name": "b.gguf", "role": "adapter", "scale": "-1"}]
+    assert model_files.server_words(files) == ["--lora-scaled", "/models/a.gguf:0.5,/models/b.gguf:-1"]
+
+
 def test_a_projector_is_on_the_first_card_and_adapters_are_where_their_tensors_are():
     sizes = {"mmproj.gguf": 100, "a.gguf": 7, "b.gguf": 5}
     assert model_files.beside_weights(FILES, lambda entry: sizes[entry["name"]]) == {"first": 100, "each": 12}

@@ -230,3 +230,27 @@ def test_a_head_in_any_shard_is_seen(store):
         number("split.no", 2), number("split.count", 3), number("split.tensors.count", 3), tensors=1) + tensor("cls.output.weight", 0, 0, 8) + b"\0" * 96)
     judged = model_rules.judge(str(store.path), {"name": "tiny", "architecture": "deepseek2", "files": store.files})
     assert judged["problems"] == [] and judged["facts"]["head"] is True
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_part_of_a_model_tells_no_kind(store, name):
+    """Its head may be in the shard that is still to be fetched, and what a further shard says is not the model's."""
+    (store.folder / name).unlink()
+    judged = model_rules.judge(str(store.path), {"name": "tiny", "architecture": "deepseek2", "files": store.files}, present_only=True)
+    assert judged["facts"] == {}
+    assert judged["metadata"].get("general.architecture") == (None if name == NAMES[0] else "deepseek2")
+    assert judged["metadata"].get("split.no") == (None if name == NAMES[0] else 0)
+
+
+def test_a_projector_that_is_not_there_yet_leaves_the_kind_open(equipped):
+    path = equipped.folder / next(entry["name"] for entry in equipped.files if entry.get("role") == "projector")
+    path.unlink()
+    assert model_rules.judge(str(equipped.path), {"name": "tiny", "architecture": "deepseek2", "files": equipped.files})["facts"] == {}
+
+
+def test_a_model_that_is_given_a_chat_template_has_one(equipped):
+    """A coder's header without a template tells a completion; with one of its own it chats, whichever the template came by."""
+    def template(files):
+        return model_rules.judge(str(equipped.path), {"name": "tiny", "architecture": "deepseek2", "files": files})["facts"]["template"]
+    assert template(equipped.files) is True
+    assert template([entry for entry in equipped.files if entry.get("role") != "chat_template"]) is False

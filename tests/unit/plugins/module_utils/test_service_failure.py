@@ -19,8 +19,14 @@ LOG = ["Starting protocol-omni-oracle.service - llama-server oracle...", "oracle
      "/srv/models/a.gguf is not served: it is not the file that was verified. Run site.yml"),
     (["load_model: loading", LOADER, "main: exiting due to model loading error", "Failed with result 'exit-code'."], LOADER),
     (["error: invalid argument: --no-such-option"], "error: invalid argument: --no-such-option"),
+    (["load: loading", "clip_init: failed to load model '/models/mmproj.gguf': missing clip.projector_type", "Failed with result 'exit-code'."],
+     "clip_init: failed to load model '/models/mmproj.gguf': missing clip.projector_type"),
+    (["srv load_model: loading", "/build/llama.cpp:123: GGML_ASSERT(n_tokens <= n_batch) failed", "Failed with result 'exit-code'."],
+     "/build/llama.cpp:123: GGML_ASSERT(n_tokens <= n_batch) failed"),
+    (["failed to load draft: it goes on", LOADER], LOADER),
     (["main: HTTP server is listening", "srv  update: all slots are idle"], ""),
-    ([], "")], ids=["the engine", "a missing card", "another file", "the model", "an option", "a run without a fault", "nothing was written"])
+    ([], "")], ids=["the engine", "a missing card", "another file", "the model", "an option", "a projector", "an assertion", "an error before it",
+                    "a run without a fault", "nothing was written"])
 def test_the_line_that_says_why(lines, cause):
     assert service_failure.cause(lines) == cause
 

@@ -43,6 +43,20 @@ def test_services_are_found_and_those_without_a_name_in_the_inventory_told(look)
     assert found["containers"] == [{"name": "scribe", "ours": True, "running": True, "networks": {}}]
 
 
+def test_a_second_name_of_a_unit_is_no_service_of_its_own(look, tmp_path):
+    (tmp_path / "units" / "protocol-omni-main.service").symlink_to("protocol-omni-oracle.service")
+    for name, place in (("linked", tmp_path / "linked.service"), ("moved", tmp_path / "units" / "moved.service")):
+        place.write_text(UNIT % name, encoding="utf-8")
+        (tmp_path / "units" / ("protocol-omni-%s.service" % name)).symlink_to(place)
+    assert [service["name"] for service in look(["oracle"])["unnamed"]] == ["executor", "linked", "moved", "scribe"]
+
+
+def test_a_container_of_others_with_the_name_of_a_service_is_told(look):
+    assert look(["oracle", "scribe"])["taken"] == []
+    assert look(["oracle"], label="another.label", units="/nowhere")["taken"] == []
+    assert look(["scribe"], label="another.label", units="/nowhere")["taken"] == ["scribe"]
+
+
 def test_a_host_that_was_never_deployed_to_has_none(look):
     found = look([], folder="/nowhere", units="/nowhere", docker_host="unix:///nowhere/docker.sock")
     assert (found["services"], found["unnamed"], found["containers"]) == ([], [], [])

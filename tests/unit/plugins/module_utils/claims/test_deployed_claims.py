@@ -35,3 +35,9 @@ def test_a_service_that_is_missing_is_another_claims_matter():
 def test_an_engine_that_was_not_asked_proves_nothing():
     found = row(["oracle"], engine="no Docker engine answers at /run/docker.sock")
     assert found["status"] == "fails" and "no Docker engine answers" in found["observed"]
+
+
+def test_what_is_told_without_the_engine_is_said_beside_its_silence():
+    found = row(["oracle"], engine="no Docker engine answers at /run/docker.sock", unnamed=[dict(SCRIBE, container=False, running=False)])
+    assert found["status"] == "fails" and "no Docker engine answers" in found["observed"]
+    assert "scribe (protocol-omni-scribe.service) besides" in found["observed"]

@@ -311,8 +311,11 @@ def measured(samples, others=None, expected=172.0, threads="8"):
     ([175.0, 175.5, 176.0, 176.5, 177.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "holds", "176.0 ± 1.0 tok/s"),
     ([90.0, 120.0, 150.0, 180.0, 210.0], None, "does not apply", "not measurable now: 150.0 ± 58.9 tok/s (5 measurements, 95 %) are too far apart"),
     ([80.0, 80.5, 81.0, 81.5, 82.0], {"cpus": 12.0, "of": 16, "pressure": 0.0}, "fails", "81.0 ± 1.0 tok/s"),
-    ([169.3], None, "fails", "169.3 tok/s (")],
-    ids=["within its noise", "slower", "slower, and others are at work", "fast all the same", "too much noise", "half of it, whoever is at work", "one"])
+    ([169.3], None, "fails", "169.3 tok/s ("),
+    ([8.0, 12.0, 16.0, 10.0, 14.0], None, "fails", "12.0 ± 3.9 tok/s (5 measurements, 95 %)"),
+    ([300.0, 350.0, 450.0, 250.0, 400.0], None, "holds", "350.0 ± 98.1 tok/s (5 measurements, 95 %)")],
+    ids=["within its noise", "slower", "slower, and others are at work", "fast all the same", "too much noise", "half of it, whoever is at work", "one",
+         "a tenth of it, whatever the noise", "twice as much, whatever the noise"])
 def test_a_speed_is_judged_with_its_noise(samples, others, status, words):
     row = measured(samples, others)
     assert row["status"] == status and (row["observed"] or row["reason"]).startswith(words)

@@ -191,6 +191,19 @@ PAIRS = {
         changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": None, "facts": BERT, "projector": 0}}),
         changed(CPU_ONLY, executor__kind="chat"),
         [("error", "model_kind", "service executor: kind chat: found a file that says otherwise; needed the header of small")]),
+    "a draft model that makes vectors": (
+        changed(OMNI_PRIME, models=dict(BIG_IS_THERE, tiny={"bytes": GIB, "kv_cache": None, "context_length": None, "facts": BERT, "projector": 0})),
+        changed(BOTH, oracle__draft_model="tiny"),
+        [("error", "model_kind", "service oracle: draft_model tiny: found a file that says otherwise; needed the header of tiny")]),
+    "a draft model that ranks": (
+        changed(OMNI_PRIME, models=dict(BIG_IS_THERE, tiny={"bytes": GIB, "kv_cache": None, "context_length": None, "projector": 0,
+                                                            "facts": dict(BERT, architecture="qwen3", pooling=4)})),
+        changed(BOTH, oracle__draft_model="tiny"),
+        [("error", "model_kind", "service oracle: draft_model tiny: found a file that says otherwise; needed the header of tiny")]),
+    "a draft model that generates": (
+        changed(OMNI_PRIME, models=dict(BIG_IS_THERE, tiny={"bytes": GIB, "kv_cache": None, "context_length": None, "projector": 0,
+                                                            "facts": dict(BERT, architecture="qwen3")})),
+        changed(BOTH, oracle__draft_model="tiny"), []),
     "a model of vectors whose kind nobody names": (
         changed(NO_GPU, models={"small": {"bytes": GIB, "kv_cache": None, "context_length": None, "facts": BERT, "projector": 0}}), CPU_ONLY, []),
     "a context above that of a model of vectors is an upper bound": (
