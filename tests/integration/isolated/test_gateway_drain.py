@@ -167,7 +167,8 @@ def test_clients_can_know_beforehand(door, control):
     with door.http() as client:
         until(lambda: [services(control)[name]["prompt_speed"] for name in ("oracle", "executor")] == [400, 100], 30)
         listed = {model["id"]: model.get("meta") for model in client.get("/v1/models").json()["data"]}
-        assert listed == {"oracle": {"n_ctx": 8192, "prompt_tokens_per_second": 400}, "executor": {"n_ctx": 65536, "prompt_tokens_per_second": 100}}
+        assert listed == {"oracle": {"n_ctx": 8192, "kind": None, "prompt_tokens_per_second": 400},
+                          "executor": {"n_ctx": 65536, "kind": None, "prompt_tokens_per_second": 100}}
         answer = ask(client, "oracle", prompt(20000))
         assert answer.headers["x-bunker-expected-first-token"] == "200.0"
         assert "x-bunker-expected-first-token" not in ask(client, "executor", prompt(20000)).headers

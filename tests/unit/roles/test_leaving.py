@@ -1,4 +1,5 @@
 """What leaves the inventory leaves the host: which tasks run then, in which order, and what they act on."""
+import pytest
 import rendering
 from support import ROOT
 
@@ -129,3 +130,11 @@ def test_models_that_no_service_uses_are_told_and_stay():
     variables["__model_store_folders"]["files"] = variables["__model_store_folders"]["files"][:1]
     assert not rendering.holds("model_store", tell, variables, tell["vars"])
     assert not any(word in (rendering.ROLES / "model_store/tasks/main.yml").read_text(encoding="utf-8") for word in ("absent", "rm -rf"))
+
+
+@pytest.mark.parametrize("taken, said", [([], "docker rename NAME ANOTHER"), (["oracle"], "docker rename oracle ANOTHER")])
+def test_the_refusal_of_a_taken_name_can_be_written_also_where_none_is_taken(taken, said):
+    """Ansible works out what an assert would say before it asks whether it holds."""
+    refuse = rendering.task("inference_service", "tasks/preflight.yml", "Refuse names that containers of others have")
+    variables = {"__inference_service_deployed": {"taken": taken}, "inventory_hostname": "host"}
+    assert said in rendering.render("inference_service", refuse["ansible.builtin.assert"]["fail_msg"], variables, refuse["vars"])
