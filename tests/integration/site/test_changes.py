@@ -163,7 +163,7 @@ def test_a_definition_that_cannot_be_written_leaves_the_service_as_it_was(site, 
     finally:
         site.execute("umount /etc/systemd/system")
     assert failed.rc != 0
-    assert "Service executor was not deployed. Write the unit" in failed.failures[-1] and "The service itself was not touched." in failed.failures[-1]
+    assert "Service executor was not deployed.\nWrite the unit: " in failed.failures[-1] and "The service itself was not touched." in failed.failures[-1]
     assert site.sums("/etc/protocol_omni/services/executor.json") == resolved
     assert started(site) == before
     assert answers(site)
