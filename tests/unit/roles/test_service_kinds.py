@@ -80,3 +80,21 @@ def test_a_rung_that_the_service_took_as_a_chat_is_none_of_one_without_a_ladder(
     variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "__inference_service_header": {"facts": facts}, "bunker_rung": asked,
                  "_inference_service_rung": 2}
     assert int(rendering.render("inference_service", decide["ansible.builtin.set_fact"]["_inference_service_rung"], variables, decide["vars"])) == rung
+
+
+# The tasks of the role that the watcher's play does not reach: what leaves does so in site.yml alone.
+SITE_ALONE = {"leave.yml", "leave_one.yml"}
+
+
+def test_what_the_watchers_own_ansible_runs_needs_no_other_collection():
+    paths = [path for folder in ("tasks", "vars", "defaults", "templates") for path in (rendering.ROLES / "inference_service" / folder).iterdir()]
+    assert len(paths) > 20
+    assert [path.name for path in paths if path.name not in SITE_ALONE and "community." in path.read_text(encoding="utf-8")] == []
+
+
+def test_a_models_files_are_read_by_name_and_role():
+    read = rendering.task("inference_service", "tasks/kind.yml", "Read the model's header")
+    model = {"name": "m", "architecture": "llama", "files": [
+        {"name": "a.gguf", "sha256": "0" * 64, "size": 5, "source": {}}, {"name": "p.gguf", "role": "projector", "sha256": "1" * 64}]}
+    found = rendering.render("inference_service", read["protocol_omni.bunker.model_info"]["files"], {"_inference_service_model": model})
+    assert found == [{"name": "a.gguf"}, {"name": "p.gguf", "role": "projector"}]
