@@ -68,10 +68,12 @@ class CardHost:
     :param parts: folder of the carried parts.
     :param name: of the container.
     :param cards: indices of the machine's cards that the inventory names, the first one first.
+    :param cpus: of the Executor, such as "0-7"; "" leaves them to the rule. Hosts side by side would give their Executors the same ones, and threads that
+        wait for each other stand still there: 0.5 tok/s were seen.
     """
 
-    def __init__(self, folder, parts, name="card-host", cards=(0,)):
-        self.shared, self.folder, self.parts, self.name, self.cards = folder, folder / name, parts, name, cards
+    def __init__(self, folder, parts, name="card-host", cards=(0,), cpus=""):
+        self.shared, self.folder, self.parts, self.name, self.cards, self.cpus = folder, folder / name, parts, name, cards, cpus
         self.bundle, self.logs = folder / "bundle", folder / name / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
 
@@ -151,9 +153,9 @@ class CardHost:
     def write_inventory(self):
         """tests/gpu/site/inventory.yml with what only this machine can say."""
         text = (HERE / "inventory.yml").read_text(encoding="utf-8").replace("UUID_OF_THE_CARD", ", ".join(self.uuids))
-        if self.cards[0]:
-            # Hosts side by side would give their Executors the same CPUs, and threads that wait for each other stand still there: 0.5 tok/s were seen.
-            text = text.replace("          batch: 512\n", "          batch: 512\n          threads: 8\n          cpuset: 0-7\n")
+        if self.cpus:
+            first, last = map(int, self.cpus.split("-"))
+            text = text.replace("          batch: 512\n", "          batch: 512\n          threads: %d\n          cpuset: %s\n" % (last - first + 1, self.cpus))
         self.write("/root/inventory.yml", text.replace("HASH_OF_THE_BASE", (self.shared / "base.sha256").read_text(encoding="ascii").strip()))
 
     def play(self, name, playbook="protocol_omni.bunker.site", changed=None):

@@ -1,6 +1,6 @@
 """The whole site on a machine that has a card, a driver and nothing else: no network, no packages, no systemd.
 
-    python3 tests/gpu/site/card_site.py --parts FOLDER [--state FOLDER] [--name NAME] [--cards 0[,1]] [--go-on] STEP...
+    python3 tests/gpu/site/card_site.py --parts FOLDER [--state FOLDER] [--name NAME] [--cards 0[,1]] [--cpus 0-7] [--go-on] STEP...
 
 Steps, in their order: join engine host install site again claims; then each of the experiments (faults.py, wrong_images.py, gap.py, large_model.py,
 two_cards.py); at the end down. Each fits ten minutes, notes in the state's folder (default /opt/card-site) that it is done, and is
@@ -157,10 +157,11 @@ def main():
     parser.add_argument("--state", type=pathlib.Path, default=pathlib.Path("/opt/card-site"))
     parser.add_argument("--name", default="card-host", help="of the bare host")
     parser.add_argument("--cards", default="0", help="indices of the machine's cards that are this host's")
+    parser.add_argument("--cpus", default="", help="of its Executor, a range, where other hosts stand beside it")
     parser.add_argument("--go-on", action="store_true")
     parser.add_argument("steps", nargs="+", choices=[*SHARED, *STEPS, "down", "results"])
     options = parser.parse_args()
-    host = CardHost(options.state, options.parts, options.name, [int(one) for one in options.cards.split(",")])
+    host = CardHost(options.state, options.parts, options.name, [int(one) for one in options.cards.split(",")], options.cpus)
     for name in options.steps:
         if name == "results":
             print(results(host))

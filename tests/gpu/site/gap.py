@@ -3,6 +3,7 @@
 Another program (tests/gpu/filler.py) takes VRAM in steps. The model is small, so the limits are MiB where the role's defaults are GiB, and the rungs are
 contexts: each frees what its KV cache was. What each run saw: steps, requests that failed, and what a rung freed against what was predicted.
 """
+import collections
 import datetime
 import json
 import time
@@ -14,11 +15,13 @@ MIB = 1 << 20
 WARN, ACT, BEGIN = 160, 60, 220  # MiB
 # MiB of a step, seconds between two: 2.7 to 4 MiB a second. Slow, for the play that takes a rung needs 20 seconds, and what is left here are MiB, not GiB.
 RUNS = ((2, 0.5), (4, 1.0), (3, 1.0), (6, 2.0), (2, 0.6), (8, 3.0), (4, 1.2), (3, 0.8), (5, 1.5), (2, 0.75))
-SECONDS = 540  # after which no further run is begun
+SECONDS = 480  # of a step of five runs, after which none is begun
 PLANS = {"context_6144": {"context": 6144}, "context_4096": {"context": 4096}, "context_2048": {"context": 2048}}
 LADDER = [*PLANS, "kv_to_ram"]
+LAST_BEGUN = 2  # a run begins at this rung at most: one or two more are to follow, since a rung that would not be enough is passed over
 EVENTS = ("warn", "skip", "step", "done", "failed", "latch", "oom", "exit", "filled")
 LONGEST = 150  # seconds of a run at most
+TOGETHER = 600  # seconds of both services under load; the longest step, so it is begun alone
 CHANGED = {
     "inference_service_plans": dict(PLANS, kv_to_ram={"kv_cache": "ram"}),
     "gateway_requests_per_minute": 60000,  # a small model answers more often than anybody asks
@@ -104,8 +107,10 @@ def closing(watched, number, step, every):
     refused = len(filler.times("refused"))
     filler.end()
     names = [event for event, _when, _text in events]
+    left = status["predicted"][after["rung"]] if after["rung"] is not None else None
     return {"run": number, "step_mib": step, "every_s": every, "rung": [status["rung"], after["rung"]], "events": events, "clients": told, "refused": refused,
             "held_mib": [before, held], "free_mib": free, "freed_mib": (before or 0) - (held or 0),
+            "predicted_freed_mib": None if left is None or status["headroom"] is None else round((left - status["headroom"]) / MIB),
             "in_time": "step" in names and "done" in names and not {"oom", "exit", "failed", "latch"} & set(names) and not refused and not told["failed"]}
 
 
@@ -120,19 +125,19 @@ def deployed(host):
     return found
 
 
-def gap(host):
-    """Runs from rung 0, as many as there is time for: ten in two calls of this step on a machine that is lent for minutes."""
+def runs(host, numbers):
+    """Runs down the ladder, and from its top again: five in a step, so that one fits ten minutes."""
     found, watched, rows, begun = {}, Watched(host), [], time.monotonic()
     if len(watched.status()["predicted"]) != len(LADDER) + 1:
         found["deployed"] = deployed(host)
     watched.back()
     predicted = watched.status()["predicted"]
-    for number, (step, every) in enumerate(RUNS, 1):
+    for number in numbers:
         if time.monotonic() - begun > SECONDS:
             break
-        if number > 1:
+        if (watched.status()["rung"] or 0) > LAST_BEGUN:
             watched.back()
-        rows.append(closing(watched, number, step, every))
+        rows.append(closing(watched, number, *RUNS[number - 1]))
         print(json.dumps(rows[-1])[:1500], flush=True)
     return dict(found, predicted_at_rest=predicted, rows=rows, in_time=sum(row["in_time"] for row in rows))
 
@@ -161,10 +166,17 @@ def cliff(host):
 
 
 def together(host):
-    """Oracle and Executor alone, then both: what each gives."""
-    alone = {name: host.answers("load.py 20 %s:2" % name)["services"][name] for name in ("oracle", "executor")}
-    both = host.answers("load.py 120 oracle:2 executor:2")
-    return {"alone": alone, "both": both}
+    """Oracle and Executor alone, then both for ten minutes with all claims proven in their middle: what each gives, and what was lost."""
+    host.write_inventory()
+    found = {"deployed": host.play("small", changed={"gateway_requests_per_minute": CHANGED["gateway_requests_per_minute"]})}
+    found["alone"] = {name: host.answers("load.py 30 %s:2" % name)["services"][name] for name in ("oracle", "executor")}
+    begun = time.monotonic()
+    host.begin_load("oracle:2", "executor:2")
+    time.sleep(TOGETHER / 2)
+    found["verify"] = host.play("under_load", "protocol_omni.bunker.verify")
+    found["others"], found["status"] = host.not_holding(), collections.Counter(entry["status"] for entry in host.report().values())
+    time.sleep(max(0, TOGETHER - (time.monotonic() - begun)))
+    return dict(found, both=host.end_load())
 
 
-STEPS = {"together": together, "gap": gap, "cliff": cliff}
+STEPS = {"together": together, "gap": lambda host: runs(host, range(1, 6)), "gap_further": lambda host: runs(host, range(6, len(RUNS) + 1)), "cliff": cliff}

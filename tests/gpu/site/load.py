@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.request
 
-TOKENS, LONGEST = 32, 600  # tokens of an answer; seconds after which it ends in any case
+TOKENS, LONGEST = 32, 900  # tokens of an answer; seconds after which it ends in any case
 DOOR = "https://127.0.0.1:8443/v1/chat/completions"
 QUESTIONS = ("Tell a story about a bunker.", "Explain why memory bandwidth limits how fast a language model writes. " * 12)
 

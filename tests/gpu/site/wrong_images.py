@@ -3,6 +3,7 @@
 The plugins are compiled on the machine, from the image's source with the image's options but one. Whatever the rules would refuse is put into the unit by hand,
 as somebody would who knows better, and taken out again.
 """
+import concurrent.futures
 import os
 import re
 import shlex
@@ -22,23 +23,28 @@ VARIANTS = {"sm120": ["-DCMAKE_CUDA_ARCHITECTURES=120", "-DGGML_CUDA_FA=OFF", "-
 
 
 def plugins(host):
-    """Compiles the plugins on half of the cores, so that it may run beside other steps; some minutes."""
-    source, found, target = host.shared / "source", {}, host.bundle / "plugins"
+    """Compiles the plugins side by side, some minutes. It needs the source alone, so it may begin while the parts are still on their way."""
+    source, target = host.shared / "source", host.bundle / "plugins"
     source.mkdir(exist_ok=True)
-    target.mkdir(exist_ok=True)
-    subprocess.run(["tar", "-xf", str(host.bundle / "source.tar.gz"), "--strip-components=1", "-C", str(source)], check=True)
+    target.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["tar", "-xf", str(host.parts / "source.tar.gz"), "--strip-components=1", "-C", str(source)], check=True)
+    with concurrent.futures.ThreadPoolExecutor() as builds:
+        seconds = builds.map(lambda name: compiled(source, host.shared / ("build-" + name), VARIANTS[name], target / (name + ".so")), VARIANTS)
+        return {"compiled_in": dict(zip(VARIANTS, seconds))}
+
+
+def compiled(source, build, options, target):
+    """One plugin from the source; the seconds that it took."""
+    begun = time.monotonic()
     environment = dict(os.environ, LDFLAGS="-Wl,--no-as-needed", PATH="/usr/local/cuda/bin:" + os.environ["PATH"])
-    for name, options in VARIANTS.items():
-        begun, build = time.monotonic(), host.shared / ("build-" + name)
-        configure = ["cmake", "-G", "Ninja", "-S", str(source / "vendor" / "llama.cpp"), "-B", str(build), "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",
-                     "-DCMAKE_INSTALL_RPATH=$ORIGIN", *role_options(), *options]
-        for words in (configure, ["cmake", "--build", str(build), "--target", "ggml-cuda", "--parallel", str((os.cpu_count() or 2) // 2)]):
-            done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError("%s: %s" % (" ".join(words)[:200], done.stdout[-1500:]))
-        subprocess.run(["strip", "--strip-unneeded", "-o", str(target / (name + ".so")), str(build / "bin" / "libggml-cuda.so")], check=True)
-        found[name] = round(time.monotonic() - begun, 1)
-    return {"compiled_in": found}
+    configure = ["cmake", "-G", "Ninja", "-S", str(source / "vendor" / "llama.cpp"), "-B", str(build), "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",
+                 "-DCMAKE_INSTALL_RPATH=$ORIGIN", *role_options(), *options]
+    for words in (configure, ["cmake", "--build", str(build), "--target", "ggml-cuda", "--parallel", str(os.cpu_count() or 2)]):
+        done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError("%s: %s" % (" ".join(words)[:200], done.stdout[-1500:]))
+    subprocess.run(["strip", "--strip-unneeded", "-o", str(target), str(build / "bin" / "libggml-cuda.so")], check=True)
+    return round(time.monotonic() - begun, 1)
 
 
 def role_options():
