@@ -30,9 +30,9 @@ CHANGED = {
     "vram_watch_margin": 0.02, "vram_watch_ram_reserve": 0.5, "vram_watch_drain": 20}
 
 
-def filler_on(uuid, leave, step=1, every=1.0, then=0):
-    """A filler beside the host, on a card of the machine."""
-    return Filler({"CUDA_VISIBLE_DEVICES": uuid}, leave, step, every, then, "--hold", "1500")
+def filler_on(uuid, leave, step=1, every=1.0, then=0, *more):
+    """A filler beside the host, on a card of the machine; more are further words of filler.py."""
+    return Filler({"CUDA_VISIBLE_DEVICES": uuid}, leave, step, every, then, "--hold", "1500", *more)
 
 
 class Watched:
@@ -42,10 +42,10 @@ class Watched:
         self.host = host
         self.offset = 0  # MiB that NVML calls free and CUDA does not
 
-    def filler(self, step, every, then):
+    def filler(self, step, every, then, *more):
         """A filler that has left, by NVML's figures, what a run begins with."""
         for _turn in range(3):
-            filler = filler_on(self.host.uuids[0], BEGIN - self.offset, step, every, then)
+            filler = filler_on(self.host.uuids[0], BEGIN - self.offset, step, every, then, *more)
             missed = self.host.vram("memory.free") - BEGIN
             if abs(missed) <= 4:
                 return filler
@@ -96,7 +96,7 @@ def closing(watched, number, step, every):
     ends = time.monotonic() + LONGEST
     while time.monotonic() < ends:
         seen = {event for event, _when, _text in watched.events(begun)}
-        if seen & {"done", "failed", "latch"} and filler.times("complete"):
+        if seen & {"done", "failed", "latch"} and filler.times("complete") and watched.status()["stepping"] is None:
             break
         time.sleep(0.5)
     time.sleep(4)  # it has to answer at the new rung
@@ -148,12 +148,12 @@ def cliff(host):
     for name, kill in (("all at once", False), ("killed while the card is full", True)):
         watched.back()
         begun = time.time()
-        filler = watched.filler(4096, 0.0, BEGIN - 4)
+        filler = watched.filler(BEGIN, 0.0, BEGIN, "--to-the-last")
         host.begin_load("oracle:2")
         time.sleep(4)
         filler.begin()
         if kill:
-            filler.wait("complete", 20)
+            filler.wait("full", 20)
             host.execute("docker kill oracle", check=False)
         ends = time.monotonic() + LONGEST
         while time.monotonic() < ends and not {"done", "latch"} & {event for event, _when, _text in watched.events(begun)}:

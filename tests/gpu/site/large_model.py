@@ -89,7 +89,8 @@ def begin_native(host, words, cpus, port):
 
 
 def end_native(host):
-    host.execute("pkill -9 -f 'llama-server.*--port 18200'; sleep 1; cd /root/native && umount models proc; umount -l dev", check=False)
+    # By its number: a pattern would find the shell that looks for it.
+    host.execute("kill -9 $(cat /root/native.pid); sleep 1; cd /root/native && umount models proc; umount -l dev", check=False)
 
 
 def placements(host):

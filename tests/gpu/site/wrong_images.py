@@ -27,7 +27,7 @@ def plugins(host):
     source, target = host.shared / "source", host.bundle / "plugins"
     source.mkdir(exist_ok=True)
     target.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["tar", "-xf", str(host.parts / "source.tar.gz"), "--strip-components=1", "-C", str(source)], check=True)
+    subprocess.run(["tar", "-xf", str(host.parts / "source.tar.xz"), "-C", str(source)], check=True)
     with concurrent.futures.ThreadPoolExecutor() as builds:
         seconds = builds.map(lambda name: compiled(source, host.shared / ("build-" + name), VARIANTS[name], target / (name + ".so")), VARIANTS)
         return {"compiled_in": dict(zip(VARIANTS, seconds))}

@@ -131,3 +131,47 @@ def test_the_page_of_the_card_says_what_its_record_says():
     for row, name in (("`nvidia-smi` hangs", "nvidia-smi hangs"), ("a CDI specification of another card", "a CDI specification of another card"),
                       ("a CDI specification of another driver's libraries", "a CDI specification of another driver")):
         assert "serves %.0f s after it" % faults[name]["serves_after"] in next(line for line in page.splitlines() if line.startswith("| %s |" % row))
+
+
+def test_the_page_of_the_card_says_what_was_measured_of_a_large_model():
+    found, page = record("site.json")["steps"]["placements"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    turns = found["in_turns"]
+    assert "%.1f and %.1f tok/s" % (turns["service"]["generation"], turns["native"]["generation"]) in page
+    for name, sentence in (("native", "the process has %.2f of the container's generation (%.2f to %.2f) and %.2f of its prompts (%.2f to %.2f)"),
+                           ("doctrine", "%.2f of that generation (%.2f to %.2f), %.2f of the prompts (%.2f to %.2f)")):
+        ratios = turns[name]["to service"]
+        assert ratios["generation"]["pairs"] == 30
+        assert sentence % (ratios["generation"]["median"], *ratios["generation"]["interval"], ratios["prompt"]["median"], *ratios["prompt"]["interval"]) in page
+    assert "%.1f tok/s: " % turns["doctrine"]["generation"] in page
+    assert found["restart"]["same_words"] and "serves again after %.1f s" % found["restart"]["serves_after"] in page
+
+
+def test_the_page_of_the_card_says_how_the_gap_closed():
+    found, page = record("site.json")["steps"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    rows = found["gap"]["rows"]
+    assert "%d requests, none failed" % sum(row["clients"]["requests"] for row in rows) in page
+    assert [row["run"] for row in rows if row["clients"]["failed"] or row["refused"]] == []
+    assert "%d MiB (%d), %d (%d), %d (%d), %d (%d)" % tuple(row[key] for row in rows for key in ("freed_mib", "predicted_freed_mib")) in page
+    assert all(abs(row["freed_mib"] - row["predicted_freed_mib"]) <= 0.1 * row["predicted_freed_mib"] for row in rows)
+    assert [row["run"] for row in rows if not row["in_time"]] == [2], "the page says why of the second alone"
+    events = {event: when for event, when, _text in found["cliff"]["killed while the card is full"]["events"]}
+    assert "serves again %.0f s after its death" % (events["done"] - events["exit"]) in page
+
+
+def test_the_page_of_the_card_says_what_other_images_did():
+    found, page = record("site.json")["steps"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    ptx, native = found["ptx_only"]["ptx"], found["ptx_only"]["native"]
+    assert "healthy after %.1f s and its first answer after %.1f s, where the native image has %.1f s; the driver keeps %.0f MB" % (
+        ptx["healthy_after"], ptx["answered_after"], native["answered_after"], ptx["cache_mb"]) in page
+    assert "a second start has %.1f s. Then it generates %.0f tok/s" % (ptx["second_start_answered_after"], ptx["second_answer"]["generation"]) in page
+    off = found["vmm"]["in_turns"]["off"]["to on"]
+    assert "%.2f of the generation (%.2f to %.2f), %.2f of the prompts (%.2f to %.2f)" % (
+        off["generation"]["median"], *off["generation"]["interval"], off["prompt"]["median"], *off["prompt"]["interval"]) in page
+
+
+def test_pruned_libraries_compute_the_same_and_the_page_says_how_small_they_are():
+    computed, page = record("pruned_gemms.json"), (ROOT / "docs" / "supply-chain.md").read_text(encoding="utf-8")
+    assert computed["equal"] == computed["products"] == len(computed["rows"]) and all(row["equal"] for row in computed["rows"].values())
+    assert "%d of %d products of matrices are the same bit for bit" % (computed["equal"], computed["products"]) in page
+    sizes = json.loads((ROOT / "tests" / "wheels" / "pruned_sizes.json").read_text(encoding="utf-8"))["libraries"]
+    assert "from %.0f to %.0f MB" % tuple(sum(row[key] for row in sizes) / 1e6 for key in ("gzip", "gzip_pruned")) in page

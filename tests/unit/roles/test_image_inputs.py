@@ -20,6 +20,7 @@ CONTENT = {
     "golden_image_cuda_architectures": {"golden_image_cuda_architectures": ["90"]},
     "golden_image_cmake_options": {"golden_image_cmake_options": {"GGML_CUDA_FA": "OFF"}},
     "golden_image_labels": {"golden_image_labels": {"a": "b"}},
+    "golden_image_prune": {"golden_image_prune": True},
 }
 # The same of those that decide how it is called, what must be proven of it, how long its build may take, and what is kept.
 OTHERS = {
@@ -87,3 +88,24 @@ def test_any_other_build_asks_them(given):
 
 def test_a_bundle_does_not_change_the_hash(present):
     assert input_hash(bunker_bundle="/srv/bundle", __golden_image_inputs_there={"stat": {"exists": True}}) == present
+
+
+def files(**variables):
+    return rendering.render("golden_image", rendering.read("golden_image", "vars/main.yml")["_golden_image_file_contents"], {**HERE, **variables})
+
+
+def test_what_prunes_is_an_input_only_where_it_is_used():
+    off, on, reduced = files(), files(golden_image_prune=True), files(golden_image_prune=True, golden_image_cuda=False)
+    assert set(on) - set(off) == {"prune-device-code", "removed-architectures"} and set(reduced) == set(off)
+    assert "pruned" not in off["Dockerfile"]
+
+
+def test_a_pruned_image_takes_its_libraries_from_the_stage_that_pruned_them():
+    text = files(golden_image_prune=True)["Dockerfile"]
+    assert text.count("COPY --from=pruned /opt/llama /opt/llama") == 1 and "COPY --from=build /opt/llama /opt/llama" not in text
+    assert text.index("FROM build AS pruned") < text.index("FROM base AS runtime") < text.index("COPY --from=pruned")
+
+
+def test_a_pruned_image_keeps_what_the_inventory_proves():
+    removed = files(golden_image_prune=True, golden_image_cuda_architectures=["120"], golden_image_capabilities=["9.0"])["removed-architectures"].split(",")
+    assert not {"sm_90", "sm_90a", "sm_120", "sm_120f"} & set(removed) and {"sm_80", "sm_100f"} <= set(removed)
