@@ -7,14 +7,15 @@ from __future__ import annotations
 ABSENT = 127  # as a shell says it
 
 
-def answer(module, *words):
+def answer(module, *words, **environment):
     """How a command ended, and what it printed.
 
     :param module: the AnsibleModule that runs it.
+    :param environment: variables besides its own. Without another one, LC_ALL is C.
     :returns: its exit status, 127 where there is no such command, its standard output and its standard error.
     """
     try:
-        return module.run_command(list(words), handle_exceptions=False, environ_update={"LC_ALL": "C"})
+        return module.run_command(list(words), handle_exceptions=False, environ_update=dict({"LC_ALL": "C"}, **environment))
     except OSError as error:
         return ABSENT, "", str(error)
 

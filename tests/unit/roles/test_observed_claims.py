@@ -43,3 +43,30 @@ def test_nothing_is_looked_at_where_nothing_is_measured():
     assert not rendering.holds("observability", rendering.task("observability", "tasks/verify.yml", "Look at what is measured"), variables)
     found = recorded("observability", "Record the claims of the measurements", variables)
     assert [row["does_not_apply"] for row in found.values()] == ["observability_enabled is false"] * 3
+
+
+def vram_watch(**variables):
+    """(arguments of the module, status by claim) of a watcher that has written nothing."""
+    variables = dict({"vram_watch_service": "auto", "_vram_watch_service": "oracle", "_vram_watch_watched": {"gpus": ["GPU-1"]}, "__vram_watch_seen": {
+        "state": "active", "enabled": "enabled", "now": 1000, "listening": [], "series": 0, "engine": "", "containers": [], "play": {"rc": 127, "said": ""},
+        "status": {}}}, **variables)
+    return asked("vram_watch", "Look at the watcher", "vram_watch_info", variables), recorded("vram_watch", "Record the claims of the watcher", variables)
+
+
+def test_the_watcher_is_looked_at_where_the_role_put_it():
+    look, found = vram_watch(vram_watch_metrics_port=9281, vram_watch_interval=7)
+    assert look == {"unit": "protocol-omni-vram-watch.service", "unit_path": "/etc/systemd/system/protocol-omni-vram-watch.service",
+                    "status_path": "/run/protocol-omni-vram-watch/status.json", "metrics_port": 9281}
+    assert found["vram_watch.metrics"]["expected"] == "127.0.0.1:9281" and "within 21 s" in found["vram_watch.samples"]["expected"]
+    assert [name for name, row in found.items() if "does_not_apply" in row] == []
+
+
+def test_what_the_inventory_does_not_have_watched_is_claimed_of_nobody():
+    def reasons(**variables):
+        return [row.get("does_not_apply", "judged") for row in vram_watch(**variables)[1].values()]
+    no_card = "the watched service has no card; its memory is RAM"
+    assert reasons(_vram_watch_watched={"gpus": []}) == [no_card] * 3 + ["judged"] * 3
+    assert reasons(_vram_watch_watched={"gpus": []}, vram_watch_gpus=["GPU-2"]) == ["judged"] * 6
+    assert reasons(vram_watch_fill_context=False) == ["judged"] * 2 + ["vram_watch_fill_context is false"] + ["judged"] * 3
+    assert reasons(_vram_watch_service="", _vram_watch_watched=None, vram_watch_service="none") == [
+        "the inventory has no service to watch (vram_watch_service none)"] * 5 + ["judged"]
