@@ -70,3 +70,25 @@ def test_what_the_inventory_does_not_have_watched_is_claimed_of_nobody():
     assert reasons(vram_watch_fill_context=False) == ["judged"] * 2 + ["vram_watch_fill_context is false"] + ["judged"] * 3
     assert reasons(_vram_watch_service="", _vram_watch_watched=None, vram_watch_service="none") == [
         "the inventory has no service to watch (vram_watch_service none)"] * 5 + ["judged"]
+
+
+def container_engine(**variables):
+    """(arguments of the module, claims) of a host without an engine."""
+    root = {"root": "/var/lib/x", "running": None, "configured": "/var/lib/x", "wanted": "/var/lib/x", "mount": "/"}
+    variables = dict({"__container_engine_seen": {"version": "24.0", "engine": "", "buildx": "", "cache_bounds": [], "options": {}, "refused": "",
+                                                  "roots": {"docker": root, "containerd": root}}}, **variables)
+    return (asked("container_engine", "Look at the engine", "container_engine_info", variables),
+            recorded("container_engine", "Record the claims of the engine", variables))
+
+
+def test_what_is_wanted_of_the_engine_is_handed_on():
+    look, found = container_engine(container_engine_data_root="/nvme/docker", container_engine_containerd_root="/nvme/containerd")
+    assert look == {"docker_root": "/nvme/docker", "containerd_root": "/nvme/containerd"}
+    assert found["engine.version"]["expected"] == "25.0 or newer" and found["engine.bounded"]["expected"] == "at most 20GB"
+    assert '"defaultKeepStorage": "20GB"' in found["engine.options"]["expected"]
+    assert [row.get("holds") for row in found.values()] == [False] * 6
+
+
+def test_the_root_file_system_may_be_used_where_the_inventory_has_nothing_else():
+    assert "does_not_apply" in container_engine()[1]["engine.off_root"]
+    assert "does_not_apply" not in container_engine(bunker_volumes={"/nvme": {}})[1]["engine.off_root"]
