@@ -92,3 +92,31 @@ def test_what_is_wanted_of_the_engine_is_handed_on():
 def test_the_root_file_system_may_be_used_where_the_inventory_has_nothing_else():
     assert "does_not_apply" in container_engine()[1]["engine.off_root"]
     assert "does_not_apply" not in container_engine(bunker_volumes={"/nvme": {}})[1]["engine.off_root"]
+
+
+def golden_image(**variables):
+    """(arguments of both modules, claims) of a host without the image."""
+    kinds = ("libcuda", "searched", "tool", "variant", "package", "input", "configured", "end")
+    variables = dict({"golden_image_name": "omni/other", "bunker_cache_path": "/var/cache/protocol_omni", "bunker_ca_bundle": "", "bunker_bundle": "",
+                      "golden_image_base": "debian:trixie-slim@sha256:" + "a" * 64, "__golden_image_readiness": {"verdicts": {}, "files": []},
+                      "__golden_image_seen": {"image": {}, "alias_id": "", "said": "there is none", "inside": {kind: [] for kind in kinds}}}, **variables)
+    return (asked("golden_image", "Look at the image", "golden_image_info", variables),
+            asked("golden_image", "Read the device code of the image", "cuda_readiness", variables),
+            recorded("golden_image", "Record the claims of the image", variables))
+
+
+def test_the_image_of_the_inventory_is_looked_at():
+    look, readiness, found = golden_image(golden_image_cuda_architectures=["120", "90"])
+    digest = found["image.inputs"]["expected"][:16]
+    assert look == {"image": "omni/other:" + digest, "alias": "omni/other:sm120-cuda13"}
+    assert (readiness["image"], sorted(readiness["capabilities"])) == ("omni/other:" + digest, ["12.0", "9.0"])
+    assert "CMAKE_CUDA_ARCHITECTURES=120;90" in found["image.cmake_options"]["expected"]
+    assert "a" * 64 + "  base/debian:trixie-slim" in found["image.lock"]["observed"]
+    assert {row["holds"] for row in found.values()} == {False}
+
+
+def test_device_code_is_only_read_of_an_image_that_has_some():
+    task = rendering.task("golden_image", "tasks/verify.yml", "Read the device code of the image")
+    assert [rendering.holds("golden_image", task, {"golden_image_cuda": cuda}) for cuda in (True, False)] == [True, False]
+    found = golden_image(golden_image_cuda=False, __golden_image_readiness={"skipped": True})[2]
+    assert [name for name, row in found.items() if "does_not_apply" in row] == ["image.cmake_options", "image.kernels", "image.vmm"]
