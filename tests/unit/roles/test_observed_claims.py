@@ -120,3 +120,22 @@ def test_device_code_is_only_read_of_an_image_that_has_some():
     assert [rendering.holds("golden_image", task, {"golden_image_cuda": cuda}) for cuda in (True, False)] == [True, False]
     found = golden_image(golden_image_cuda=False, __golden_image_readiness={"skipped": True})[2]
     assert [name for name, row in found.items() if "does_not_apply" in row] == ["image.cmake_options", "image.kernels", "image.vmm"]
+
+
+def test_the_models_that_are_used_are_read_and_no_others():
+    catalogue = rendering.read("model_store", "defaults/main.yml")["model_store_catalogue"]
+    variables = {"model_store_path": "/nvme/models", "model_store_extra_models": [dict(catalogue[0], name="unused")],
+                 "__model_store_seen": {"models": [{"name": "other", "architecture": "", "problems": []}]}}
+    used = {service["model"] for service in DEMO["bunker_services"]}
+    look = asked("model_store", "Read what the models are", "model_store_info", variables)
+    assert look["store"] == "/nvme/models" and {model["name"] for model in look["models"]} == used and look["models"][0]["files"][0]["sha256"]
+    assert [row["holds"] for row in recorded("model_store", "Record the claims of the models", variables).values()] == [False, False]
+
+
+def test_what_was_measured_is_read_where_the_role_put_it():
+    variables = {"__throughput_seen": {"containers": ["left"], "engine": "", "measuring": False, "measured": {"services": {
+        "oracle": {"roofline": {"percent": 120}}}}}}
+    assert asked("throughput", "Look at what was measured, and at what is left of it", "throughput_info", variables) == {
+        "path": "/etc/ansible/facts.d/protocol_omni_throughput.fact", "label": "protocol_omni.bunker.bench",
+        "lock": "/var/lib/protocol_omni/throughput/state.json.lock"}
+    assert [row["holds"] for row in recorded("throughput", "Record the claims", variables).values()] == [False, False]

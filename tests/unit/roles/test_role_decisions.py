@@ -66,17 +66,6 @@ def test_the_initramfs_is_built_when_nouveau_was_switched_off_and_only_then(chan
     assert rendering.holds("host_driver", build, {"__host_driver_nouveau": {"changed": changed}, "ansible_check_mode": check_mode}) is runs
 
 
-@pytest.mark.parametrize("used, problems, verified", [
-    ([], [], "does not apply"), ([{"name": "m", "architecture": "llama"}], [], "holds"), ([{"name": "m", "architecture": "llama"}], ["cut off"], "fails")])
-def test_a_store_of_which_nothing_is_used_claims_nothing_of_models(used, problems, verified):
-    record = rendering.task("model_store", "tasks/verify.yml", "Record the claims of the models")
-    found = rendering.render("model_store", record["protocol_omni.bunker.claim"]["results"], {
-        "_model_store_used": used, "_model_store_files": [(model, {"name": "f"}) for model in used],
-        "__model_store_read": {"results": [{"problems": problems, "architecture": "llama"} for _model in used]}}, record["vars"])
-    row = found["models.verified"]
-    assert verified == ("does not apply" if "does_not_apply" in row else "holds" if row["holds"] else "fails")
-
-
 def test_only_files_that_are_not_on_the_disk_are_fetched():
     fetch = rendering.task("model_store", "tasks/main.yml", "Fetch the files that are missing")
     files = [[{"name": "large"}, {"name": name}] for name in ("1", "2", "3")]
