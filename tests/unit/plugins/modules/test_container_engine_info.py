@@ -8,22 +8,32 @@ from engine_stand_in import engine_at
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import build_cache, roots
 from ansible_collections.protocol_omni.bunker.plugins.modules import container_engine_info
 
-# As buildx 0.13 prints it of Docker 26, shortened, and how 28 calls the bound.
+# As buildx 0.13.1 prints it of Docker 26.1.5 on Debian 13, without its labels.
 INSPECT = """\
-Name:   default
-Driver: docker
+Name:          default
+Driver:        docker
+Last Activity: 2026-11-30 05:30:12 +0000 UTC
 
 Nodes:
 Name:             default
-BuildKit version: v0.13.2
+Endpoint:         default
+Status:           running
+BuildKit version: v0.13.3
 GC Policy rule#0:
- All:            false
- Filters:        type==source.local,type==exec.cachemount,type==source.git.checkout
- Keep Duration:  48h0m0s
- Keep Bytes:     512MiB
+ All:           false
+ Filters:       type==source.local,type==exec.cachemount,type==source.git.checkout
+ Keep Duration: 48h0m0s
+ Keep Bytes:    2.764GiB
 GC Policy rule#1:
+ All:           false
+ Keep Duration: 1440h0m0s
+ Keep Bytes:    20GiB
+GC Policy rule#2:
+ All:        false
+ Keep Bytes: 20GiB
+GC Policy rule#3:
  All:        true
- Keep Bytes: 18.63GiB
+ Keep Bytes: 20GiB
 """
 STAND_INS = {
     "systemctl": 'case "$*" in "is-active docker.service") echo active;; *) echo 0;; esac',
@@ -56,7 +66,7 @@ def look(tmp_path, monkeypatch, capsys):
 def test_version_buildkit_options_and_roots_are_read(look):
     found = look()
     assert not found["changed"] and (found["version"], found["engine"], found["buildx"]) == ("26.1.5+dfsg1", "", "github.com/docker/buildx 0.13.1")
-    assert found["cache_bounds"] == ["512M", "18.63G"]
+    assert found["cache_bounds"] == ["2.764G", "20G", "20G", "20G"]
     assert (found["options"], found["refused"]) == ({"data-root": "/etc/docker-data", "log-driver": "local"}, "")
     assert {name: (root["root"], root["running"], root["configured"], root["wanted"]) for name, root in found["roots"].items()} == {
         "docker": ("/srv/docker", "/srv/docker", "/etc/docker-data", "/etc/docker-data"),
