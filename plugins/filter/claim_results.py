@@ -19,7 +19,7 @@ options:
   role:
     description: The role that makes the claims. V(deployed) are those of C(inference_service) that speak of the whole host.
     type: str
-    choices: [deployed, inference_service, networks]
+    choices: [container_engine, deployed, golden_image, inference_service, model_store, networks, observability, throughput, vram_watch]
     required: true
   seen:
     description: What was seen on the host.
@@ -42,9 +42,11 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import deployed, inference_service, networks
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import (
+    container_engine, deployed, golden_image, inference_service, model_store, networks, observability, throughput, vram_watch)
 
-JUDGES = {"deployed": deployed.results, "inference_service": inference_service.results, "networks": networks.results}
+JUDGES = {judge.__name__.rpartition(".")[2]: judge.results
+          for judge in (container_engine, deployed, golden_image, inference_service, model_store, networks, observability, throughput, vram_watch)}
 
 
 def claim_results(wanted, role, seen):

@@ -15,7 +15,7 @@ UNIT_NAME = re.compile(r"protocol-omni-(.+)\.service")
 FILE_NAME = re.compile(r"([a-z][a-z0-9-]{0,30})\.(json|proven)")
 
 
-def _name(found):
+def own_name(found):
     """A container's own name: one that links to it calls it "THERE/ALIAS" besides; and one that is being removed has none, but for its ID."""
     own = [name.lstrip("/") for name in found.get("Names") or [] if "/" not in name.lstrip("/")]
     return own[0] if own else (found.get("Id") or "")[:12]
@@ -28,7 +28,7 @@ def containers(listed, label):
     :param label: under which a container of ours carries what it was made by.
     :returns: list of dict with ``name``, ``ours`` (bool), ``running`` (bool) and ``networks`` (name to address, "" for none).
     """
-    return [{"name": _name(found), "ours": label in (found.get("Labels") or {}), "running": found.get("State") == "running",
+    return [{"name": own_name(found), "ours": label in (found.get("Labels") or {}), "running": found.get("State") == "running",
              "networks": {name: (place or {}).get("IPAddress") or "" for name, place in ((found.get("NetworkSettings") or {}).get("Networks") or {}).items()}}
             for found in listed]
 

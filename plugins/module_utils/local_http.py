@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import urllib.parse
 
 
 class LocalConnection(http.client.HTTPConnection):
@@ -23,3 +24,22 @@ class LocalConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
+
+
+def text_at(url, timeout=5):
+    """What a program of the host answers at an address of its loopback, "" where nobody does, or with another status than 200. No proxy, no redirects.
+
+    :param url: such as http://127.0.0.1:9090/metrics.
+    :param timeout: seconds for each wait.
+    """
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    try:
+        connection.request("GET", urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")))
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+        return text if answer.status == 200 else ""
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()

@@ -106,91 +106,14 @@ paths:
   type: list
 """
 
-import glob  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import daemon_config, engine_data, host_survey, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import daemon_config, engine_data, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import roots  # noqa: E402
 
-CONTAINERD_CONFIG = "/etc/containerd/config.toml"
-DAEMON_CONFIG = "/etc/docker/daemon.json"
 DROP_INS = ["/etc/systemd/system/%s.d" % unit for unit in ("docker.service", "docker.socket", "containerd.service")]
-PATHS = [os.path.dirname(CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS, *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
-UNITS = ["docker.service", "docker.socket", "containerd.service", "protocol-omni-*.service"]
-
-
-def entries(folder):
-    """Names in a folder; empty where there is none."""
-    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-
-
-class Reader:
-    """Reads the host."""
-
-    def __init__(self, module):
-        self.module = module
-        self.mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
-        self.answer = None
-        if self.command("systemctl", "is-active", "docker.service").strip() == "active":  # the question alone would wake it through its socket
-            self.answer = self.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None
-
-    def command(self, *arguments):
-        program = self.module.get_bin_path(arguments[0])
-        if program is None:
-            return ""
-        _code, out, _error = self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})
-        return out
-
-    def running_root(self, name):
-        """The root of the running engine; containerd is not asked but looked at: its database is open."""
-        if name == "docker":
-            return self.answer
-        pid = self.command("systemctl", "show", "--property=MainPID", "--value", "containerd.service").strip() or "0"
-        for link in glob.glob("/proc/%s/fd/*" % pid) if pid != "0" else []:
-            path = os.readlink(link) if os.path.islink(link) else ""
-            if path.endswith(engine_data.CONTAINERD_DATABASE):
-                return path[:-len(engine_data.CONTAINERD_DATABASE)] or None
-        return None
-
-    def configured_root(self, name):
-        if name == "docker":
-            root = engine_data.root_of_daemon(small_file.seen(DAEMON_CONFIG))
-        else:
-            root = engine_data.root_of_containerd(small_file.seen(CONTAINERD_CONFIG))
-        return os.path.realpath(root or engine_data.OWN_ROOTS[name])
-
-    def mount(self, path):
-        return (host_survey.mount_of(path, self.mounts) or {"path": "/"})["path"]
-
-    def size(self, root):
-        words = self.command("du", "--summarize", "--one-file-system", "--block-size=1", root).split() if os.path.isdir(root) else []
-        return int(words[0]) if words else 0
-
-    def source(self, name):
-        configured, running = self.configured_root(name), self.running_root(name)
-        root = running or configured
-        data = {kind: len(glob.glob(os.path.join(glob.escape(root), pattern))) for kind, pattern in engine_data.DATA[name].items()}
-        if name == "docker" and self.answer:
-            data["networks"] = len(self.command("docker", "network", "ls", "--quiet", "--filter", "type=custom").split())
-        return {
-            "root": root, "running": running, "configured": configured, "mount": self.mount(root), "data": data, "bytes": 0,
-            "submounts": [mount["path"] for mount in self.mounts if mount["path"] != root and engine_data.inside(mount["path"], root)
-                          and mount["type"] not in engine_data.OWN_MOUNTS],
-            "unmovable": [os.path.relpath(path, root) for pattern in engine_data.UNMOVABLE[name]
-                          for path in glob.glob(os.path.join(glob.escape(root), pattern))],
-        }
-
-    def target(self, wanted):
-        root = os.path.realpath(wanted)
-        existing = root
-        while not os.path.isdir(existing):
-            existing = os.path.dirname(existing)
-        space = os.statvfs(existing)
-        return {"root": root, "mount": self.mount(root), "entries": entries(root), "bytes": 0, "free": space.f_bavail * space.f_frsize}
-
-    def units(self):
-        lines = self.command("systemctl", "list-units", "--plain", "--no-legend", "--state=active,activating,reloading", *UNITS).splitlines()
-        return [line.split()[0] for line in lines if line.split()]
+PATHS = [os.path.dirname(roots.CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS, *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
 
 
 def main():
@@ -207,7 +130,7 @@ def main():
         supports_check_mode=True,
     )
     wanted = {"docker": module.params["docker_root"], "containerd": module.params["containerd_root"]}
-    reader = Reader(module)
+    reader = roots.Reader(module)
     sources = {name: reader.source(name) for name in wanted}
     targets = {name: reader.target(path) for name, path in wanted.items() if path}
     for name, target in targets.items():
@@ -221,9 +144,9 @@ def main():
         {"roots": wanted, "move": module.params["move"], "discard": module.params["discard"], "volumes": module.params["volumes"],
          "ready": module.params["ready"], "journal": module.params["journal"]},
         {"sources": sources, "targets": targets, "journal": journal, "answers": reader.answer is not None,
-         "left": [root["old"] for root in (journal or {"roots": []})["roots"] if entries(root["old"])]})
+         "left": [root["old"] for root in (journal or {"roots": []})["roots"] if roots.entries(root["old"])]})
     config, refusals = "", []
-    for path, judged in ((DAEMON_CONFIG, daemon_config.options_of), (CONTAINERD_CONFIG, daemon_config.text_of)):
+    for path, judged in ((roots.DAEMON_CONFIG, daemon_config.options_of), (roots.CONTAINERD_CONFIG, daemon_config.text_of)):
         try:
             config = judged(small_file.content(path), path)
         except daemon_config.Refused as refused:

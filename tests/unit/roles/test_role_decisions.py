@@ -1,7 +1,5 @@
 """What single expressions of the roles decide, rendered as a play would."""
 import json
-import re
-import subprocess
 
 import pytest
 import rendering
@@ -66,26 +64,6 @@ def test_a_processor_that_the_image_is_not_built_for_is_refused_by_name(architec
 def test_the_initramfs_is_built_when_nouveau_was_switched_off_and_only_then(changed, check_mode, runs):
     build = rendering.task("host_driver", "tasks/driver.yml", "Build the initramfs without nouveau", "ansible.builtin.command")
     assert rendering.holds("host_driver", build, {"__host_driver_nouveau": {"changed": changed}, "ansible_check_mode": check_mode}) is runs
-
-
-@pytest.mark.parametrize("used, problems, verified", [
-    ([], [], "does not apply"), ([{"name": "m", "architecture": "llama"}], [], "holds"), ([{"name": "m", "architecture": "llama"}], ["cut off"], "fails")])
-def test_a_store_of_which_nothing_is_used_claims_nothing_of_models(used, problems, verified):
-    record = rendering.task("model_store", "tasks/verify.yml", "Record the claims of the models")
-    found = rendering.render("model_store", record["protocol_omni.bunker.claim"]["results"], {
-        "_model_store_used": used, "_model_store_files": [(model, {"name": "f"}) for model in used],
-        "__model_store_read": {"results": [{"problems": problems, "architecture": "llama"} for _model in used]}}, record["vars"])
-    row = found["models.verified"]
-    assert verified == ("does not apply" if "does_not_apply" in row else "holds" if row["holds"] else "fails")
-
-
-@pytest.mark.parametrize("line, seen", [
-    ("/a /run/docker.sock", True), ("/a /var/run/docker.sock /srv/models", True), ("/a /srv/models /run", True), ("/a /", True), ("/a /run/containerd", True),
-    ("/a /srv/models", False), ("/a /srv/run", False), ("/a", False)])
-def test_a_container_that_has_the_engines_socket_or_a_folder_with_it_is_seen(line, seen):
-    shell = rendering.task("vram_watch", "tasks/verify.yml", "Look at the watcher")["ansible.builtin.shell"]["cmd"]
-    pattern = re.search(r"grep -E '( \(/\|.*?)'", shell).group(1)
-    assert (subprocess.run(["grep", "-E", pattern], input=line + "\n", text=True, capture_output=True, check=False).returncode == 0) is seen
 
 
 def test_only_files_that_are_not_on_the_disk_are_fetched():

@@ -4,6 +4,7 @@ import json
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import roots
 from ansible_collections.protocol_omni.bunker.plugins.modules import engine_data_info
 
 
@@ -15,7 +16,7 @@ def told(tmp_path, monkeypatch, capsys):
     def run(daemon=b"", containerd=b"", journal=b""):
         for constant, name, content in (("DAEMON_CONFIG", "daemon.json", daemon), ("CONTAINERD_CONFIG", "config.toml", containerd)):
             (tmp_path / name).write_bytes(content)
-            monkeypatch.setattr(engine_data_info, constant, str(tmp_path / name))
+            monkeypatch.setattr(roots, constant, str(tmp_path / name))
         (tmp_path / "journal").write_bytes(journal)
         with patch_module_args({"journal": str(tmp_path / "journal"), "containerd_root": str(tmp_path / "new")}), pytest.raises(SystemExit):
             engine_data_info.main()

@@ -1,0 +1,47 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is seen of an image: its configuration by the engine, and what a look into it prints. Pure functions. Standard library only."""
+from __future__ import annotations
+
+# For the image's own bash, which has no Python beside it. One line a finding, its kind first; the last one says that it came to its end.
+LOOK = r"""
+find / -xdev -name 'libcuda.so*' -printf 'libcuda: %p\n' && echo 'searched: /'
+for tool in gcc cc g++ nvcc cmake python3 systemctl curl wget; do
+    if found=$(command -v "$tool"); then echo "tool: $found"; fi
+done
+for file in /opt/llama/libggml-cpu*.so; do
+    if [ -e "$file" ]; then echo "variant: ${file##*/}"; fi
+done
+dpkg-query --show --showformat 'package: ${Package}_${Version}\n'
+sed 's/^/input: /' /usr/share/protocol_omni/inputs.lock
+sed 's/^/configured: /' /usr/share/protocol_omni/configured.txt
+echo 'end: /'
+"""
+KINDS = ("libcuda", "searched", "tool", "variant", "package", "input", "configured", "end")
+
+
+def inside(text):
+    """What a look into the image found.
+
+    :param text: what :data:`LOOK` printed.
+    :returns: dict of each of :data:`KINDS` to the list of its lines.
+    """
+    found = {kind: [] for kind in KINDS}
+    for line in text.splitlines():
+        kind, separator, rest = line.partition(": ")
+        if separator and kind in found:
+            found[kind].append(rest)
+    return found
+
+
+def image(found):
+    """What counts of an image, {} of none.
+
+    :param found: the engine's answer to ``/images/NAME/json``, None where it knows none.
+    """
+    if not found:
+        return {}
+    configured = found.get("Config") or {}
+    return {"id": found["Id"], "size": found.get("Size") or 0, "labels": configured.get("Labels") or {}, "environment": configured.get("Env") or [],
+            "user": configured.get("User") or ""}

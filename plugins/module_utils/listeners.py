@@ -1,0 +1,22 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who listens on a host, by what ss prints. Pure functions. Standard library only."""
+from __future__ import annotations
+
+import re
+
+COMMAND = ("ss", "--no-header", "--listening", "--tcp", "--udp", "--numeric", "--processes")
+_LINE = re.compile(r"(tcp|udp)\s+\S+\s+\d+\s+\d+\s+(\S+)\s+\S+(.*)")
+_PROGRAM = re.compile(r'"([^"]+)",pid=')
+
+
+def parsed(text):
+    """Every listening socket of TCP and UDP, in the order of the text.
+
+    :param text: what :data:`COMMAND` prints.
+    :returns: list of dict of ``protocol``, ``address`` (with its port) and ``programs``, the names of the processes that have it, which the kernel cuts
+        to 15 characters.
+    """
+    return [{"protocol": match.group(1), "address": match.group(2), "programs": _PROGRAM.findall(match.group(3))}
+            for match in map(_LINE.match, text.splitlines()) if match]

@@ -1,0 +1,141 @@
+"""From the inventory to the module that looks and to the claims: verify.yml of the roles that only join the two, rendered as a play would."""
+import rendering
+import yaml
+from support import ROOT
+
+DEMO = yaml.safe_load((ROOT / "inventory/demo/group_vars/all/bunker.yml").read_text(encoding="utf-8"))
+COMMON = {"bunker_config_path": "/etc/protocol_omni", "bunker_services": DEMO["bunker_services"]}
+
+
+def asked(role, name, module, variables):
+    """Arguments of the module that looks."""
+    task = rendering.task(role, "tasks/verify.yml", name)
+    return rendering.render(role, task["protocol_omni.bunker." + module], dict(COMMON, **variables), task.get("vars"))
+
+
+def recorded(role, name, variables):
+    """Claim id to observation."""
+    task = rendering.task(role, "tasks/verify.yml", name)
+    return rendering.render(role, task["protocol_omni.bunker.claim"]["results"], dict(COMMON, **variables), task.get("vars"))
+
+
+def observability(**variables):
+    """(arguments of the module, claims) of a host on which nothing runs."""
+    variables = dict({"observability_enabled": True, "ansible_search_path": [str(ROOT / "roles/observability")],
+                      "_observability_services": [{"job": "services", "service": "oracle", "address": "172.30.0.10:8000"}], "__observability_seen": {
+                          "listening": [], "targets": [], "rules": [], "configuration": "", "reloaded": False}}, **variables)
+    return (asked("observability", "Look at what is measured", "observability_info", variables),
+            recorded("observability", "Record the claims of the measurements", variables))
+
+
+def test_what_is_measured_is_handed_on():
+    look, found = observability(vram_watch_service="none", gateway_metrics_port=9280, observability_scrape_interval=3)
+    rules = yaml.safe_load((ROOT / "roles/observability/files/rules.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    assert look == {"endpoint": "http://127.0.0.1:9090", "targets": 3, "patience": 6}
+    assert found["observability.local"]["expected"] == "127.0.0.1:9090, 127.0.0.1:9100"
+    assert found["observability.targets"]["expected"] == "gateway 127.0.0.1:9280 up, node 127.0.0.1:9100 up, services oracle 172.30.0.10:8000 up"
+    assert found["observability.rules"]["expected"].startswith("%d rules of the role, all evaluated, configuration " % len(rules))
+    assert {row["holds"] for row in found.values()} == {False}
+
+
+def test_nothing_is_looked_at_where_nothing_is_measured():
+    variables = {"observability_enabled": False, "__observability_seen": {"skipped": True}}
+    assert not rendering.holds("observability", rendering.task("observability", "tasks/verify.yml", "Look at what is measured"), variables)
+    found = recorded("observability", "Record the claims of the measurements", variables)
+    assert [row["does_not_apply"] for row in found.values()] == ["observability_enabled is false"] * 3
+
+
+def vram_watch(**variables):
+    """(arguments of the module, status by claim) of a watcher that has written nothing."""
+    variables = dict({"vram_watch_service": "auto", "_vram_watch_service": "oracle", "_vram_watch_watched": {"gpus": ["GPU-1"]}, "__vram_watch_seen": {
+        "state": "active", "enabled": "enabled", "now": 1000, "listening": [], "series": 0, "engine": "", "containers": [], "play": {"rc": 127, "said": ""},
+        "status": {}}}, **variables)
+    return asked("vram_watch", "Look at the watcher", "vram_watch_info", variables), recorded("vram_watch", "Record the claims of the watcher", variables)
+
+
+def test_the_watcher_is_looked_at_where_the_role_put_it():
+    look, found = vram_watch(vram_watch_metrics_port=9281, vram_watch_interval=7)
+    assert look == {"unit": "protocol-omni-vram-watch.service", "unit_path": "/etc/systemd/system/protocol-omni-vram-watch.service",
+                    "status_path": "/run/protocol-omni-vram-watch/status.json", "metrics_port": 9281}
+    assert found["vram_watch.metrics"]["expected"] == "127.0.0.1:9281" and "within 21 s" in found["vram_watch.samples"]["expected"]
+    assert [name for name, row in found.items() if "does_not_apply" in row] == []
+
+
+def test_what_the_inventory_does_not_have_watched_is_claimed_of_nobody():
+    def reasons(**variables):
+        return [row.get("does_not_apply", "judged") for row in vram_watch(**variables)[1].values()]
+    no_card = "the watched service has no card; its memory is RAM"
+    assert reasons(_vram_watch_watched={"gpus": []}) == [no_card] * 3 + ["judged"] * 3
+    assert reasons(_vram_watch_watched={"gpus": []}, vram_watch_gpus=["GPU-2"]) == ["judged"] * 6
+    assert reasons(vram_watch_fill_context=False) == ["judged"] * 2 + ["vram_watch_fill_context is false"] + ["judged"] * 3
+    assert reasons(_vram_watch_service="", _vram_watch_watched=None, vram_watch_service="none") == [
+        "the inventory has no service to watch (vram_watch_service none)"] * 5 + ["judged"]
+
+
+def container_engine(**variables):
+    """(arguments of the module, claims) of a host without an engine."""
+    root = {"root": "/var/lib/x", "running": None, "configured": "/var/lib/x", "wanted": "/var/lib/x", "mount": "/"}
+    variables = dict({"__container_engine_seen": {"version": "24.0", "engine": "", "buildx": "", "cache_bounds": [], "options": {}, "refused": "",
+                                                  "roots": {"docker": root, "containerd": root}}}, **variables)
+    return (asked("container_engine", "Look at the engine", "container_engine_info", variables),
+            recorded("container_engine", "Record the claims of the engine", variables))
+
+
+def test_what_is_wanted_of_the_engine_is_handed_on():
+    look, found = container_engine(container_engine_data_root="/nvme/docker", container_engine_containerd_root="/nvme/containerd")
+    assert look == {"docker_root": "/nvme/docker", "containerd_root": "/nvme/containerd"}
+    assert found["engine.version"]["expected"] == "25.0 or newer" and found["engine.bounded"]["expected"] == "at most 20GB"
+    assert '"defaultKeepStorage": "20GB"' in found["engine.options"]["expected"]
+    assert [row.get("holds") for row in found.values()] == [False] * 6
+
+
+def test_the_root_file_system_may_be_used_where_the_inventory_has_nothing_else():
+    assert "does_not_apply" in container_engine()[1]["engine.off_root"]
+    assert "does_not_apply" not in container_engine(bunker_volumes={"/nvme": {}})[1]["engine.off_root"]
+
+
+def golden_image(**variables):
+    """(arguments of both modules, claims) of a host without the image."""
+    kinds = ("libcuda", "searched", "tool", "variant", "package", "input", "configured", "end")
+    variables = dict({"golden_image_name": "omni/other", "bunker_cache_path": "/var/cache/protocol_omni", "bunker_ca_bundle": "", "bunker_bundle": "",
+                      "golden_image_base": "debian:trixie-slim@sha256:" + "a" * 64, "__golden_image_readiness": {"verdicts": {}, "files": []},
+                      "__golden_image_seen": {"image": {}, "alias_id": "", "said": "there is none", "inside": {kind: [] for kind in kinds}}}, **variables)
+    return (asked("golden_image", "Look at the image", "golden_image_info", variables),
+            asked("golden_image", "Read the device code of the image", "cuda_readiness", variables),
+            recorded("golden_image", "Record the claims of the image", variables))
+
+
+def test_the_image_of_the_inventory_is_looked_at():
+    look, readiness, found = golden_image(golden_image_cuda_architectures=["120", "90"])
+    digest = found["image.inputs"]["expected"][:16]
+    assert look == {"image": "omni/other:" + digest, "alias": "omni/other:sm120-cuda13"}
+    assert (readiness["image"], sorted(readiness["capabilities"])) == ("omni/other:" + digest, ["12.0", "9.0"])
+    assert "CMAKE_CUDA_ARCHITECTURES=120;90" in found["image.cmake_options"]["expected"]
+    assert "a" * 64 + "  base/debian:trixie-slim" in found["image.lock"]["observed"]
+    assert {row["holds"] for row in found.values()} == {False}
+
+
+def test_device_code_is_only_read_of_an_image_that_has_some():
+    task = rendering.task("golden_image", "tasks/verify.yml", "Read the device code of the image")
+    assert [rendering.holds("golden_image", task, {"golden_image_cuda": cuda}) for cuda in (True, False)] == [True, False]
+    found = golden_image(golden_image_cuda=False, __golden_image_readiness={"skipped": True})[2]
+    assert [name for name, row in found.items() if "does_not_apply" in row] == ["image.cmake_options", "image.kernels", "image.vmm"]
+
+
+def test_the_models_that_are_used_are_read_and_no_others():
+    catalogue = rendering.read("model_store", "defaults/main.yml")["model_store_catalogue"]
+    variables = {"model_store_path": "/nvme/models", "model_store_extra_models": [dict(catalogue[0], name="unused")],
+                 "__model_store_seen": {"models": [{"name": "other", "architecture": "", "problems": []}]}}
+    used = {service["model"] for service in DEMO["bunker_services"]}
+    look = asked("model_store", "Read what the models are", "model_store_info", variables)
+    assert look["store"] == "/nvme/models" and {model["name"] for model in look["models"]} == used and look["models"][0]["files"][0]["sha256"]
+    assert [row["holds"] for row in recorded("model_store", "Record the claims of the models", variables).values()] == [False, False]
+
+
+def test_what_was_measured_is_read_where_the_role_put_it():
+    variables = {"__throughput_seen": {"containers": ["left"], "engine": "", "measuring": False, "measured": {"services": {
+        "oracle": {"roofline": {"percent": 120}}}}}}
+    assert asked("throughput", "Look at what was measured, and at what is left of it", "throughput_info", variables) == {
+        "path": "/etc/ansible/facts.d/protocol_omni_throughput.fact", "label": "protocol_omni.bunker.bench",
+        "lock": "/var/lib/protocol_omni/throughput/state.json.lock"}
+    assert [row["holds"] for row in recorded("throughput", "Record the claims", variables).values()] == [False, False]
