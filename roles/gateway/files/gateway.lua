@@ -10,6 +10,7 @@ local context = require "context"
 local kinds = require "kinds"
 local meter = require "meter"
 local metrics = require "metrics"
+local parameters = require "parameters"
 local plan = require "plan"
 local relay = require "relay"
 local state = require "state"
@@ -119,6 +120,10 @@ function gateway.route()
     ngx.ctx.metered = meter.begin(path, api.spoken(), request, given)
     if ngx.ctx.metered and used_up() then return end
     if not kinds.does(route.kind, path) then return wrong_kind(wanted, path) end
+    if plan.parameters[wanted] and path ~= "/tokenize" then
+        given = parameters.apply(plan.parameters[wanted], request, given)
+        ngx.req.set_body_data(given)
+    end
     if route.address then
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt)
