@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: gateway_parameters
 short_description: Turn what the inventory says of requests into what the gateway loads
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Returns what the gateway sets, presumes and strips of requests, with values as JSON, which it puts into requests as they stand.

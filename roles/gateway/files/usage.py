@@ -73,7 +73,8 @@ def table(rows, limits, today):
              for line in [heads, *cells]]
     for key in sorted(limits):
         spent = sum(row["today"] for row in rows if row["key"] == key)
-        lines.append("%s: %s of %s tokens of %s%s" % (key, "{:,}".format(spent), "{:,}".format(limits[key]), today, ", used up" if spent >= limits[key] else ""))
+        lines.append("%s: %s of %s tokens of %s%s" % (key, "{:,}".format(spent), "{:,}".format(limits[key]), today,
+                                                      ", used up" if spent >= limits[key] else ""))
     return lines if rows or limits else ["No key has asked yet."]
 
 

@@ -491,14 +491,3 @@ def test_the_head_and_the_comments_of_a_stream_pass_before_its_first_word(client
     assert head < 0.8 and len(comments) >= 3
     assert all(abs(moment - number) < 0.8 for number, moment in enumerate(comments, 1))
     assert min(moment for moment, part in heard if b"data:" in part) > 3.5
-
-
-def test_who_gives_up_after_some_silence_gets_a_stream_whose_prompt_takes_longer(clients):
-    """A client of 60 seconds and a prompt of minutes, made shorter: 1.7 s without a byte are too many, the prompt takes 5, comments come each second."""
-    def ask_impatiently(**body):
-        with clients.http() as client, client.stream("POST", "/v1/chat/completions", timeout=httpx2.Timeout(1.7), json={
-                "model": "oracle", "messages": QUESTION, **body}) as answer:
-            return answer.read()
-    assert ask_impatiently(stream=True, reads=5).endswith(b"data: [DONE]\n\n")
-    with pytest.raises(httpx2.ReadTimeout):
-        ask_impatiently(think=5)  # what is not streamed says nothing before it is whole

@@ -31,8 +31,9 @@ def metered(door):
 
 def deploy(door, **more):
     limits = {"alice": {}, "bob": {"models": ["executor"], "aliases": {"gpt-4o": "executor"}}, "carol": {"tokens_per_day": 200}}
-    door.deploy(gateway_requests_per_minute=60000, gateway_tokenize=True, gateway_aliases={"gpt-4o": "oracle"},
-                gateway_keys=[{"name": name, "sha256": hashed(door.keys[name]), **limit} for name, limit in limits.items()], **{"gateway_burst": 3000, **more}).assert_ok()
+    keys = [{"name": name, "sha256": hashed(door.keys[name]), **limit} for name, limit in limits.items()]
+    door.deploy(gateway_requests_per_minute=60000, gateway_tokenize=True, gateway_aliases={"gpt-4o": "oracle"}, gateway_keys=keys,
+                **{"gateway_burst": 3000, **more}).assert_ok()
 
 
 def rows_of(door):
