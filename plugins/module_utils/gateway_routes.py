@@ -51,3 +51,13 @@ def routes(services, providers, fallbacks, keys_path, deployed=None):
                                    "fallback": "", "key_file": "%s/%s" % (keys_path, key_file_name(provider["name"])) if provider["key_file"] else "",
                                    "kind": ""}
     return found
+
+
+def parameters(entries):
+    """
+    :param entries: gateway_parameters, as somebody wrote it.
+    :returns: dict of model to dict with ``set`` and ``defaults`` (name to JSON, which the gateway writes as it stands) and ``strip`` (list of names).
+    """
+    return {entry["model"]: {"strip": list(entry.get("strip") or []),
+                             **{part: {name: json.dumps(value) for name, value in (entry.get(part) or {}).items()} for part in ("set", "defaults")}}
+            for entry in entries}

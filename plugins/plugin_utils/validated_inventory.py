@@ -7,7 +7,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail, AnsibleUndefinedVariable
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import (
-    argument_specs, empty_values, inventory_rules, kind_rules, ladder_rules, speed_rules)
+    argument_specs, empty_values, gateway_rules, inventory_rules, kind_rules, ladder_rules, speed_rules)
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 # Facts that the roles publish for later roles; they are no input.
@@ -50,7 +50,8 @@ def validate(task_vars, templar):
     if not problems:  # cross-checks presume that every value has its type
         inventory["bunker_services"] = services
         problems = list(inventory_rules.placeholders(task_vars.get("ansible_host"), "ansible_host"))
-        problems += inventory_rules.check(inventory) + kind_rules.check(inventory) + ladder_rules.check(inventory) + speed_rules.check(inventory)
+        for rules in (inventory_rules, gateway_rules, kind_rules, ladder_rules, speed_rules):
+            problems += rules.check(inventory)
     return inventory, problems
 
 

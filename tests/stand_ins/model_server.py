@@ -10,7 +10,8 @@ Streams have the shape of the API that was asked: chat completions, messages or 
 A request may order a fault: "dies": NAME closes before anything was answered, "breaks": N closes after N words of a stream, "stumbles": N ends a stream after
 N words with an error in llama-server's words, "reads": S takes S seconds for the prompt of a stream, with the head of the answer before and a comment each
 second, "fails": STATUS answers with an error in llama-server's words, and with "plain": TEXT in a body that is no JSON, "overflows": N says that the prompt
-has N tokens too many.
+has N tokens too many. With "accounts": true it tells the tokens of prompt and answer where llama-server tells them, with "accounts": N in pieces of N bytes.
+"hears": NAME answers with what it was sent under that name, and "hears": "*" with all of its names.
 Standard library only, one process.
 """
 import asyncio
@@ -51,6 +52,10 @@ def tokens_of(asked):
     """How many tokens a request's prompt has."""
     if "prompt" in asked:
         return len(texts(asked["prompt"]))
+    if "documents" in asked:
+        return len(texts([asked["query"], *asked["documents"]]))
+    if "input_prefix" in asked:
+        return len(texts([asked["input_prefix"], asked["input_suffix"]]))
     given = asked.get("messages", asked.get("input", []))
     given = [given] if isinstance(given, str) else given
     more = [asked[field] for field in ("system", "instructions") if field in asked]
@@ -77,7 +82,46 @@ def worded(path, asked, number, word):
     return event({"model": asked["model"], "choices": [{"index": 0, "delta": {"content": word + " "}}]})
 
 
-def ended(path):
+def used(path, asked, words):
+    """What llama-server's answers say of tokens: fields of a whole answer, by API."""
+    read = tokens_of(asked)
+    if path == "/infill":
+        return {"tokens_predicted": words, "tokens_evaluated": read, "timings": {"cache_n": 1, "prompt_n": read - 1, "predicted_n": words}}
+    if path in ("/v1/embeddings", "/v1/rerank"):
+        return {"usage": {"prompt_tokens": read, "total_tokens": read}}
+    if path in ("/v1/messages", "/v1/responses"):
+        return {"usage": {"input_tokens": read, "output_tokens": words}}
+    return {"usage": {"completion_tokens": words, "prompt_tokens": read, "total_tokens": words + read},
+            "timings": {"cache_n": 1, "prompt_n": read - 1, "prompt_ms": 7.5, "predicted_n": words, "predicted_ms": 12.25}}
+
+
+def begun(path, asked):
+    """The events before the first word of a stream that tells its tokens."""
+    if path != "/v1/messages" or "accounts" not in asked:
+        return b""
+    start = {"type": "message_start", "message": {"id": "m", "usage": {"cache_read_input_tokens": 1, "input_tokens": tokens_of(asked) - 1, "output_tokens": 0}}}
+    return b"event: message_start\ndata: " + json.dumps(start).encode() + b"\n\n"
+
+
+def ended(path, asked, words):
+    """The last events of a stream, without the chunks of HTTP, where it tells its tokens; else the one that :func:`last` has."""
+    figures = used(path, asked, words)
+    if path == "/v1/messages":
+        delta = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": words}}
+        return b"event: message_delta\ndata: " + json.dumps(delta).encode() + b'\n\nevent: message_stop\ndata: {"type": "message_stop"}\n\n'
+    if path == "/v1/responses":
+        whole_ = {"type": "response.completed", "response": {"output": [{"text": "word " * words}], **figures}}
+        return b"event: response.completed\ndata: " + json.dumps(whole_).encode() + b"\n\n"
+    if path == "/infill":
+        return b"data: " + json.dumps({"content": "", "stop": True, **figures}).encode() + b"\n\n"
+    events = [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+    if asked.get("stream_options", {}).get("include_usage"):
+        events.append({"choices": [], "usage": figures["usage"]})
+    events[-1]["timings"] = figures["timings"]
+    return b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in events) + b"data: [DONE]\n\n"
+
+
+def last(path):
     """The last event of a stream, in the shape of the API."""
     if path == "/v1/messages":
         return chunk(b'event: message_stop\ndata: {"type": "message_stop"}\n\n')
@@ -89,6 +133,8 @@ def ended(path):
 async def stream(writer, path, asked, words):
     """A stream, whole or as far as was ordered."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    if begun(path, asked):
+        writer.write(chunk(begun(path, asked)))
     for _second in range(asked.get("reads", 0)):
         await writer.drain()
         await asyncio.sleep(1)
@@ -106,7 +152,15 @@ async def stream(writer, path, asked, words):
         writer.write(worded(path, asked, number, word))
         await writer.drain()
         await asyncio.sleep(PACE)
-    writer.write(ended(path) + b"0\r\n\r\n")
+    if "accounts" not in asked:
+        writer.write(last(path) + b"0\r\n\r\n")
+        return
+    rest, size = ended(path, asked, len(words)), asked["accounts"] if type(asked["accounts"]) is int else 1 << 20
+    for start in range(0, len(rest), size):
+        writer.write(chunk(rest[start:start + size]))
+        await writer.drain()
+        await asyncio.sleep(0.002)  # pieces that come one by one
+    writer.write(b"0\r\n\r\n")
 
 
 def failed(asked):
@@ -125,6 +179,12 @@ def failed(asked):
 def whole(value, status=b"200 OK", kind=b"application/json"):
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (status, kind, len(body), body)
+
+
+def heard(asked):
+    """What of a request was to be told."""
+    name = asked.get("hears", "")
+    return sorted(asked) if name == "*" else asked.get(name)
 
 
 async def told(path, body):
@@ -168,8 +228,9 @@ async def serve(reader, writer):
                 await stream(writer, path, asked, words)
             else:
                 await asyncio.sleep(asked.get("think", 0))
-                writer.write(whole({"model": asked["model"], "path": path, "body_bytes": len(body), "usage": {"completion_tokens": len(words)},
-                                    "choices": [{"index": 0, "message": {"role": "assistant", "content": " ".join(words)}}]}))
+                figures = used(path, asked, len(words)) if "accounts" in asked else {}
+                writer.write(whole({"model": asked["model"], "path": path, "body_bytes": len(body), "heard": heard(asked),
+                                    "choices": [{"index": 0, "message": {"role": "assistant", "content": " ".join(words)}}], **figures}))
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

@@ -18,12 +18,14 @@ class Door(Host):
     """The host with the gateway and stand-ins for services; alice, bob and carol hold keys besides the operator."""
 
     address, port, config = "172.29.253.20", 8443, "/etc/protocol_omni/gateway"
-    url = "https://%s:%d" % (address, port)
+    url, state = "https://%s:%d" % (address, port), "/var/lib/protocol-omni-gateway/usage.json"
+    answers = "for _ in $(seq 100); do (exec 3<>/dev/tcp/%s/%d) 2>/dev/null && break; sleep 0.1; done" % (address, port)
 
     def __init__(self, folder):
         super().__init__("bunker-test-gateway", folder)
         self.keys = {name: secrets.token_hex(32) for name in ("alice", "bob", "carol")}
         self.provider_keys = {}
+        self.process = None
         self.outputs = []
 
     def deploy(self, holders=("alice", "bob", "carol"), **variables):
@@ -45,11 +47,29 @@ class Door(Host):
     def openai(self, key="alice"):
         return openai.OpenAI(base_url=self.url + "/v1", api_key=self.keys[key], max_retries=0, http_client=httpx2.Client(verify=self.context, timeout=20))
 
+    def control_socket(self):
+        """Where the gateway's control socket lies on this machine."""
+        if not self.process:
+            self.process = docker.from_env().containers.get(self.host).attrs["State"]["Pid"]
+        return "/proc/%d/root/run/protocol-omni-gateway/control.sock" % self.process
+
     def control(self):
         """The gateway's control socket, as root of the host."""
-        process = docker.from_env().containers.get(self.host).attrs["State"]["Pid"]
-        socket = "/proc/%d/root/run/protocol-omni-gateway/control.sock" % process
-        return httpx2.Client(base_url="http://gateway", transport=httpx2.HTTPTransport(uds=socket), timeout=20)
+        return httpx2.Client(base_url="http://gateway", transport=httpx2.HTTPTransport(uds=self.control_socket()), timeout=20)
+
+    def stop(self):
+        self.sh("systemctl stop protocol-omni-gateway")
+
+    def restart(self):
+        """A new start, until it answers; a service is taken as up meanwhile."""
+        self.sh("systemctl restart protocol-omni-gateway; " + self.answers)
+
+    def crash(self):
+        """All of it dies at once, and systemd starts it anew."""
+        self.sh("systemctl kill --kill-whom=all --signal KILL protocol-omni-gateway; sleep 1.5; " + self.answers)
+
+    def log(self):
+        return self.sh("journalctl --no-pager --quiet -u protocol-omni-gateway")
 
     def stand_in(self, name, address, rate=5, *more):
         self.sh("systemd-run --quiet --unit=stand-in-%s python3 /root/model_server.py %s %s %g %s" % (

@@ -46,11 +46,11 @@ function answers.problem(status, message, more)
     return {error = problem}
 end
 
--- message: what the status says, where nothing is given.
-function answers.refuse(status, message, more)
+-- message: what the status says, where nothing is given. later: after how many seconds it may be asked again, where that is known.
+function answers.refuse(status, message, more, later)
     message = message or (SAID[status] or SAID[400]):format(plan.body_limit)
     ngx.status = status
-    if LATER[status] then ngx.header["Retry-After"] = 10 end
+    if LATER[status] then ngx.header["Retry-After"] = later or 10 end
     answers.json(answers.problem(status, message, more))
     return ngx.exit(ngx.HTTP_OK) -- the answer above is the whole answer
 end

@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local answers = require "answers"
 local plan = require "plan"
 local state = require "state"
+local usage = require "usage"
 local watch = require "watch"
 
 local control = {}
@@ -53,6 +54,13 @@ function control.services()
     local found = {}
     for _, name in ipairs(plan.services) do found[name] = described(name) end
     answers.json(found)
+end
+
+-- For bunker-usage: as the file has it, with the limits.
+function control.usage()
+    local limits = {}
+    for key, holder in pairs(plan.holders) do limits[key] = holder.tokens_per_day end
+    answers.json({rows = usage.rows(), limits = limits})
 end
 
 return control

@@ -8,12 +8,15 @@ local browsers = require "browsers"
 local choice = require "choice"
 local context = require "context"
 local kinds = require "kinds"
+local meter = require "meter"
 local metrics = require "metrics"
+local parameters = require "parameters"
 local plan = require "plan"
 local relay = require "relay"
 local state = require "state"
 local strangers = require "strangers"
 local text = require "text"
+local usage = require "usage"
 
 ffi.cdef "unsigned char *SHA256(const unsigned char *data, size_t length, unsigned char *digest);"
 
@@ -60,7 +63,7 @@ local function wrong_method(allowed)
 end
 
 local function unknown_model(wanted)
-    return answers.refuse(404, ("Unknown model %s. Known: %s."):format(text.echo(tostring(cjson.encode(wanted))), table.concat(plan.models, ", ")),
+    return answers.refuse(404, ("Unknown model %s. Known: %s."):format(text.echo(tostring(cjson.encode(wanted))), table.concat(plan.known_to(ngx.var.bunker_key), ", ")),
                           {type = "invalid_request_error", code = "model_not_found", param = "model"})
 end
 
@@ -72,6 +75,23 @@ local function wrong_kind(wanted, path)
     end
     return answers.refuse(400, kinds.refusal(wanted, plan.routes[wanted].kind, text.echo(ngx.var.uri), others),
                           {type = "invalid_request_error", code = "wrong_kind_of_model", param = "model"})
+end
+
+local function not_allowed(wanted)
+    metrics.refuse(ngx.var.bunker_key, "model")
+    return answers.refuse(403, ("The key of %s may not ask %s. It may ask %s."):format(
+        ngx.var.bunker_key, wanted, table.concat(plan.known_to(ngx.var.bunker_key), ", ")), {code = "model_not_allowed", param = "model"})
+end
+
+-- Whether the holder of this key has used up the tokens of the day, and was told so.
+local function used_up()
+    local limit, spent, later = plan.tokens_per_day(ngx.var.bunker_key), usage.spent(ngx.var.bunker_key)
+    if not limit or spent < limit then return false end
+    metrics.refuse(ngx.var.bunker_key, "tokens")
+    ngx.header["X-Should-Retry"] = "false" -- OpenAI's and Anthropic's clients would ask again within seconds
+    answers.refuse(429, ("The key of %s has used %d of its %d tokens of this day (UTC). It may ask again in %d seconds."):format(
+        ngx.var.bunker_key, spent, limit, later), {code = "rate_limit_exceeded"}, later)
+    return true
 end
 
 function gateway.nothing()
@@ -90,13 +110,20 @@ function gateway.route()
         return answers.refuse(400, "The body is not a JSON object: " .. text.echo(problem or "no object"))
     end
     if not text.is_utf8(given) then return answers.refuse(400, "The body is not UTF-8, which JSON is written in.") end
-    local wanted = type(request.model) == "string" and plan.named(request.model)
+    local wanted = type(request.model) == "string" and plan.named(request.model, ngx.var.bunker_key)
     if not wanted then return unknown_model(request.model) end
     local route = plan.routes[wanted]
     ngx.var.bunker_model = wanted
     if wanted ~= request.model then ngx.var.bunker_alias = request.model end
     local chosen = wanted
+    if not plan.may(ngx.var.bunker_key, wanted) then return not_allowed(wanted) end
+    ngx.ctx.metered = meter.begin(path, api.spoken(), request, given)
+    if ngx.ctx.metered and used_up() then return end
     if not kinds.does(route.kind, path) then return wrong_kind(wanted, path) end
+    if plan.parameters[wanted] and path ~= "/tokenize" then
+        given = parameters.apply(plan.parameters[wanted], request, given)
+        ngx.req.set_body_data(given)
+    end
     if route.address then
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt)
@@ -121,7 +148,7 @@ function gateway.health()
 end
 
 local function described(name)
-    local service = plan.named(name)
+    local service = plan.named(name, ngx.var.bunker_key)
     local route = plan.routes[service]
     local model = {id = name, object = "model", created = 0, owned_by = route.address and "bunker" or route.host}
     if route.address then
@@ -136,18 +163,31 @@ function gateway.models()
     if rest ~= "" and not rest:find("^/") then return answers.refuse(404, "No such path: " .. text.echo(ngx.var.uri)) end
     if ngx.req.get_method() ~= "GET" and ngx.req.get_method() ~= "HEAD" then return wrong_method("GET, HEAD") end
     local name = rest:sub(2)
-    if name ~= "" and not plan.named(name) then return unknown_model(name) end
+    local wanted = plan.named(name, ngx.var.bunker_key)
+    if name ~= "" and not wanted then return unknown_model(name) end
+    if name ~= "" and not plan.may(ngx.var.bunker_key, wanted) then return not_allowed(wanted) end
     if name ~= "" then return answers.json(described(name)) end
     local listed = {}
-    for place, known in ipairs(plan.models) do listed[place] = described(known) end
+    for place, known in ipairs(plan.known_to(ngx.var.bunker_key)) do listed[place] = described(known) end
     answers.json({object = "list", data = listed})
 end
 
 gateway.explain = answers.explain
 
+-- What an answer cost. One that the client did not wait for counts too: the service was at work on it.
+local function account()
+    local known = ngx.ctx
+    if not known.proxied or not known.metered or (ngx.status ~= 200 and ngx.status ~= 499) or (ngx.var.upstream_addr or "") == "" then return end
+    local service = relay.answered_by()
+    local tokens, counted = context.tokens(service, known.prompt)
+    local figures = meter.figures(known.metered, known.stream ~= nil, (known.done or known.ended) and not known.told, counted and tokens)
+    usage.add(ngx.var.bunker_key, ngx.var.bunker_model, service, figures)
+end
+
 -- log phase, also of what nginx could not read
 function gateway.finish()
     choice.forget()
+    account()
     if ngx.var.request_uri ~= "/health" then
         metrics.count(ngx.var.bunker_model ~= "" and ngx.var.bunker_model or "none", relay.answered_by(), ngx.var.bunker_reason)
     end

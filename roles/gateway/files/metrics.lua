@@ -2,12 +2,14 @@
 -- Counts the answers, and shows the counts to Prometheus.
 local plan = require "plan"
 local state = require "state"
+local usage = require "usage"
 
 local metrics = {}
 local counts = ngx.shared.bunker_counts
 local BUCKETS = {0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800} -- seconds
 local KINDS = {requests_total = "counter", streams_interrupted_total = "counter", rerouted_total = "counter", refused_context_total = "counter",
-               request_seconds = "histogram"} -- others are gauges
+               request_seconds = "histogram", tokens_read_total = "counter", tokens_written_total = "counter", metered_requests_total = "counter",
+               estimated_requests_total = "counter", refused_key_total = "counter"} -- others are gauges
 
 local function add(name, labels, step)
     counts:incr(("bunker_gateway_%s{%s}"):format(name, labels), step or 1, 0)
@@ -29,6 +31,30 @@ function metrics.count(model, service, reason)
     add("request_seconds_sum", labels, seconds)
 end
 
+-- A key's holder was refused what others may. reason: "model" or "tokens"
+function metrics.refuse(key, reason)
+    add("refused_key_total", ('key="%s",reason="%s"'):format(key, reason))
+end
+
+-- What the holders of keys used, since the file of it was begun: lines for Prometheus.
+local function used(lines)
+    local names, found = {read = "tokens_read_total", written = "tokens_written_total", requests = "metered_requests_total",
+                          estimated = "estimated_requests_total"}, {}
+    for _, row in ipairs(usage.rows()) do
+        for field, name in pairs(names) do
+            local sample = ('bunker_gateway_%s{key="%s",model="%s",service="%s"}'):format(name, row.key, row.model, row.service)
+            found[sample] = (found[sample] or 0) + row[field]
+        end
+    end
+    for sample, value in pairs(found) do lines[#lines + 1] = ("%s %d"):format(sample, value) end
+    for key, holder in pairs(plan.holders) do
+        if holder.tokens_per_day then
+            lines[#lines + 1] = ('bunker_gateway_tokens_of_the_day{key="%s"} %d'):format(key, (usage.spent(key)))
+            lines[#lines + 1] = ('bunker_gateway_tokens_per_day_limit{key="%s"} %d'):format(key, holder.tokens_per_day)
+        end
+    end
+end
+
 -- Prometheus' text format 0.0.4
 function metrics.show()
     local lines, typed = {}, {}
@@ -40,6 +66,7 @@ function metrics.show()
         gauge("in_flight", name, state.counted("in_flight", name))
         gauge("waiting", name, state.counted("waiting", name))
     end
+    used(lines)
     lines[#lines + 1] = "bunker_gateway_connections " .. (ngx.var.connections_active or 0)
     table.sort(lines)
     ngx.header["Content-Type"] = "text/plain; version=0.0.4"

@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local answers = require "answers"
 local api = require "api"
 local context = require "context"
+local meter = require "meter"
 local plan = require "plan"
 local state = require "state"
 
@@ -95,6 +96,8 @@ end
 function relay.pass()
     local known, chunk = ngx.ctx, ngx.arg[1]
     if known.error then return gather(known, chunk, ngx.arg[2]) end
+    if known.metered and chunk ~= "" then meter.see(known.metered, chunk, known.stream ~= nil) end
+    known.ended = known.ended or ngx.arg[2]
     if not known.stream or known.done then return end
     if chunk ~= "" then
         ngx.arg[1] = reworded(known, chunk) or chunk

@@ -14,7 +14,7 @@ def test_teardown_removes_the_services_and_keeps_the_models(site, second):
     left = site.execute("nft list tables; systemctl list-units --all --no-legend 'protocol-omni-*'; ls /etc/systemd/system/docker.service.d; "
                         "getent passwd protocol-omni-gateway protocol-omni-observability; ls -d /var/lib/protocol-omni-prometheus 2>/dev/null")[1]
     assert site.execute("ls -d /opt/protocol_omni /var/lib/protocol_omni /etc/ansible/facts.d/protocol_omni.fact /usr/local/bin/bunker-status "
-                        "/run/protocol-omni-vram-watch*")[1].count("No such file") == 5
+                        "/usr/local/bin/bunker-usage /var/lib/protocol-omni-gateway /run/protocol-omni-vram-watch*")[1].count("No such file") == 7
     assert "bunker_seal" not in left and "protocol-omni" not in left
     assert site.execute("systemctl is-active docker")[1].strip() == "active"  # it no longer requires the seal
     assert site.run("playbooks/teardown.yml").assert_ok().changed == set()

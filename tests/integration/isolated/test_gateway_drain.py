@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 
+import httpx2
 import pytest
 
 ORACLE, EXECUTOR = ("oracle", "172.30.0.10:8000"), ("executor", "172.30.0.20:8002")
@@ -330,6 +331,17 @@ def test_running_and_waiting_requests_are_counted_to_the_last(door, control):
                 future.result()
     with door.control() as anew:  # the other's connection was that worker's
         until(lambda: services(anew)["executor"]["in_flight"] == 0)
+
+
+def test_who_gives_up_after_some_silence_gets_a_stream_whose_prompt_takes_longer(door, control):
+    """A client of 60 seconds and a prompt of minutes, made shorter: 1.7 s without a byte are too many, the prompt takes 5, comments come each second."""
+    def ask_impatiently(**body):
+        with door.http() as client, client.stream("POST", "/v1/chat/completions", timeout=httpx2.Timeout(1.7), json={
+                "model": "oracle", "messages": prompt(10), **body}) as answer:
+            return answer.read()
+    assert ask_impatiently(stream=True, reads=5).endswith(b"data: [DONE]\n\n")
+    with pytest.raises(httpx2.ReadTimeout):
+        ask_impatiently(think=5)  # what is not streamed says nothing before it is whole
 
 
 @pytest.mark.parametrize("path, values, words", [

@@ -1,0 +1,64 @@
+-- Written by the role protocol_omni.bunker.gateway; the next run overwrites it.
+-- What the inventory sets, presumes and strips of a request. Only its outermost members are touched: the rest stays as the client wrote it, to the byte,
+-- because a JSON library of Lua knows no empty arrays and rounds long numbers.
+local cjson = require "cjson.safe"
+
+local parameters = {}
+
+-- Where a text ends that begins there.
+local function end_of_text(body, from)
+    local at = from + 1
+    while true do
+        at = body:find('["\\]', at)
+        if body:byte(at) == 34 then return at end
+        at = at + 2 -- what a backslash escapes
+    end
+end
+
+-- The members of a JSON object that a library has found sound: a list of name and text.
+local function members(body)
+    local found, depth, name = {}, 0, nil
+    local from = body:find("{", 1, true) + 1
+    local at = from
+    while true do
+        local where = body:find('["{}%[%],]', at)
+        local sign = body:sub(where, where)
+        if sign == '"' then
+            local ends = end_of_text(body, where)
+            name = name or cjson.decode("[" .. body:sub(where, ends) .. "]")[1]
+            where = ends
+        elseif sign == "{" or sign == "[" then
+            depth = depth + 1
+        elseif depth > 0 then
+            if sign ~= "," then depth = depth - 1 end
+        else -- a comma or the end
+            if name then found[#found + 1] = {name = name, text = body:sub(from, where - 1)} end
+            if sign == "}" then return found end
+            from, name = where + 1, nil
+        end
+        at = where + 1
+    end
+end
+
+-- The body with what the rules say; request, the same as a table, is changed likewise.
+-- rules: set and defaults, each name to JSON, and strip, a list of names. What is null was not said.
+function parameters.apply(rules, request, body)
+    local drop, put = {}, {}
+    for _, name in ipairs(rules.strip) do drop[name] = true end
+    for name, value in pairs(rules.set) do put[name] = value end
+    for name, value in pairs(rules.defaults) do
+        if request[name] == nil or request[name] == cjson.null then put[name] = value end
+    end
+    local kept = {}
+    for _, member in ipairs(members(body)) do
+        if not drop[member.name] and not put[member.name] then kept[#kept + 1] = member.text end
+    end
+    for name in pairs(drop) do request[name] = nil end
+    for name, value in pairs(put) do
+        kept[#kept + 1] = cjson.encode(name) .. ":" .. value
+        request[name] = cjson.decode("[" .. value .. "]")[1]
+    end
+    return "{" .. table.concat(kept, ",") .. "}"
+end
+
+return parameters
