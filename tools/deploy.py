@@ -21,7 +21,7 @@ def known():
 
 def inventory(name):
     """Path of an inventory by its name or its path; None where there is none."""
-    if "/" not in name and (ROOT / "inventory" / name).exists():
+    if name and "/" not in name and (ROOT / "inventory" / name).exists():
         return "inventory/%s" % name
     return name if name and os.path.exists(name) else None
 

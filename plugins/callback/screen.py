@@ -38,6 +38,7 @@ notes:
 
 import atexit
 import os
+import signal
 import sys
 import threading
 import time
@@ -96,6 +97,9 @@ class CallbackModule(CallbackBase):
         self.terminal = terminal.Terminal(self.out.fileno()) if self.live else None
         self.run = run.Run(title, time.monotonic(), check=bool(context.CLIARGS.get("check")))
         atexit.register(self._left)
+        for ending in (signal.SIGTERM, signal.SIGHUP):  # which end a process without its atexit
+            if threading.current_thread() is threading.main_thread() and signal.getsignal(ending) is signal.SIG_DFL:
+                signal.signal(ending, self._ended)
         # Whatever else is printed (warnings, how far a long task is) comes here, or it would be drawn over.
         sys.stdout, sys.stderr = terminal.Catcher(self._said, self.out.encoding), terminal.Catcher(self._said, self.error.encoding)
         if not self.live:
@@ -164,6 +168,11 @@ class CallbackModule(CallbackBase):
         with self.lock:
             self.run.interrupt(time.monotonic())
             self._end()
+
+    def _ended(self, ending, _frame):
+        self._left()
+        signal.signal(ending, signal.SIG_DFL)
+        os.kill(os.getpid(), ending)
 
     def v2_playbook_on_start(self, playbook):
         self._begin("%s" % os.path.basename(playbook._file_name))

@@ -8,23 +8,26 @@ import re
 import shlex
 
 QUESTION = "What is the capital of France?"
+CPU = "CPU only"  # the placement of a service without cards
 LOOPBACK = re.compile(r"^https?://(127\.|localhost|\[::1\])")
 
 
-def on_host(variables):
-    """The words that run a command on a host as the play did, as a shell takes them; empty for the machine itself.
+def on_host(variables, reading=False):
+    """The words that run a command as root on a host as the play did, as a shell takes them.
 
     :param variables: the host's variables.
+    :param reading: the command has no input. Without saying so it would swallow the lines that are pasted after it.
     """
     name = str(variables.get("ansible_host") or variables.get("inventory_hostname") or "")
     connection = str(variables.get("ansible_connection") or "ssh").rpartition(".")[2]
-    if connection == "local":
-        return ""
-    if connection in ("docker", "docker_api"):
-        return "docker exec -i %s" % shlex.quote(name)
     user, port = variables.get("ansible_user"), variables.get("ansible_port")
+    root = "" if user == "root" else "sudo "
+    if connection == "local":
+        return root
+    if connection in ("docker", "docker_api"):
+        return "docker exec %s%s " % ("" if reading else "-i ", shlex.quote(name))
     target = shlex.quote("%s@%s" % (user, name) if user else name)
-    return "ssh %s%s" % ("-p %s " % shlex.quote(str(port)) if port else "", target)
+    return "ssh %s%s%s %s" % ("-n " if reading else "", "-p %s " % shlex.quote(str(port)) if port else "", target, root)
 
 
 def model_to_ask(gateway, services):
@@ -44,23 +47,22 @@ def example(gateway, services, host, variables):
     model = model_to_ask(gateway, services)
     if model is None:
         return []
-    reach, local = on_host(variables), bool(LOOPBACK.match(gateway["url"]))
-    body = ["  -d '{\"model\": \"%s\", \"messages\": [" % model.replace("'", "").replace('"', ""),
-            "       {\"role\": \"user\", \"content\": \"%s\"}]}'" % QUESTION]
-    ask = ["-H \"Authorization: Bearer $key\" \\", "  -H 'Content-Type: application/json' \\",
-           "  %s \\" % shlex.quote(gateway["url"] + "/chat/completions")] + body
+    near = str(variables.get("ansible_connection") or "ssh").rpartition(".")[2] == "local"
     key, certificate = shlex.quote(gateway["key_file"]), gateway.get("certificate") or ""
-    if local or not reach:
-        authority = "--cacert %s " % shlex.quote(certificate) if certificate else ""
-        lines = ["key=$(%scat %s)" % ("" if reach else "sudo ", key)] + [("curl -s %s" % authority) + ask[0]] + ask[1:]
-        return ["%s sh <<'END'" % reach] + lines + ["END"] if reach else lines
-    lines = ["key=$(%s cat %s)" % (reach, key)]
-    authority = ""
-    if certificate:
+    inside = not near and bool(LOOPBACK.match(gateway["url"]))
+    read = "" if inside else on_host(variables, reading=True)
+    lines, authority = ["key=$(%scat %s)" % (read, key)], ""
+    if certificate and not inside:
         file = "%s.pem" % re.sub(r"[^A-Za-z0-9_.-]", "-", host)
-        lines.append("%s cat %s > %s" % (reach, shlex.quote(certificate), file))
+        lines += ["%scat %s \\" % (read, shlex.quote(certificate)), "  > %s" % file]
         authority = "--cacert %s " % file
-    return lines + ["curl -s %s%s" % (authority, ask[0])] + ask[1:]
+    elif certificate:
+        authority = "--cacert %s " % shlex.quote(certificate)
+    lines += ["curl -s %s-H \"Authorization: Bearer $key\" \\" % authority, "  -H 'Content-Type: application/json' \\",
+              "  %s \\" % shlex.quote(gateway["url"] + "/chat/completions"),
+              "  -d '{\"model\": \"%s\", \"messages\": [" % re.sub(r"[^A-Za-z0-9._:/-]", "", model),
+              "       {\"role\": \"user\", \"content\": \"%s\"}]}'" % QUESTION]
+    return ["%ssh <<'END'" % on_host(variables)] + lines + ["END"] if inside else lines
 
 
 def endpoints(gateway, services, look):
@@ -75,8 +77,11 @@ def endpoints(gateway, services, look):
                     look.wrap(value, look.width - 14))]
     for name, service in sorted(services.items()):
         found.append(look.paint(look.cut(name, 24).ljust(10), "bold") + look.text("%s/v1" % service["endpoint"]))
-        speeds = ["%s tok/s %s" % (service[key], word) for key, word in (("generation_speed", "generated"), ("prompt_speed", "of a prompt"))
+        speeds = ["%s tok/s %s" % (service[key], word) for key, word in (("generation_speed", "generation"), ("prompt_speed", "prompt"))
                   if service.get(key) is not None]
         for line in look.wrap(" · ".join([str(service.get("model", "")), str(service.get("placement", ""))] + speeds), look.width - 2):
             found.append("  " + look.paint(line, "dim"))
+    if services and all(service.get("placement") == CPU for service in services.values()):
+        found += [look.paint(line, "warn") for line in look.wrap("No GPU here: every service computes on the CPU. What is claimed of GPUs is not proven by this run.",
+                                                                 look.width)]
     return found

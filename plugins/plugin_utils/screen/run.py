@@ -101,8 +101,10 @@ class Run:
 
     def failed(self, host, cause):
         """A host failed in the step; whether somebody came to its rescue is known at the end."""
-        self.failures.append(Failure(host, self.phase or phases.ORDER[0], self.step.name, [style.clean(line) for line in cause] or ["no reason was given"],
-                                     self.step.log))
+        phase = self.phase or phases.ORDER[0]
+        before = [failure.log for failure in self.failures if (failure.host, failure.phase) == (host, phase) and failure.log]
+        self.failures.append(Failure(host, phase, self.step.name, [style.clean(line) for line in cause] or ["no reason was given"],
+                                     self.step.log or (before[-1] if before else "")))  # a rescue tells the cause, and what it rescues has the log
 
     def said(self, text):
         """Something was printed: a word of how far a long task is goes to the step, else it is a note. Says which lines are notes."""

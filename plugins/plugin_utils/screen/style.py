@@ -43,13 +43,13 @@ def clock(seconds):
 class Style:
     """How lines look.
 
-    :param width: columns, at least 20.
+    :param width: columns; fewer than 24 are taken for 24, and the terminal cuts them off.
     :param colour: whether escapes for colour are written.
     :param unicode: whether letters outside ASCII are.
     """
 
     def __init__(self, width=80, colour=True, unicode=True):
-        self.width, self.colour, self.unicode = max(20, width), colour, unicode
+        self.width, self.colour, self.unicode = max(24, width), colour, unicode
         self.marks = MARKS if unicode else PLAIN_MARKS
         self.mark_width = max(len(self.marks[name]) for name in ("done", "fails", "running", "waiting", "left"))
 
