@@ -38,8 +38,8 @@ def command(arguments, environment):
     name, further = words[0], words[1:]
     path = inventory(name)
     if path is None:
-        raise SystemExit("bunker: there is no inventory/%s, and no file of that name. Known: %s. A new one is written by: ./bunker init [USER@]ADDRESS --name %s" % (
-            name, ", ".join(known()), os.path.basename(name) or "NAME"))
+        raise SystemExit("bunker: there is no inventory/%s, and no file of that name. Known: %s. A new one is written by: "
+                         "./bunker init [USER@]ADDRESS --name %s" % (name, ", ".join(known()), os.path.basename(name) or "NAME"))
     wanted = dict(environment, ANSIBLE_STDOUT_CALLBACK=environment.get("ANSIBLE_STDOUT_CALLBACK") or SCREEN)
     if plain:
         wanted["BUNKER_PLAIN"] = "true"

@@ -1,4 +1,7 @@
-"""What the screen of ./bunker deploy shows, in states that a run comes to: python tests/captures/screens.py writes tests/captures/screens/ anew. Look at them."""
+"""What the screen of ./bunker deploy shows, in states that a run comes to.
+
+python tests/captures/screens.py writes tests/captures/screens/ anew. Look at them before you commit them.
+"""
 import json
 import pathlib
 import sys
@@ -40,8 +43,8 @@ def compiling():
     state, now = started(steps=STEPS)
     state.task("Build the golden image", "golden_image", "main", now)
     state.said("[bunker-demo] Build of the golden image: since 12:00:00, follow it in /var/cache/protocol_omni/build/build.log")
-    state.said("[bunker-demo] Build of the golden image: 21:04 since 12:00:00, #17 1180.2 [ 45%] Building CUDA object ggml/src/ggml-cuda/CMakeFiles/ggml-cuda.dir/"
-               "template-instances/fattn-mma-f16-instance-ncols1_16-ncols2_4.cu.o")
+    state.said("[bunker-demo] Build of the golden image: 21:04 since 12:00:00, #17 1180.2 [ 45%] Building CUDA object "
+               "ggml/src/ggml-cuda/CMakeFiles/ggml-cuda.dir/template-instances/fattn-mma-f16-instance-ncols1_16-ncols2_4.cu.o")
     return state, now + 1264
 
 
@@ -54,8 +57,8 @@ def rebooting():
 
 
 def proven(name, host, failed=()):
-    state, now = started((host,), STEPS + [("golden_image", "main", 2520), ("networks", "main", 9), ("model_store", "main", 20), ("inference_service", "main", 64),
-                                           ("gateway", "main", 12), ("vram_watch", "main", 15)])
+    rest = [("golden_image", 2520), ("networks", 9), ("model_store", 20), ("inference_service", 64), ("gateway", 12), ("vram_watch", 15)]
+    state, now = started((host,), STEPS + [(role, "main", seconds) for role, seconds in rest])
     state.play("Prove the claims", (host,), now)
     state.task("Complete the report", "", "main", now)
     found = report(name)

@@ -9,6 +9,7 @@ import shlex
 
 QUESTION = "What is the capital of France?"
 CPU = "CPU only"  # the placement of a service without cards
+NO_GPU = "No GPU here: every service computes on the CPU. What is claimed of GPUs is not proven by this run."
 LOOPBACK = re.compile(r"^https?://(127\.|localhost|\[::1\])")
 
 
@@ -82,6 +83,5 @@ def endpoints(gateway, services, look):
         for line in look.wrap(" · ".join([str(service.get("model", "")), str(service.get("placement", ""))] + speeds), look.width - 2):
             found.append("  " + look.paint(line, "dim"))
     if services and all(service.get("placement") == CPU for service in services.values()):
-        found += [look.paint(line, "warn") for line in look.wrap("No GPU here: every service computes on the CPU. What is claimed of GPUs is not proven by this run.",
-                                                                 look.width)]
+        found += [look.paint(line, "warn") for line in look.wrap(NO_GPU, look.width)]
     return found

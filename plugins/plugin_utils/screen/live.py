@@ -19,7 +19,8 @@ def phase_line(run, name, now, look):
     """One phase: its mark, how long it took, and what it changed."""
     phase = run.phases[name]
     paint = {"done": "good", "fails": "bad", "running": "now", "waiting": "dim"}[phase.state]
-    lead = " %s %s" % (look.mark(phase.state, paint), look.paint(name.ljust(LABEL), "bold" if phase.state == "running" else "dim" if phase.state == "waiting" else ""))
+    label = {"running": "bold", "waiting": "dim"}.get(phase.state, "")
+    lead = " %s %s" % (look.mark(phase.state, paint), look.paint(name.ljust(LABEL), label))
     if phase.state == "waiting":
         return lead.rstrip()
     return lead + _sums(phase, run.seconds_of(name, now), look.width - LABEL - look.mark_width - 2)

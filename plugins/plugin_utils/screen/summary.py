@@ -51,8 +51,8 @@ def phase_table(run, look):
             none.append(phase.name)
             continue
         mark, paint = ("fails", "bad") if phase.state == "fails" else ("done", "good")
-        text = "%s%8s%6d step%s%s" % (phase.name.ljust(10), style.clock(phase.seconds), phase.steps, "" if phase.steps == 1 else "s",
-                                        ", %d changed" % phase.changed if phase.changed else "")
+        done = "%6d step%s%s" % (phase.steps, "" if phase.steps == 1 else "s", ", %d changed" % phase.changed if phase.changed else "")
+        text = "%s%8s%s" % (phase.name.ljust(10), style.clock(phase.seconds), done)
         found.append(" %s %s" % (look.mark(mark, paint), look.text(text)))
     if none:
         found += [look.paint(" " * (look.mark_width + 2) + line, "dim") for line in look.wrap("not run: " + ", ".join(none), look.width - look.mark_width - 2)]

@@ -29,8 +29,8 @@ def test_an_inventory_may_lie_elsewhere(tmp_path):
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    ([], "no host is named"), (["--check", "demo"], "--check stands where the host has to"), (["nowhere"], "there is no inventory/nowhere"), ([""], "there is no"),
-    (["../x"], "there is no inventory/../x")])
+    ([], "no host is named"), (["--check", "demo"], "--check stands where the host has to"), (["nowhere"], "there is no inventory/nowhere"),
+    ([""], "there is no"), (["../x"], "there is no inventory/../x")])
 def test_what_is_no_host_is_refused_with_those_that_are_known(words, said):
     with pytest.raises(SystemExit) as refused:
         deploy.command(words, {})

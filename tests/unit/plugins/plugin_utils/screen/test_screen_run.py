@@ -11,8 +11,8 @@ SITE = "From a bare host to answering services"
     ("preflight", "main", None, "preflight"), ("disk_layout", "preflight", "preflight", "preflight"), ("gateway", "preflight", "preflight", "preflight"),
     ("host_driver", "main", "preflight", "driver"), ("host_driver", "cuda_cache", "disks", "disks"), ("inference_service", "leave", "image", "networks"),
     ("networks", "main", "networks", "networks"), ("vram_watch", "hold", "models", "services"), ("inference_service", "main", "services", "services"),
-    ("vram_watch", "release", "watch", "watch"), ("networks", "leave", "watch", "watch"), ("inference_service", "slower", "watch", "watch"), ("", "", "image", "image"),
-    ("somebody_elses", "main", "image", "image")])
+    ("vram_watch", "release", "watch", "watch"), ("networks", "leave", "watch", "watch"), ("inference_service", "slower", "watch", "watch"),
+    ("", "", "image", "image"), ("somebody_elses", "main", "image", "image")])
 def test_a_task_belongs_to_a_phase_and_none_comes_twice(role, entry, now, phase):
     assert phase_of(SITE, role, entry, now) == phase
 
