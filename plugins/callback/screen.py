@@ -152,7 +152,7 @@ class CallbackModule(CallbackBase):
         """The last picture: all of it stays."""
         self.stopped.set()
         hosts = [host for host, _rows in self.run.claims()]
-        where = os.path.join(self._report_folder(hosts), "%s.md" % hosts[0]) if hosts else ""
+        where = os.path.join(self._report_folder(hosts), "%s.html" % hosts[0]) if hosts else ""
         self._write(summary.lines(self.run, self._look(), self.variables, where))
         if self.live:
             self.terminal.close()

@@ -1,0 +1,73 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The claims, with filter and evidence."""
+from __future__ import annotations
+
+from ..screen import claim_table
+from .markup import Html, tag
+
+WORDS = {"fails": "fails", "holds": "holds", "does not apply": "does not apply"}
+MARKS = {"fails": "✗", "holds": "✓", "does not apply": "–"}
+
+
+def status(word):
+    """A status that is told by its mark and its word, not by colour alone."""
+    return tag("span", tag("span", MARKS.get(word, "?"), aria_hidden="true"), " ", word, class_="status %s" % word.replace(" ", "-"))
+
+
+def _evidence(claim):
+    rows = [(word, claim.get(key)) for word, key in (("expected", "expected"), ("observed", "observed"), ("why it does not apply", "reason"))]
+    return tag("dl", *[part for word, value in rows if value for part in (tag("dt", word), tag("dd", value))])
+
+
+def _row(claim, service):
+    where = service or claim.get("role", "")
+    told = (claim.get("reason") or claim.get("observed") or "")
+    return tag("tr", tag("td", status(claim.get("status", ""))),
+               tag("th", tag("code", claim["id"]), tag("span", claim.get("sentence", ""), class_="sentence"), scope="row"),
+               tag("td", tag("details", tag("summary", told[:90] + ("…" if len(told) > 90 else "")), _evidence(claim), open=claim.get("status") == "fails" and not claim.get("see"))),
+               data_status=claim.get("status", ""), data_group=where)
+
+
+def _filters(names, counts):
+    """Works by the script alone: hidden until it runs."""
+    boxes = [tag("label", tag("input", type="checkbox", value=word, checked=True, class_="of-status"), " %s (%d)" % (WORDS[word], counts[word]))
+             for word in claim_table.ORDER]
+    choice = tag("select", tag("option", "all", value=""), *[tag("option", name, value=name) for name in names], id="of-group")
+    return tag("form", tag("fieldset", tag("legend", "Show"), *boxes),
+               tag("label", "of ", choice, for_="of-group"), tag("label", "with the words ", tag("input", type="search", id="of-words", autocomplete="off")),
+               tag("p", "", id="shown", role="status"), class_="filters", id="filters", hidden=True)
+
+
+def section(report):
+    """The section of the claims, what fails first."""
+    claims, services = report.get("claims") or [], report.get("services") or {}
+    rows, names = [], []
+    for _title, group in claim_table.groups(claims, services):
+        prefix = group[0]["id"].partition(".")[0]
+        service = prefix if prefix in services else ""
+        names.append(service or group[0].get("role", ""))
+        rows += [_row(claim, service) for claim in group]
+    order = {word: number for number, word in enumerate(claim_table.ORDER)}
+    rows = [row for _number, row in sorted(((order.get(claim.get("status"), 0), row) for claim, row in zip(
+        [claim for _title, group in claim_table.groups(claims, services) for claim in group], rows)), key=lambda pair: pair[0] > 0)]
+    table = tag("table", tag("caption", "Claims: %s" % claim_table.told(claims)),
+                tag("thead", tag("tr", tag("th", "status", scope="col"), tag("th", "claim", scope="col"), tag("th", "evidence", scope="col"))),
+                tag("tbody", *rows), id="claims-table")
+    return tag("section", tag("h2", "Claims"), _filters(sorted(set(names)), claim_table.counts(claims)), table, id="claims", aria_label="Claims")
+
+
+def egress(report):
+    """The attempts to get out of each service, folded."""
+    parts = []
+    for name, service in sorted((report.get("services") or {}).items()):
+        attempts = service.get("egress") or []
+        if attempts:
+            rows = [tag("tr", tag("th", row.get("attempt"), scope="row"), tag("td", row.get("network")), tag("td", row.get("expected")),
+                        tag("td", row.get("observed") or "does not apply"), tag("td", row.get("does_not_apply") or row.get("evidence"))) for row in attempts]
+            head = tag("tr", *[tag("th", word, scope="col") for word in ("attempt", "network", "expected", "observed", "evidence")])
+            parts.append(tag("details", tag("summary", "%d attempts to get out of %s" % (len(attempts), name)),
+                             tag("div", tag("table", tag("thead", head), tag("tbody", *rows)), class_="wide", tabindex="0", role="region",
+                                 aria_label="Attempts to get out of %s" % name)))
+    return tag("section", tag("h2", "Attempts to get out"), *parts, id="egress", aria_label="Attempts to get out") if parts else Html("")
