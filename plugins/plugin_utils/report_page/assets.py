@@ -35,12 +35,14 @@ input[type=checkbox]{width:1.1rem;height:1.1rem;vertical-align:-.15rem}
 .wide{overflow-x:auto}.drawing{min-width:52rem;width:100%;height:auto}.bar{width:100%;min-width:8rem;height:1.1rem}
 svg text{fill:var(--text);font:13px system-ui,sans-serif}svg .title{font-weight:700;font-size:15px}svg .label{fill:var(--soft)}
 .box{fill:var(--panel);stroke:var(--soft)}.service{stroke:var(--p0);stroke-width:2}.door{stroke:var(--good);stroke-width:2}
-.missing{stroke:var(--bad);stroke-width:2;stroke-dasharray:4 3}.seal{fill:none;stroke:var(--good);stroke-dasharray:6 4}.arrow{fill:none;stroke:var(--soft);stroke-width:1.5}.tip{fill:var(--soft)}
+.missing{stroke:var(--bad);stroke-width:2;stroke-dasharray:4 3}.seal{fill:none;stroke:var(--good);stroke-dasharray:6 4}.seal.broken{stroke:var(--bad)}.arrow{fill:none;stroke:var(--soft);stroke-width:1.5}.tip{fill:var(--soft)}
 .empty{fill:var(--panel);stroke:var(--line)}.part0{fill:var(--p0)}.part1{fill:var(--p1)}.part2{fill:var(--p2)}.part3{fill:var(--p3)}
 .others{fill:var(--soft)}.bad{fill:var(--bad)}.good{fill:var(--good)}
 footer{color:var(--soft);font-size:.9rem;margin:2rem auto}
 @media (max-width:40rem){#claims-table thead{position:absolute;left:-100vw}#claims-table tr{display:block;border-top:2px solid var(--line);padding:.3rem 0}
-#claims-table td,#claims-table th[scope=row],#claims-table td:first-child{display:block;width:auto;border:0;padding:.15rem 0}}
+#claims-table td,#claims-table th[scope=row],#claims-table td:first-child{display:block;width:auto;border:0;padding:.15rem 0}
+.wide thead{position:absolute;left:-100vw}.wide tr{display:block;border-top:2px solid var(--line);padding:.3rem 0}
+.wide td,.wide th[scope=row]{display:block;border:0;padding:.1rem 0}.wide td::before{content:attr(data-label) ": ";color:var(--soft);font-size:.9rem}}
 @media print{:root{--back:#fff;--text:#000;--soft:#444;--line:#999;--panel:#fff;--link:#000;--bad:#900;--good:#050}nav,.filters,.skip{display:none}
 body{font-size:10pt}.drawing{min-width:0}.wide{overflow:visible}tr,svg{break-inside:avoid}h2{break-after:avoid}}
 """

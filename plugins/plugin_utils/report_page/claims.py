@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ..screen import claim_table
-from .markup import Html, tag
+from .markup import Html, table, tag
 
 WORDS = {"fails": "fails", "holds": "holds", "does not apply": "does not apply"}
 MARKS = {"fails": "✗", "holds": "✓", "does not apply": "–"}
@@ -52,10 +52,10 @@ def section(report):
     order = {word: number for number, word in enumerate(claim_table.ORDER)}
     rows = [row for _number, row in sorted(((order.get(claim.get("status"), 0), row) for claim, row in zip(
         [claim for _title, group in claim_table.groups(claims, services) for claim in group], rows)), key=lambda pair: pair[0] > 0)]
-    table = tag("table", tag("caption", "Claims: %s" % claim_table.told(claims)),
-                tag("thead", tag("tr", tag("th", "status", scope="col"), tag("th", "claim", scope="col"), tag("th", "evidence", scope="col"))),
-                tag("tbody", *rows), id="claims-table")
-    return tag("section", tag("h2", "Claims"), _filters(sorted(set(names)), claim_table.counts(claims)), table, id="claims", aria_label="Claims")
+    told = tag("table", tag("caption", "Claims: %s" % claim_table.told(claims)),
+               tag("thead", tag("tr", tag("th", "status", scope="col"), tag("th", "claim", scope="col"), tag("th", "evidence", scope="col"))),
+               tag("tbody", *rows), id="claims-table")
+    return tag("section", tag("h2", "Claims"), _filters(sorted(set(names)), claim_table.counts(claims)), told, id="claims", aria_label="Claims")
 
 
 def egress(report):
@@ -64,10 +64,8 @@ def egress(report):
     for name, service in sorted((report.get("services") or {}).items()):
         attempts = service.get("egress") or []
         if attempts:
-            rows = [tag("tr", tag("th", row.get("attempt"), scope="row"), tag("td", row.get("network")), tag("td", row.get("expected")),
-                        tag("td", row.get("observed") or "does not apply"), tag("td", row.get("does_not_apply") or row.get("evidence"))) for row in attempts]
-            head = tag("tr", *[tag("th", word, scope="col") for word in ("attempt", "network", "expected", "observed", "evidence")])
+            rows = [(row.get("attempt"), row.get("network"), row.get("expected"), row.get("observed") or "does not apply",
+                     row.get("does_not_apply") or row.get("evidence")) for row in attempts]
             parts.append(tag("details", tag("summary", "%d attempts to get out of %s" % (len(attempts), name)),
-                             tag("div", tag("table", tag("thead", head), tag("tbody", *rows)), class_="wide", tabindex="0", role="region",
-                                 aria_label="Attempts to get out of %s" % name)))
+                             table("Attempts to get out of %s" % name, ("attempt", "network", "expected", "observed", "evidence"), rows)))
     return tag("section", tag("h2", "Attempts to get out"), *parts, id="egress", aria_label="Attempts to get out") if parts else Html("")

@@ -45,6 +45,17 @@ def silent(report):
     return sorted(named - set(services) - {"services"})
 
 
+def seal(report):
+    """(class, words) of the seal, by the claims that speak of it."""
+    of_seal = [claim.get("status") for claim in report.get("claims") or [] if claim["id"] == "networks.sealed"
+               or claim["id"].endswith((".isolated", ".sealed_inside")) and not claim.get("see")]
+    if "fails" in of_seal:
+        return "seal broken", "seal: A CLAIM OF IT FAILS"
+    if "holds" in of_seal:
+        return "seal", "seal: services answer, initiate nothing"
+    return "seal broken", "seal: nobody has looked"
+
+
 def computes_on(service, keys):
     """Keys of hardware that a service computes on."""
     if service.get("device", "gpu" if str(service.get("placement", "")).startswith("GPU") else "cpu") == "cpu":
@@ -60,6 +71,8 @@ def sentences(report):
     for name, service in sorted(services.items()):
         found.append("%s answers at %s with the model %s, %s." % (name, service.get("endpoint"), service.get("model"), service.get("placement")))
     found += ["%s was not seen to answer." % name for name in silent(report)]
+    if services:
+        found.append("%s." % seal(report)[1].capitalize())
     return " ".join(found) or "Nothing runs."
 
 
@@ -76,8 +89,8 @@ def svg(report):
     if gateway.get("url"):
         parts.append(_box(LEFT, door, ["gateway", gateway["url"], "a key, %d models" % len(gateway.get("models") or [])], "door"))
     if services or missing:
-        parts.append(tag("rect", x=MIDDLE - 20, y=30, width=BOX + 40, height=(len(services) + len(missing)) * (HIGH + 20) + 14, rx=12, class_="seal"))
-        parts.append(tag("text", "seal: services answer, initiate nothing", x=MIDDLE - 10, y=22, class_="label"))
+        parts.append(tag("rect", x=MIDDLE - 20, y=30, width=BOX + 40, height=(len(services) + len(missing)) * (HIGH + 20) + 14, rx=12, class_=seal(report)[0]))
+        parts.append(tag("text", seal(report)[1], x=MIDDLE - 10, y=22, class_="label"))
     keys = [key for key, _lines in metal]
     for number, (name, service) in enumerate(services):
         top = middle[number] - 12

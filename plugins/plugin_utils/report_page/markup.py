@@ -45,7 +45,7 @@ def join(parts, between=""):
 
 def table(caption, head, rows, class_=None):
     """A table with a caption and a heading a column; the first cell of a row is its heading."""
-    body = [tag("tr", tag("th", row[0], scope="row"), *[tag("td", cell) for cell in row[1:]]) for row in rows]
+    body = [tag("tr", tag("th", row[0], scope="row"), *[tag("td", cell, data_label=word) for word, cell in zip(head[1:], row[1:])]) for row in rows]
     return tag("div", tag("table", tag("caption", caption), tag("thead", tag("tr", *[tag("th", word, scope="col") for word in head])), tag("tbody", *body)),
                class_="wide %s" % (class_ or ""), tabindex="0", role="region", aria_label=caption)
 

@@ -158,6 +158,17 @@ def test_a_service_that_was_not_seen_is_drawn_as_such():
     assert "was not seen to answer" in Reader("<div>%s</div>" % drawing.svg(report("failing"))).text("text")
 
 
+@pytest.mark.parametrize(("changed", "words"), [
+    ({}, "seal: services answer, initiate nothing"), ({"oracle.isolated": "fails"}, "seal: A CLAIM OF IT FAILS"),
+    ({"networks.sealed": "fails"}, "seal: A CLAIM OF IT FAILS")])
+def test_a_seal_of_which_a_claim_fails_is_drawn_as_broken(changed, words):
+    found = report()
+    for claim in found["claims"]:
+        claim["status"] = changed.get(claim["id"], claim["status"])
+    assert words in Reader("<div>%s</div>" % drawing.svg(found)).text("text")
+    assert drawing.seal({"claims": []})[1] == "seal: nobody has looked"
+
+
 def test_memory_is_told_in_figures_and_what_no_driver_tells_is_said():
     found = report()
     found["machine"]["gpus"] = CARDS
