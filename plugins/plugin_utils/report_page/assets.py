@@ -7,7 +7,8 @@ from __future__ import annotations
 STYLE = """
 :root{--back:#fff;--text:#1a1d21;--soft:#555c66;--line:#c9ced6;--panel:#f4f6f8;--link:#0b57a4;--bad:#a8071a;--good:#0f6b34;
 --p0:#2b6cb0;--p1:#8a5a00;--p2:#6b3fa0;--p3:#0f766e}
-@media (prefers-color-scheme:dark){:root{--back:#14171b;--text:#e8eaed;--soft:#aab2bd;--line:#3d4550;--panel:#1d2127;--link:#8ab8f5;--bad:#ff8f8f;--good:#6fd69a;
+@media (prefers-color-scheme:dark){:root{--back:#14171b;--text:#e8eaed;--soft:#aab2bd;--line:#3d4550;--panel:#1d2127;--link:#8ab8f5;--bad:#ff8f8f;
+--good:#6fd69a;
 --p0:#5b9bd9;--p1:#d19a2e;--p2:#a884dc;--p3:#3fb8a9}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--back);color:var(--text);font:16px/1.5 system-ui,sans-serif}
@@ -35,7 +36,8 @@ input[type=checkbox]{width:1.1rem;height:1.1rem;vertical-align:-.15rem}
 .wide{overflow-x:auto}.drawing{min-width:52rem;width:100%;height:auto}.bar{width:100%;min-width:8rem;height:1.1rem}
 svg text{fill:var(--text);font:13px system-ui,sans-serif}svg .title{font-weight:700;font-size:15px}svg .label{fill:var(--soft)}
 .box{fill:var(--panel);stroke:var(--soft)}.service{stroke:var(--p0);stroke-width:2}.door{stroke:var(--good);stroke-width:2}
-.missing{stroke:var(--bad);stroke-width:2;stroke-dasharray:4 3}.seal{fill:none;stroke:var(--good);stroke-dasharray:6 4}.seal.broken{stroke:var(--bad)}.arrow{fill:none;stroke:var(--soft);stroke-width:1.5}.tip{fill:var(--soft)}
+.missing{stroke:var(--bad);stroke-width:2;stroke-dasharray:4 3}.seal{fill:none;stroke:var(--good);stroke-dasharray:6 4}.seal.broken{stroke:var(--bad)}
+.arrow{fill:none;stroke:var(--soft);stroke-width:1.5}.tip{fill:var(--soft)}
 .empty{fill:var(--panel);stroke:var(--line)}.part0{fill:var(--p0)}.part1{fill:var(--p1)}.part2{fill:var(--p2)}.part3{fill:var(--p3)}
 .others{fill:var(--soft)}.bad{fill:var(--bad)}.good{fill:var(--good)}
 footer{color:var(--soft);font-size:.9rem;margin:2rem auto}

@@ -7,7 +7,6 @@ from __future__ import annotations
 from ..screen import claim_table
 from .markup import Html, table, tag
 
-WORDS = {"fails": "fails", "holds": "holds", "does not apply": "does not apply"}
 MARKS = {"fails": "✗", "holds": "✓", "does not apply": "–"}
 
 
@@ -24,37 +23,37 @@ def _evidence(claim):
 def _row(claim, service):
     where = service or claim.get("role", "")
     told = (claim.get("reason") or claim.get("observed") or "")
+    evidence = tag("details", tag("summary", told[:90] + ("…" if len(told) > 90 else "")), _evidence(claim),
+                   open=claim.get("status") == "fails" and not claim.get("see"))
     return tag("tr", tag("td", status(claim.get("status", ""))),
-               tag("th", tag("code", claim["id"]), tag("span", claim.get("sentence", ""), class_="sentence"), scope="row"),
-               tag("td", tag("details", tag("summary", told[:90] + ("…" if len(told) > 90 else "")), _evidence(claim), open=claim.get("status") == "fails" and not claim.get("see"))),
+               tag("th", tag("code", claim["id"]), tag("span", claim.get("sentence", ""), class_="sentence"), scope="row"), tag("td", evidence),
                data_status=claim.get("status", ""), data_group=where)
 
 
 def _filters(names, counts):
     """Works by the script alone: hidden until it runs."""
-    boxes = [tag("label", tag("input", type="checkbox", value=word, checked=True, class_="of-status"), " %s (%d)" % (WORDS[word], counts[word]))
+    boxes = [tag("label", tag("input", type="checkbox", value=word, checked=True, class_="of-status"), " %s (%d)" % (word, counts[word]))
              for word in claim_table.ORDER]
     choice = tag("select", tag("option", "all", value=""), *[tag("option", name, value=name) for name in names], id="of-group")
+    words = tag("input", type="search", id="of-words", autocomplete="off")
     return tag("form", tag("fieldset", tag("legend", "Show"), *boxes),
-               tag("label", "of ", choice, for_="of-group"), tag("label", "with the words ", tag("input", type="search", id="of-words", autocomplete="off")),
+               tag("label", "of ", choice, for_="of-group"), tag("label", "with the words ", words, for_="of-words"),
                tag("p", "", id="shown", role="status"), class_="filters", id="filters", hidden=True)
 
 
 def section(report):
     """The section of the claims, what fails first."""
     claims, services = report.get("claims") or [], report.get("services") or {}
-    rows, names = [], []
+    first, rest, names = [], [], []
     for _title, group in claim_table.groups(claims, services):
         prefix = group[0]["id"].partition(".")[0]
         service = prefix if prefix in services else ""
         names.append(service or group[0].get("role", ""))
-        rows += [_row(claim, service) for claim in group]
-    order = {word: number for number, word in enumerate(claim_table.ORDER)}
-    rows = [row for _number, row in sorted(((order.get(claim.get("status"), 0), row) for claim, row in zip(
-        [claim for _title, group in claim_table.groups(claims, services) for claim in group], rows)), key=lambda pair: pair[0] > 0)]
+        for claim in group:
+            (first if claim["status"] == "fails" else rest).append(_row(claim, service))
     told = tag("table", tag("caption", "Claims: %s" % claim_table.told(claims)),
                tag("thead", tag("tr", tag("th", "status", scope="col"), tag("th", "claim", scope="col"), tag("th", "evidence", scope="col"))),
-               tag("tbody", *rows), id="claims-table")
+               tag("tbody", *first, *rest), id="claims-table")
     return tag("section", tag("h2", "Claims"), _filters(sorted(set(names)), claim_table.counts(claims)), told, id="claims", aria_label="Claims")
 
 

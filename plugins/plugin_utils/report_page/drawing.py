@@ -83,8 +83,8 @@ def svg(report):
     rows = max(1, len(services) + len(missing), len(metal))
     high = 60 + rows * (HIGH + 20)
     middle = [60 + number * (HIGH + 20) for number in range(rows)]
-    parts = [tag("defs", tag("marker", tag("path", d="M0 0 L8 4 L0 8 z", class_="tip"), id="tip", viewBox="0 0 8 8", refX=7, refY=4, markerWidth=8, markerHeight=8,
-                             orient="auto"))]
+    tip = tag("path", d="M0 0 L8 4 L0 8 z", class_="tip")
+    parts = [tag("defs", tag("marker", tip, id="tip", viewBox="0 0 8 8", refX=7, refY=4, markerWidth=8, markerHeight=8, orient="auto"))]
     door = (high - HIGH) // 2 + 15
     if gateway.get("url"):
         parts.append(_box(LEFT, door, ["gateway", gateway["url"], "a key, %d models" % len(gateway.get("models") or [])], "door"))

@@ -84,15 +84,24 @@ def image(report, beside):
     found, parts = report.get("image") or {}, []
     layers = [layer for layer in found.get("layers") or [] if _number(layer.get("size"))]
     if found.get("name"):
-        parts.append(tag("p", "Image ", tag("code", found["name"]), " ", tag("code", found.get("id")), ", %s" % size(found["size"]) if _number(found.get("size")) else ""))
+        whole = ", %s" % size(found["size"]) if _number(found.get("size")) else ""
+        parts.append(tag("p", "Image ", tag("code", found["name"]), " ", tag("code", found.get("id")), whole))
     if layers:
         most = max(layer["size"] for layer in layers) or 1
         parts.append(table("Layers of the image, the newest first", ("made by", "bar", "size"), [
             (tag("code", str(layer.get("made_by", ""))[:200]), bar([("part0", layer["size"])], most, size(layer["size"])), size(layer["size"]))
             for layer in layers if layer["size"] > 0]))
     links = [tag("li", tag("a", words, href="./" + name)) for name, words in beside]
-    parts.append(tag("ul", *links) if links else tag("p", "No SBOM lies beside this report. It is written by: ", tag("code", "ansible-playbook -i INVENTORY playbooks/sbom.yml")))
+    if not any(".cdx." in name or ".spdx." in name for name, _words in beside):
+        parts.append(tag("p", "No SBOM lies beside this report. It is written by: ", tag("code", "ansible-playbook -i INVENTORY playbooks/sbom.yml")))
+    if links:
+        parts.append(tag("ul", *links))
     return tag("section", tag("h2", "Image and SBOM"), *parts, id="image", aria_label="Image and SBOM")
+
+
+def _told(found):
+    """Speeds of a service in a run."""
+    return " and ".join("%s tok/s %s" % (value, key.partition("_")[0]) for key, value in sorted(found.items())) or "not measured"
 
 
 def history(report, now):
@@ -106,10 +115,9 @@ def history(report, now):
     for run in runs:
         whole = sum(run.get(word) or 0 for word in ("fails", "holds", "does not apply"))
         words = "%s fail, %s hold, %s do not apply" % (run.get("fails"), run.get("holds"), run.get("does not apply"))
-        fast = ["%s: %s" % (name, " and ".join("%s tok/s %s" % (value, key.partition("_")[0]) for key, value in sorted(run["speeds"][name].items())) or "not measured")
-                for name in names if name in (run.get("speeds") or {})]
+        fast = ["%s: %s" % (name, _told(run["speeds"][name])) for name in names if name in (run.get("speeds") or {})]
         rows.append((run.get("date") or "not dated", bar([("bad", run.get("fails") or 0), ("good", run.get("holds") or 0)], whole, words), words,
                      ", ".join(run.get("failing") or []) or "nothing", "; ".join(fast)))
     lost = [tag("p", report["history_lost"], class_="note")] if report.get("history_lost") else []
-    return tag("section", tag("h2", "Last runs"), *lost, table("Runs on this host, the newest first", ("when (UTC)", "bar", "claims", "what failed", "speed"), rows),
-               id="history", aria_label="Last runs")
+    head = ("when (UTC)", "bar", "claims", "what failed", "speed")
+    return tag("section", tag("h2", "Last runs"), *lost, table("Runs on this host, the newest first", head, rows), id="history", aria_label="Last runs")

@@ -17,8 +17,9 @@ def summary(report):
     """
     claims = report.get("claims") or []
     found = {status: sum(claim.get("status") == status for claim in claims) for status in ("fails", "holds", "does not apply")}
-    return dict(found, date=report.get("date"), failing=[claim["id"] for claim in claims if claim.get("status") == "fails" and not claim.get("see")],
-                speeds={name: {key: service[key] for key in SPEEDS if service.get(key) is not None} for name, service in (report.get("services") or {}).items()})
+    speeds = {name: {key: service[key] for key in SPEEDS if service.get(key) is not None} for name, service in (report.get("services") or {}).items()}
+    failing = [claim["id"] for claim in claims if claim.get("status") == "fails" and not claim.get("see")]
+    return dict(found, date=report.get("date"), failing=failing, speeds=speeds)
 
 
 def with_history(report, earlier):

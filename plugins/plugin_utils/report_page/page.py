@@ -50,10 +50,10 @@ def render(report, throughput=None, beside=()):
     head = tag("head", tag("meta", charset="utf-8"), tag("meta", http_equiv="Content-Security-Policy", content=policy),
                tag("meta", name="viewport", content="width=device-width, initial-scale=1"), tag("meta", name="color-scheme", content="light dark"),
                tag("title", "Report of %s" % host), tag("style", Html(assets.STYLE)))
+    made = "Made %s by protocol_omni.bunker" % ("%s (UTC)" % report["date"] if report.get("date") else "at a time that is not known")
+    parts = tag("nav", tag("ul", *[tag("li", tag("a", words, href="#" + name)) for name, words in there]), aria_label="Parts of the report")
     body = tag("body", tag("a", "To the claims", href="#claims", class_="skip"),
-               tag("header", tag("h1", "Report of %s" % host), tag("p", "Made %s (UTC) by protocol_omni.bunker" % (report.get("date") or "at a time that is not known"),
-                                                                   class_="small"),
-                   verdict(report), tag("nav", tag("ul", *[tag("li", tag("a", words, href="#" + name)) for name, words in there]), aria_label="Parts of the report")),
+               tag("header", tag("h1", "Report of %s" % host), tag("p", made, class_="small"), verdict(report), parts),
                tag("main", *sections),
                tag("footer", tag("p", "Each claim is a check that can fail. One that does not apply to this host says why. This page asks no network.")),
                tag("script", Html(assets.SCRIPT)))
