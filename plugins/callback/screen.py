@@ -63,7 +63,9 @@ def entry_of(task):
 
 
 def parts(result):
-    """(name of the host, task, dict) of a task's result, by the names of both ansible-core 2.19 and later."""
+    """(name of the host, task, dict) of a task's result. Its names were private until they became properties of a callback's own class."""
+    if hasattr(result, "result"):
+        return result.host.get_name(), result.task, result.result
     return result._host.get_name(), result._task, result._result
 
 
@@ -86,7 +88,7 @@ class CallbackModule(CallbackBase):
     def __init__(self, display=None, options=None):
         super().__init__(display=display, options=options)
         self.lock, self.stopped = threading.RLock(), threading.Event()
-        self.run, self.process, self.variables, self.spoke = None, None, {}, 0.0
+        self.run, self.process, self.variables, self.spoke, self.handlers = None, None, {}, 0.0, {}
 
     def _begin(self, title):
         self.out, self.error = sys.stdout, sys.stderr
@@ -98,8 +100,8 @@ class CallbackModule(CallbackBase):
         self.run = run.Run(title, time.monotonic(), check=bool(context.CLIARGS.get("check")))
         atexit.register(self._left)
         for ending in (signal.SIGTERM, signal.SIGHUP):  # which end a process without its atexit
-            if threading.current_thread() is threading.main_thread() and signal.getsignal(ending) is signal.SIG_DFL:
-                signal.signal(ending, self._ended)
+            if threading.current_thread() is threading.main_thread() and signal.getsignal(ending) is not signal.SIG_IGN:
+                self.handlers[ending] = signal.signal(ending, self._ended)
         # Whatever else is printed (warnings, how far a long task is) comes here, or it would be drawn over.
         sys.stdout, sys.stderr = terminal.Catcher(self._said, self.out.encoding), terminal.Catcher(self._said, self.error.encoding)
         if not self.live:
@@ -169,10 +171,14 @@ class CallbackModule(CallbackBase):
             self.run.interrupt(time.monotonic())
             self._end()
 
-    def _ended(self, ending, _frame):
+    def _ended(self, ending, frame):
+        """Says that the run was interrupted, then does what would have been done: Ansible's own handler ends its workers."""
         self._left()
-        signal.signal(ending, signal.SIG_DFL)
-        os.kill(os.getpid(), ending)
+        signal.signal(ending, self.handlers[ending] or signal.SIG_DFL)
+        if callable(self.handlers[ending]):
+            self.handlers[ending](ending, frame)
+        else:
+            os.kill(os.getpid(), ending)
 
     def v2_playbook_on_start(self, playbook):
         self._begin("%s" % os.path.basename(playbook._file_name))

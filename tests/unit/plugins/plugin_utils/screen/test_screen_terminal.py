@@ -2,6 +2,7 @@
 import fcntl
 import os
 import pty
+import select
 import struct
 import termios
 
@@ -18,8 +19,12 @@ def window():
     def resize(columns, rows=24):
         fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def read():
+        assert select.select([near], [], [], 5)[0], "nothing was written"
+        return os.read(near, 65536).decode()
+
     resize(80)
-    yield terminal.Terminal(far), resize, lambda: os.read(near, 65536).decode()
+    yield terminal.Terminal(far), resize, read
     os.close(near)
     os.close(far)
 
