@@ -217,8 +217,18 @@ class CallbackModule(CallbackBase):
             if task.action.rpartition(".")[2] == "debug" and OWN_REPORT not in (task.get_path() or "") and "results" not in found:
                 self._debugged(host, found)
 
+    def v2_runner_retry(self, result):
+        with self.lock:
+            host, _task, found = parts(result)
+            self.run.tried(host, found.get("attempts", "?"), found.get("retries", "?"))
+            self._draw()
+
     def v2_runner_item_on_ok(self, result):
         host, task, found = parts(result)
+        with self.lock:
+            if not found.get("_ansible_no_log") and "censored" not in found:
+                self.run.item(host, found.get("_ansible_item_label", ""))
+                self._draw()
         if task.action.rpartition(".")[2] == "debug":
             with self.lock:
                 self._debugged(host, found)

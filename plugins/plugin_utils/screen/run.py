@@ -99,6 +99,15 @@ class Run:
             if key in (facts or {}):
                 self.facts.setdefault(host, {})[key] = facts[key]
 
+    def tried(self, host, attempt, attempts):
+        """The step is tried again, such as one that waits until a service answers."""
+        self.step.host, self.step.line = host, "attempt %s of %s; it is tried again" % (attempt, attempts)
+
+    def item(self, host, label):
+        """A step has come to an item of its loop."""
+        if not self.step.log:
+            self.step.host, self.step.line = host, "done: %s" % (label,)
+
     def failed(self, host, cause):
         """A host failed in the step; whether somebody came to its rescue is known at the end."""
         phase = self.phase or phases.ORDER[0]

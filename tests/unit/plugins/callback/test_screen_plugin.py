@@ -37,6 +37,19 @@ PLAY = """
       rescue:
         - name: Rescue
           ansible.builtin.command: "true"
+    - name: Wait for something
+      ansible.builtin.command: "true"
+      register: tried
+      until: tried.attempts | default(0) == 2
+      retries: 3
+      delay: 1
+    - name: Take one after the other
+      ansible.builtin.command: echo {{ item }}
+      loop: [first, second]
+    - name: Take a secret
+      ansible.builtin.command: echo {{ item }}
+      loop: [hush]
+      no_log: true
     - name: Pass over
       ansible.builtin.command: "false"
       ignore_errors: true
@@ -102,6 +115,7 @@ def test_a_terminal_has_its_cursor_back_at_the_end_and_the_cause_stays(command):
     end = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.partition("What failed")[2])
     assert "no room on /srv" in end and "make some" in end and "first cause" not in end
     assert "elapsed" in said and "here: said by a task" in said
+    assert re.search("attempt [123] of 4; it is tried again", said) and "done: first" in said and "hush" not in said
 
 
 @pytest.mark.parametrize("send", [lambda near, _pid: os.write(near, b"\x03"), lambda _near, pid: os.kill(pid, signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM"])

@@ -67,6 +67,18 @@ def test_how_far_a_long_task_is_goes_to_the_step_and_the_rest_is_a_note():
     assert (state.step.host, state.step.log, state.step.line) == ("h", "/var/log/b.log", "[ 45%] a: 3:10 since, b")
 
 
+def test_attempts_and_items_are_told_of_the_step_and_none_hides_a_log():
+    state = run.Run("site.yml", 0)
+    state.task("Wait", "inference_service", "main", 1)
+    state.tried("h", 2, 30)
+    assert (state.step.host, state.step.line) == ("h", "attempt 2 of 30; it is tried again")
+    state.item("h", {"name": "a"})
+    assert state.step.line == "done: {'name': 'a'}"
+    state.said(progress.begun("h", "Build", "12:00:00", "/b.log"))
+    state.item("h", "b")
+    assert state.step.line == "done: {'name': 'a'}" and state.step.log == "/b.log"
+
+
 def test_of_many_notes_the_last_are_kept():
     state = run.Run("site.yml", 0)
     state.said("\n".join("note %d" % number for number in range(5000)))
