@@ -188,7 +188,10 @@ class CallbackModule(CallbackBase):
             manager = play.get_variable_manager()
             names = [host.get_name() for host in manager._inventory.get_hosts(play.hosts)] if manager else []
             if manager and not self.variables:
-                self.variables = {host.get_name(): manager.get_vars(host=host, include_hostvars=False) for host in manager._inventory.get_hosts(play.hosts)}
+                options = {"ansible_connection": context.CLIARGS.get("connection"), "ansible_user": context.CLIARGS.get("remote_user")}
+                given = {name: value for name, value in options.items() if value}
+                self.variables = {host.get_name(): {**given, **manager.get_vars(host=host, include_hostvars=False)}
+                                  for host in manager._inventory.get_hosts(play.hosts)}
                 self.run.title = "%s on %s" % (self.run.title, ", ".join(names))
             self.run.play(play.get_name(), names, time.monotonic())
             self._draw()

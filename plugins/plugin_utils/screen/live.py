@@ -4,7 +4,7 @@
 """The screen while a run goes on."""
 from __future__ import annotations
 
-from . import phases, style
+from . import style
 
 LABEL = 10  # columns of a phase's name
 
@@ -65,7 +65,7 @@ def lines(run, now, look, height):
     """
     room = max(2, height - 1)  # the cursor has one
     steps = step_lines(run, now, look)
-    shown = list(phases.ORDER)
+    shown = list(run.phases)
     spare = room - 2 - len(steps)
     if spare < len(shown):
         place = shown.index(run.phase) if run.phase else 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 ORDER = ("preflight", "driver", "disks", "engine", "image", "networks", "models", "services", "gateway", "watch", "claims")
 OF_ROLE = {"preflight": "preflight", "host_driver": "driver", "disk_layout": "disks", "container_engine": "engine", "golden_image": "image",
            "networks": "networks", "model_store": "models", "inference_service": "services", "gateway": "gateway", "vram_watch": "watch",
-           "observability": "watch", "throughput": "claims"}
+           "observability": "watch"}
 # Entries into roles before their own place in the order.
 OF_ENTRY = {("vram_watch", "hold"): "services", ("inference_service", "leave"): "networks", ("container_engine", "answer"): "image"}
 OF_PLAY = {"Judge the inventory before anything changes": "preflight", "Prove the claims": "claims"}

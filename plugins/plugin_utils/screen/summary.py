@@ -4,7 +4,7 @@
 """What stays on the screen when a run is over: what failed and why, the phases, the claims, who answers where, and a call to paste."""
 from __future__ import annotations
 
-from . import claim_table, endpoints, phases, style
+from . import claim_table, endpoints, style
 
 
 def _title(words, look):
@@ -31,7 +31,7 @@ def verdict(run, look):
     claims = [claim for _host, rows in run.claims() for claim in rows]
     if run.interrupted:
         words, paint = "Interrupted after %s in the phase %s, step: %s. What was done stays; the same command goes on from there." % (
-            took, run.phase or phases.ORDER[0], run.step.name or "none"), "warn"
+            took, run.phase or next(iter(run.phases)), run.step.name or "none"), "warn"
     elif run.causes():
         words, paint = "Failed after %s in the phase %s." % (took, run.causes()[0].phase), "bad"
     elif not run.counts:

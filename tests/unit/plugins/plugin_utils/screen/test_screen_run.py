@@ -1,7 +1,7 @@
 """Events become a state: which phase, what failed and why, how far a long task is."""
 import pytest
 
-from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen import failure, progress, run
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen import failure, progress, run, style, summary
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen.phases import phase_of
 
 SITE = "From a bare host to answering services"
@@ -19,6 +19,15 @@ def test_a_task_belongs_to_a_phase_and_none_comes_twice(role, entry, now, phase)
 
 def test_the_claims_are_a_phase_by_their_play():
     assert phase_of("Prove the claims", "preflight", "verify", "watch") == "claims"
+
+
+def test_of_the_claims_alone_no_other_phase_is_shown():
+    state = run.Run("verify.yml", 0)
+    state.play("Prove the claims", ["a"], 0)
+    state.task("Observe", "preflight", "verify", 1)
+    state.finish(2, {"a": {"failures": 0, "unreachable": 0, "rescued": 0, "changed": 0}})
+    assert list(state.phases) == ["claims"] and state.phases["claims"].state == "done"
+    assert not [line for line in summary.lines(state, style.Style(80, False)) if "not run" in line]
 
 
 def a_run(*failed, failures=1, unreachable=0):
