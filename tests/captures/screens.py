@@ -24,7 +24,7 @@ STEPS = [("preflight", "preflight", 12), ("host_driver", "main", 3), ("disk_layo
 
 def report(name):
     """A report as verify.yml wrote it of a host of the tests, with fewer attempts to get out."""
-    return json.loads((ROOT / "tests" / "fixtures" / "reports" / ("%s.json" % name)).read_text(encoding="utf-8"))
+    return json.loads((ROOT / "tests" / "fixtures" / "host_reports" / ("%s.json" % name)).read_text(encoding="utf-8"))
 
 
 def started(hosts=("bunker-demo",), steps=(), began=1000.0):

@@ -16,7 +16,7 @@ CARDS = [{"uuid": "GPU-a", "name": "NVIDIA A", "memory": 96 * 2**30, "memory_fre
 
 
 def report(name="holding"):
-    return json.loads((ROOT / "tests" / "fixtures" / "reports" / ("%s.json" % name)).read_text(encoding="utf-8"))
+    return json.loads((ROOT / "tests" / "fixtures" / "host_reports" / ("%s.json" % name)).read_text(encoding="utf-8"))
 
 
 class Reader(html.parser.HTMLParser):
