@@ -12,7 +12,8 @@ author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Shows the phases of C(site.yml) with the time that each takes, the present step with the last line of its log, and at the end the claims as a table
     (by role, what fails first), who answers where, and a call that can be pasted.
-  - Where standard output is no terminal, where C(TERM) is V(dumb), with O(plain), or with C(-v), it writes lines for logs instead; nothing is cut in them.
+  - Where standard output is no terminal, where C(TERM) is V(dumb), with O(plain), or with C(-v), it writes lines for logs instead. Steps and failures are
+    not cut in them; the table of claims at the end cuts what holds.
   - A step that fails is told with its cause first. Steps that change nothing are counted and not told.
   - Warnings and what tasks print stay above the region that is drawn.
   - Colour is left out where E(NO_COLOR) is set. Letters outside ASCII are left out where the encoding of standard output is no Unicode.
