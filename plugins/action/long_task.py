@@ -9,6 +9,8 @@ import time
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen import progress
+
 display = Display()
 
 
@@ -60,7 +62,7 @@ class ActionModule(ActionBase):
         host, title, watch = task_vars.get("inventory_hostname"), arguments["title"], arguments["watch"]
         started = time.time()
         clock = time.strftime("%H:%M:%S", time.localtime(started))
-        display.display("[%s] %s: since %s, follow it in %s" % (host, title, clock, watch))
+        display.display(progress.begun(host, title, clock, watch))
         shown = started
         while True:
             status = self._status(job_id, "status", task_vars)
@@ -75,8 +77,7 @@ class ActionModule(ActionBase):
                                                % (title, arguments["timeout"], watch)}
             if now - shown >= arguments["interval"]:
                 shown = now
-                display.display("[%s] %s: %d:%02d since %s, %s" % (
-                    host, title, (now - started) // 60, (now - started) % 60, clock, self._progress(watch)))
+                display.display(progress.going(host, title, now - started, clock, self._progress(watch)))
             time.sleep(1 if now - started < 10 else 3)
 
     def _progress(self, watch):

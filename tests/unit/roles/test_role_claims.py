@@ -124,7 +124,8 @@ def test_what_others_read_of_a_service_is_published_beside_what_is_there():
     _asked, _results, published = service("executor", bunker_service_results={"oracle": {"endpoint": "there"}, "executor": {"kept": 1}})
     assert published == {"oracle": {"endpoint": "there"}, "executor": {
         "kept": 1, "endpoint": "http://172.30.0.20:8002", "model": DEMO["bunker_services"][1]["model"], "placement": "CPU only", "generation_speed": 21.3,
-        "engine": "omni/llama-server:sm120-cuda13 (0123456789ab)", "prompt_speed": 99.9, "egress": [{"attempt": "ping", "does_not_apply": ""}]}}
+        "engine": "omni/llama-server:sm120-cuda13 (0123456789ab)", "prompt_speed": 99.9, "egress": [{"attempt": "ping", "does_not_apply": ""}],
+        "kind": "chat", "device": "cpu", "memory": 2 * 10 ** 9, "networks": [{"name": "omni-network", "address": "172.30.0.20", "aliases": []}]}}
 
 
 @pytest.mark.parametrize("device, looks", [("gpu", True), ("cpu", False)])
