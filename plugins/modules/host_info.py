@@ -153,16 +153,58 @@ def pci_devices(root):
     for address in sorted(os.listdir(pci)) if os.path.isdir(pci) else []:
         folder = os.path.join(pci, address)
         driver = os.path.join(folder, "driver")
-        yield {"address": address, "vendor": small_file.text(folder + "/vendor"), "device": small_file.text(folder + "/device"),
-               "class": small_file.text(folder + "/class"),
+        yield {"address": address, "vendor": small_file.seen(folder + "/vendor"), "device": small_file.seen(folder + "/device"),
+               "class": small_file.seen(folder + "/class"),
                "driver": os.path.basename(os.path.realpath(driver)) if os.path.islink(driver) else None}
+
+
+def device_size(path):
+    """Bytes of a block device, or None."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.seek(0, os.SEEK_END)
+    except OSError:
+        return None
+
+
+class World:
+    """What a host is asked besides commands. The tests have another one, made of texts."""
+
+    content = staticmethod(small_file.content)
+    real = staticmethod(os.path.realpath)
+    pci = staticmethod(pci_devices)
+    allowed = staticmethod(reading.affinity)
+    device_size = staticmethod(device_size)
+
+    @staticmethod
+    def release():
+        """The release of the kernel that runs."""
+        return os.uname().release
+
+    @staticmethod
+    def quota():
+        """CPUs that the control groups allow, None for no limit."""
+        return inputs.cpu_quota(1)
+
+    @staticmethod
+    def space(path):
+        """(bytes, free bytes) of a file system; None each where it does not say."""
+        try:
+            found = os.statvfs(path)
+        except OSError:
+            return None, None
+        return found.f_frsize * found.f_blocks, found.f_frsize * found.f_bavail
 
 
 class Reader:
     """Reads through commands; a missing command reads as nothing."""
 
-    def __init__(self, module):
-        self.module = module
+    def __init__(self, module, world=World):
+        self.module, self.world = module, world
+
+    def seen(self, path):
+        """A file's text to look at."""
+        return self.world.content(path).decode("utf-8", "replace")
 
     def command(self, *arguments):
         code, out = self.run(*arguments)
@@ -172,7 +214,7 @@ class Reader:
         program = self.module.get_bin_path(arguments[0])
         if program is None:
             return 127, ""
-        return self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})[:2]
+        return self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"}, errors="replace")[:2]
 
     def gpus(self, devices):
         # One card that does not answer makes it fail, and it prints the others all the same.
@@ -198,13 +240,9 @@ class Reader:
                 "active": bool(gpus) and self.run("systemctl", "is-active", "--quiet", "nvidia-fabricmanager.service")[0] == 0}
 
     def mounts(self):
-        mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
+        mounts = host_survey.mounts_of_mountinfo(self.seen("/proc/self/mountinfo"))
         for mount in mounts:
-            try:
-                found = os.statvfs(mount["path"])
-                mount.update(size=found.f_frsize * found.f_blocks, free=found.f_frsize * found.f_bavail)
-            except OSError:
-                mount.update(size=None, free=None)
+            mount["size"], mount["free"] = self.world.space(mount["path"])
         return mounts
 
     def routes(self):
@@ -213,15 +251,6 @@ class Reader:
     def docker_networks(self):
         names = self.command("docker", "network", "ls", "--quiet").split()
         return host_survey.networks_of_inspect(self.command("docker", "network", "inspect", *names)) if names else []
-
-
-def device_size(path):
-    """Bytes of a block device, or None."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.seek(0, os.SEEK_END)
-    except OSError:
-        return None
 
 
 def models_of(wanted):
@@ -250,6 +279,43 @@ def models_of(wanted):
     return found
 
 
+def survey(reader, asked):
+    """The host.
+
+    :param reader: a :class:`Reader`.
+    :param asked: the module's options.
+    """
+    mounts, root, world = reader.mounts(), asked["hardware_root"], reader.world
+    devices = list(world.pci(root))
+    gpus = reader.gpus(devices)
+    version = reader.seen(os.path.join(root, "proc/driver/nvidia/version"))
+    loaded = host_survey.modules_of(reader.seen(os.path.join(root, "proc/modules")))
+    memory = host_survey.memory_of_meminfo(reader.seen("/proc/meminfo"))
+    cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
+    cpu.update(quota=world.quota(), allowed=topology.listed(world.allowed() or []) or None)
+    memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if asked["bandwidth"] else None
+    places = {path: (host_survey.mount_of(world.real(path), mounts) or {}).get("path") for path in asked["paths"]}
+    return {
+        "gpus": gpus, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
+        "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
+        "kernel": {
+            "release": world.release(),
+            "secure_boot": host_survey.secure_boot_of_variable(world.content(os.path.join(root, SECURE_BOOT))),
+            "nouveau": "nouveau" in loaded,
+            "nvidia": cuda_host.kernel_module_version(version),
+            "nvidia_open": host_survey.kernel_module_is_open(version),
+        },
+        "routes": reader.routes(),
+        "docker_networks": reader.docker_networks(),
+        "devices": {path: world.device_size(path) for path in asked["devices"]},
+        "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
+        "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
+        "engine_root": reader.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None,
+        "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
+        "models": models_of(asked["models"]),
+    }
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -261,37 +327,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    reader = Reader(module)
-    mounts = reader.mounts()
-    root = module.params["hardware_root"]
-    devices = list(pci_devices(root))
-    gpus = reader.gpus(devices)
-    version = small_file.text(os.path.join(root, "proc/driver/nvidia/version"))
-    loaded = host_survey.modules_of(small_file.text(os.path.join(root, "proc/modules")))
-    memory = host_survey.memory_of_meminfo(small_file.text("/proc/meminfo"))
-    cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
-    cpu.update(quota=inputs.cpu_quota(1), allowed=topology.listed(reading.affinity() or []) or None)
-    memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
-    places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
-    module.exit_json(changed=False, host={
-        "gpus": gpus, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
-        "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
-        "kernel": {
-            "release": os.uname().release,
-            "secure_boot": host_survey.secure_boot_of_variable(small_file.content(os.path.join(root, SECURE_BOOT))),
-            "nouveau": "nouveau" in loaded,
-            "nvidia": cuda_host.kernel_module_version(version),
-            "nvidia_open": host_survey.kernel_module_is_open(version),
-        },
-        "routes": reader.routes(),
-        "docker_networks": reader.docker_networks(),
-        "devices": {path: device_size(path) for path in module.params["devices"]},
-        "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
-        "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
-        "engine_root": reader.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None,
-        "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
-        "models": models_of(module.params["models"]),
-    })
+    module.exit_json(changed=False, host=survey(Reader(module), module.params))
 
 
 if __name__ == "__main__":

@@ -115,6 +115,9 @@ PAIRS = {
     "a container toolkit with an escape": (changed(OMNI_PRIME, toolkit="1.17.7"), BOTH, [
         ("warning", "toolkit", "found 1.17.7; needed 1.17.8 or newer (CVE-2025-23266)")]),
     # machine
+    "a kernel that does not tell its memory": (changed(OMNI_PRIME, memory={"total": None}), BOTH, [
+        ("warning", "model_fits", "memory of the host: found no size that could be read; needed MemTotal")]),
+    "an engine whose version is a number without end": (changed(NO_GPU, engine="9" * 5000), CPU_ONLY, []),
     "an old engine": (changed(NO_GPU, engine="20.10.24"), CPU_ONLY, [("error", "engine", "found 20.10.24; needed 25.0 or newer")]),
     "NPS4": (changed(OMNI_PRIME, cpu={"numa_nodes": 4}), BOTH, [("warning", "numa", "4 on 1 socket(s)")]),
     "two sockets, a node each": (changed(OMNI_PRIME, cpu={"sockets": 2, "numa_nodes": 2}), BOTH, []),
