@@ -132,21 +132,31 @@ def join_gpus(of_pci, of_query):
 
 
 def cpu_of_lscpu(text):
-    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), numa_nodes, avx512."""
-    fields = {}
+    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), numa_nodes (those with CPUs), avx512."""
+    fields, kinds = {}, []
 
     def collect(entries):
+        own = {}
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict):
-                fields[str(entry.get("field")).rstrip(":")] = entry["data"] if isinstance(entry.get("data"), str) else None
+                name, data = str(entry.get("field")).rstrip(":"), entry["data"] if isinstance(entry.get("data"), str) else None
+                fields[name] = own[name] = data
                 collect(entry.get("children"))
+        kinds.append((_number(own.get("Socket(s)")), _number(own.get("Core(s) per socket"))))
     collect(_json(text, dict).get("lscpu"))
-    sockets, cores = _number(fields.get("Socket(s)")), _number(fields.get("Core(s) per socket"))
-    return {"model": fields.get("Model name"), "sockets": sockets, "cores": sockets and cores and sockets * cores, "threads": _number(fields.get("CPU(s)")),
+    # Of a processor with cores of two makes lscpu tells one after the other, each with its sockets and its cores in them.
+    told = [(sockets, cores) for sockets, cores in kinds if sockets and cores]
+    return {"model": fields.get("Model name"), "sockets": max((sockets for sockets, _cores in told), default=_number(fields.get("Socket(s)"))),
+            "cores": sum(sockets * cores for sockets, cores in told) or None, "threads": _number(fields.get("CPU(s)")),
             "online": fields.get("On-line CPU(s) list"),
             # A kernel without NUMA names no nodes: it is one.
-            "numa_nodes": _number(fields.get("NUMA node(s)")) or (1 if fields else None),
+            "numa_nodes": _nodes_with_cpus(fields) or _number(fields.get("NUMA node(s)")) or (1 if fields else None),
             "avx512": "avx512f" in fields["Flags"].split() if fields.get("Flags") else None}
+
+
+def _nodes_with_cpus(fields):
+    """How many NUMA nodes have CPUs: the others are memory alone, as a Grace Hopper's card, HBM and CXL are. 0 where lscpu does not list them."""
+    return sum(bool(data) for name, data in fields.items() if re.match(r"^NUMA node\d+ CPU\(s\)$", name))
 
 
 def _json(text, kind):
@@ -167,8 +177,9 @@ def _network(text):
 
 
 def routes_of_ip(text):
-    """Routes to networks from ``ip -json route show table all``: list of destination and device. Default routes and those that lead nowhere are left out."""
-    return [{"destination": route["dst"], "device": route.get("dev")} for route in _json(text, list)
+    """Routes to networks from ``ip -json route show table all``: list of destination, device and table (None for the main one). Default routes and those that
+    lead nowhere are left out."""
+    return [{"destination": route["dst"], "device": route.get("dev"), "table": str(route["table"]) if route.get("table") else None} for route in _json(text, list)
             if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
             and isinstance(route.get("dev"), (str, type(None)))]
 

@@ -87,7 +87,8 @@ host:
     cpu:
       description: >-
         C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(online) (a list of CPUs), C(allowed) (those that services may run on, a
-        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(numa_nodes), C(avx512).
+        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(numa_nodes) (those that
+        have CPUs), C(avx512).
       type: dict
     memory:
       description: C(total) and C(available), bytes; C(bandwidth), bytes read a second, or null where it was not measured.
@@ -110,7 +111,7 @@ host:
       description: C(release), C(secure_boot), C(nouveau), C(nvidia) (version of the loaded module), C(nvidia_open).
       type: dict
     routes:
-      description: Each route with C(destination) and C(device).
+      description: Each route to a network with C(destination), C(device) and C(table), null for the main one.
       type: list
       elements: dict
     docker_networks:

@@ -91,11 +91,12 @@ def test_cards_of_other_makers_are_told():
 
 
 def test_routes_to_networks():
-    text = json.dumps([{"dst": "default", "dev": "eno1"}, {"dst": "10.0.0.0/8", "dev": "wg0"}, {"dst": "192.0.2.7", "dev": "eno1"},
+    text = json.dumps([{"dst": "default", "dev": "eno1"}, {"dst": "10.0.0.0/8", "dev": "wg0", "table": "52"}, {"dst": "192.0.2.7", "dev": "eno1"},
                        {"dst": "fe80::/64", "dev": "eno1"}, {"type": "unreachable", "dst": "10.9.0.0/16"}, {"dst": "10.1.0.0/40", "dev": "x"},
                        {"dst": None}, 7])
     assert host_survey.routes_of_ip(text) == [
-        {"destination": "10.0.0.0/8", "device": "wg0"}, {"destination": "192.0.2.7", "device": "eno1"}, {"destination": "fe80::/64", "device": "eno1"}]
+        {"destination": "10.0.0.0/8", "device": "wg0", "table": "52"}, {"destination": "192.0.2.7", "device": "eno1", "table": None},
+        {"destination": "fe80::/64", "device": "eno1", "table": None}]
     assert host_survey.routes_of_ip("") == host_survey.routes_of_ip("RTNETLINK answers: x") == []
 
 

@@ -25,5 +25,5 @@ def test_the_reference_host_is_sound():
     read = field_hosts.survey(host)
     assert field_hosts.found(host) == [] and [card["uuid"] for card in read["gpus"]] == ["GPU-96", "GPU-32"]
     assert read["cpu"]["cores"] == 96 and read["memory"]["total"] == 384 << 30 and read["kernel"]["nvidia_open"] is True and read["fabric"]["active"] is False
-    assert read["routes"] == [{"destination": one, "device": "eno1"} for one in ("192.168.1.0/24", "fe80::/64")]
+    assert read["routes"] == [{"destination": one, "device": "eno1", "table": None} for one in ("192.168.1.0/24", "fe80::/64")]
     assert read["places"]["/nvme/models"] == "/nvme/models" and read["engine"] == "28.2.2" and read["toolkit"] == "1.17.8"

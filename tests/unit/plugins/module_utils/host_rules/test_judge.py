@@ -165,10 +165,10 @@ PAIRS = {
     "in quarters, and for IPv6": (changed(OMNI_PRIME, routes=[{"destination": one, "device": "wg0"} for one in (
         "0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/2", "::/1", "8000::/1")]), BOTH, []),
     "half of the addresses through one device alone": (changed(OMNI_PRIME, routes=[{"destination": "128.0.0.0/1", "device": "tun0"}]), BOTH, [
-        ("error", "overlap", "route 128.0.0.0/1 dev tun0"), ("error", "overlap", "route 128.0.0.0/1 dev tun0")]),
+        ("warning", "overlap", "route 128.0.0.0/1 dev tun0, which is wider"), ("warning", "overlap", "route 128.0.0.0/1 dev tun0, which is wider")]),
     "two halves through two devices": (changed(OMNI_PRIME, routes=[
         {"destination": "0.0.0.0/1", "device": "tun0"}, {"destination": "128.0.0.0/1", "device": "tun1"}]), BOTH, [
-        ("error", "overlap", "dev tun1"), ("error", "overlap", "dev tun1")]),
+        ("warning", "overlap", "dev tun1"), ("warning", "overlap", "dev tun1")]),
     "a VPN with halves and the very subnet": (changed(OMNI_PRIME, routes=[
         {"destination": one, "device": "tun0"} for one in ("0.0.0.0/1", "128.0.0.0/1", "172.30.0.0/16")]), BOTH, [
         ("error", "overlap", "route 172.30.0.0/16 dev tun0")]),
