@@ -69,6 +69,9 @@ host:
           C(recovery) what the driver says that it needs (V(None), V(Reset), …), null where it does not say.
       type: list
       elements: dict
+    nvidia_smi:
+      description: What nvidia-smi says where it names no card, an empty text otherwise.
+      type: str
     slices:
       description: >-
         Each MIG slice with C(uuid), C(card) (UUID), C(profile), C(memory) and C(memory_free) (bytes, null where nobody says) and C(room) (of slices that share
@@ -94,7 +97,9 @@ host:
       description: C(total) and C(available), bytes; C(bandwidth), bytes read a second, or null where it was not measured.
       type: dict
     mounts:
-      description: Each mount with C(path), C(device), C(type), C(options), C(size), C(free).
+      description: >-
+        Each mount that a path can lead to with C(path), C(device), C(type), C(options), C(size), C(free) and C(root) (the folder of the file system that is
+        mounted).
       type: list
       elements: dict
     places:
@@ -108,7 +113,9 @@ host:
       type: list
       elements: str
     kernel:
-      description: C(release), C(secure_boot), C(nouveau), C(nvidia) (version of the loaded module), C(nvidia_open).
+      description: >-
+        C(release), C(secure_boot) (whether modules have to be signed), C(mok_certificates) (paths of the keys that are there to sign them with), C(nouveau),
+        C(nvidia) (version of the loaded module), C(nvidia_open).
       type: dict
     routes:
       description: Each route to a network with C(destination), C(device) and C(table), null for the main one.
@@ -123,6 +130,9 @@ host:
       type: str
     engine_root:
       description: Folder of the engine's data, null where none answers.
+      type: str
+    engine_store:
+      description: Whose store has the engine's images, V(containerd) or V(docker); null where none answers.
       type: str
     toolkit:
       description: Version of the NVIDIA container toolkit, null where there is none.
@@ -146,6 +156,9 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput im
 PCI = "sys/bus/pci/devices"
 PROJECTOR = "clip"  # general.architecture of a projector's file
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+SHIM_STATE = "sys/firmware/efi/efivars/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23"
+# Keys with which modules are signed that are compiled on the host: Ubuntu's (update-secureboot-policy), and DKMS's own (framework.conf, mok_certificate).
+MOK_CERTIFICATES = ("/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub")
 
 
 def pci_devices(root):
@@ -173,6 +186,7 @@ class World:
 
     content = staticmethod(small_file.content)
     real = staticmethod(os.path.realpath)
+    there = staticmethod(os.path.exists)
     pci = staticmethod(pci_devices)
     allowed = staticmethod(reading.affinity)
     device_size = staticmethod(device_size)
@@ -201,7 +215,7 @@ class Reader:
     """Reads through commands; a missing command reads as nothing."""
 
     def __init__(self, module, world=World):
-        self.module, self.world = module, world
+        self.module, self.world, self.said = module, world, ""
 
     def seen(self, path):
         """A file's text to look at."""
@@ -220,6 +234,7 @@ class Reader:
     def gpus(self, devices):
         # One card that does not answer makes it fail, and it prints the others all the same.
         query = self.run("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")[1]
+        self.said = host_survey.words_of_query(query)
         return host_survey.join_gpus(host_survey.gpus_of_pci(devices), host_survey.gpus_of_query(query))
 
     def slices(self, gpus):
@@ -295,13 +310,16 @@ def survey(reader, asked):
     cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
     cpu.update(quota=world.quota(), allowed=topology.listed(world.allowed() or []) or None)
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if asked["bandwidth"] else None
+    engine_root, engine_store = host_survey.engine_of_info(
+        reader.command("docker", "info", "--format", "{{.DockerRootDir}}\n{{.Driver}}\n{{json .DriverStatus}}"))
     places = {path: (host_survey.mount_of(world.real(path), mounts) or {}).get("path") for path in asked["paths"]}
     return {
-        "gpus": gpus, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
+        "gpus": gpus, "nvidia_smi": reader.said, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
         "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
         "kernel": {
             "release": world.release(),
-            "secure_boot": host_survey.secure_boot_of_variable(world.content(os.path.join(root, SECURE_BOOT))),
+            "secure_boot": host_survey.secure_boot_of_variables(*(world.content(os.path.join(root, name)) for name in (SECURE_BOOT, SHIM_STATE))),
+            "mok_certificates": [path for path in MOK_CERTIFICATES if world.there(path)],
             "nouveau": "nouveau" in loaded,
             "nvidia": cuda_host.kernel_module_version(version),
             "nvidia_open": host_survey.kernel_module_is_open(version),
@@ -311,7 +329,7 @@ def survey(reader, asked):
         "devices": {path: world.device_size(path) for path in asked["devices"]},
         "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
         "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
-        "engine_root": reader.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None,
+        "engine_root": engine_root, "engine_store": engine_store,
         "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
         "models": models_of(asked["models"]),
     }

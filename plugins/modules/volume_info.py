@@ -96,6 +96,7 @@ class Survey:
         """:param seen: function that returns a file's text."""
         self.module = module
         self.mounts = host_survey.mounts_of_mountinfo(seen("/proc/self/mountinfo"))
+        self.every_mount = host_survey.every_mount(seen("/proc/self/mountinfo"))  # a mount that another hides uses its device as well
         self.fstab = volume_survey.fstab(seen("/etc/fstab"))
 
     def real(self, path):
@@ -112,7 +113,7 @@ class Survey:
         where, entries = self.place(mount)
         found = {"device": device, "mount": mount, "kind": "missing", "real": self.real(device), "number": None, "size": 0, "read_only": False,
                  "signatures": [], "partitions": [], "holders": [], "blank": None, "file_system": None, "mounted_at": [],
-                 "at_mount": {key: at_mount[0][key] for key in ("device", "type", "number")} if at_mount else None,
+                 "at_mount": {key: at_mount[0][key] for key in ("device", "type", "number", "root")} if at_mount else None,
                  "place": where, "hidden": [] if at_mount else entries[:5], "fstab": [], "use": None}
         self.look(found)
         same_device = [(entry, volume_survey.fstab_names_device(entry, found, self.real)) for entry in self.fstab]
@@ -134,7 +135,7 @@ class Survey:
         found["read_only"] = small_file.text(folder + "/ro").strip() == "1"
         found["holders"] = sorted(os.listdir(folder + "/holders")) if os.path.isdir(folder + "/holders") else []
         found["partitions"] = sorted(name for name in os.listdir(folder) if os.path.exists(os.path.join(folder, name, "partition")))
-        found["mounted_at"] = [entry["path"] for entry in self.mounts if entry["number"] == found["number"]]
+        found["mounted_at"] = [entry["path"] for entry in self.every_mount if entry["number"] == found["number"]]
         if not found["size"]:
             return
         wipefs = self.module.get_bin_path("wipefs", required=True)

@@ -111,8 +111,9 @@ class World:
 
     def content(self, path):
         """Bytes of a file."""
-        if "SecureBoot-" in path:
-            return bytes(self.host["secure_boot"])
+        for name, key in (("SecureBoot-", "secure_boot"), ("MokSBStateRT-", "shim")):
+            if name in path:
+                return bytes(self.host.get(key, []))
         return (self.host[FILES[path]] or "").encode("utf-8", "surrogateescape") if path in FILES else b""
 
     def pci(self, _root):
@@ -133,6 +134,10 @@ class World:
     def space(self, path):
         """Bytes of a mount, and of it free."""
         return tuple(int(one * GIB) for one in self.host["space"][path]) if path in self.host["space"] else (None, None)
+
+    def there(self, path):
+        """Whether there is a file, of those that are only looked for."""
+        return path in self.host.get("keys", [])
 
     def device_size(self, path):
         """Bytes of a device."""
@@ -175,7 +180,7 @@ class Volumes(volume_info.Survey):
         if disk:
             found.update({"kind": "block", "number": disk["number"], "size": disk.get("size", 3700) * GIB, "holders": disk.get("holders", []),
                           "partitions": disk.get("partitions", []), "signatures": volume_survey.signatures(disk.get("wipefs", "")),
-                          "blank": disk.get("blank", False), "mounted_at": [one["path"] for one in self.mounts if one["number"] == disk["number"]],
+                          "blank": disk.get("blank", False), "mounted_at": [one["path"] for one in self.every_mount if one["number"] == disk["number"]],
                           "file_system": disk.get("file_system")})
 
 
@@ -208,7 +213,7 @@ def _volumes(host):
     wanted = [dict({"filesystem": "xfs", "fill_limit": 80}, **volume) for volume in host["inventory"]["disk_layout_volumes"]]
     volumes = Volumes(host)
     try:
-        return [str(problem) for problem in volume_rules.judge(wanted, [volumes.volume(volume["device"], volume["mount"]) for volume in wanted])[1]]
+        return ["%s: %s. %s" % problem for problem in volume_rules.judge(wanted, [volumes.volume(volume["device"], volume["mount"]) for volume in wanted])[1]]
     except volume_survey.Unreadable as unreadable:
         return [str(unreadable)]
 
