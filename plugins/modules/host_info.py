@@ -137,6 +137,10 @@ host:
     toolkit:
       description: Version of the NVIDIA container toolkit, null where there is none.
       type: str
+    cdi:
+      description: Each specification of devices for containers with C(path), C(kind), C(devices) (UUIDs) and C(drivers) (versions of libcuda).
+      type: list
+      elements: dict
     models:
       description: >-
         For each of O(models) whose files are there C(bytes), C(context_length) and C(kv_cache), which has C(window) (tokens) and C(layers) (a list for each:
@@ -148,7 +152,7 @@ host:
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, kv_cache  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import inputs, reading, topology  # noqa: E402
@@ -190,6 +194,11 @@ class World:
     pci = staticmethod(pci_devices)
     allowed = staticmethod(reading.affinity)
     device_size = staticmethod(device_size)
+
+    @staticmethod
+    def names(folder):
+        """Names in a folder, none of one that is not there."""
+        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
     @staticmethod
     def release():
@@ -254,6 +263,11 @@ class Reader:
         return {"switches": host_survey.nvswitches_of_pci(devices), "states": states,
                 "manager": host_survey.fabric_manager_version(self.command("nv-fabricmanager", "--version")) if gpus else None,
                 "active": bool(gpus) and self.run("systemctl", "is-active", "--quiet", "nvidia-fabricmanager.service")[0] == 0}
+
+    def cdi(self):
+        """Specifications of devices for containers."""
+        paths = ["%s/%s" % (folder, name) for folder in cdi.FOLDERS for name in self.world.names(folder) if name.endswith(cdi.SUFFIXES)]
+        return [cdi.of_text(path, self.seen(path)) for path in paths]
 
     def mounts(self):
         mounts = host_survey.mounts_of_mountinfo(self.seen("/proc/self/mountinfo"))
@@ -331,6 +345,7 @@ def survey(reader, asked):
         "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
         "engine_root": engine_root, "engine_store": engine_store,
         "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
+        "cdi": reader.cdi(),
         "models": models_of(asked["models"]),
     }
 

@@ -1,6 +1,5 @@
 """What tools and files of a host say, damaged: every reader ends with facts or with its own error, soon; and whole hosts of tests/fixtures/hosts with some of
 their texts damaged, judged by all that judges a host before anything changes. Mutations are of texts: tests/fuzz/mutations.py damages bytes."""
-import copy
 import json
 import pathlib
 import sys
@@ -16,7 +15,7 @@ import test_mig  # noqa: E402
 from support import field_hosts  # noqa: E402
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import (  # noqa: E402
-    daemon_config, engine_data, host_survey, kernel_headers, mig, volume_survey)
+    cdi, daemon_config, engine_data, host_survey, kernel_headers, mig, volume_survey)
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import reading, rule, topology  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch import xid  # noqa: E402
 
@@ -150,6 +149,7 @@ READERS = {
     "names of packages": (PACKAGES, of_headers),
     "the kernel's log": (KMSG, of_kernel),
     "dmidecode": ("\tConfigured Memory Speed: 6400 MT/s\n", reading.memory_speed),
+    "CDI": ((FIXTURES / "hosts" / "cdi.yml").read_text(encoding="utf-8"), lambda text: cdi.of_text("/etc/cdi/nvidia.yaml", text)),
     "fabric manager": ("Fabric Manager version is : 580.95.05\n", host_survey.fabric_manager_version),
 }
 
@@ -173,6 +173,8 @@ def mutate(seed, choices):
     if kind == "reader":
         return kind, name, damaged(held, choices)
     held = dict(held)
+    if held.get("cdi") and choices.random() < 0.5:
+        held["cdi"] = {path: damaged(text, choices) for path, text in held["cdi"].items()}
     for text in choices.sample([text for text in TEXTS if held.get(text)], choices.choice((1, 1, 2, 5))):
         held[text] = damaged(held[text], choices)
         if text in IN_FILES and choices.random() < 0.2:
@@ -196,7 +198,7 @@ class Reader:
         if kind == "reader":
             READERS[name][1](held)
         else:
-            told = field_hosts.found(copy.deepcopy(held))
+            told = field_hosts.found(held)
             assert all("; needed " in text for rule_name, text in told if not rule_name.startswith("refused volumes")), told
         took = time.process_time() - begun
         assert took < LONGEST, "%.2f s" % took

@@ -3,7 +3,7 @@ anything changes.
 
 A host is the reference host of reference.yml but for what its own entry says. What its entry has besides texts: ``without`` (services that its inventory has
 not), ``inventory`` (variables, and SERVICE__field), ``packages`` (installed ones, for the headers of kernels), ``headers`` (those that follow), ``disks`` (what
-is on the devices of its volumes), and ``findings``: the whole list, each "severity rule: a part of its sentence".
+is on the devices of its volumes), ``cdi`` (specifications of devices, by path), ``keys`` (files that are there), and ``findings``: the whole list, each "severity rule: a part of its sentence".
 """
 import copy
 import json
@@ -114,6 +114,8 @@ class World:
         for name, key in (("SecureBoot-", "secure_boot"), ("MokSBStateRT-", "shim")):
             if name in path:
                 return bytes(self.host.get(key, []))
+        if path in self.host.get("cdi", {}):
+            return self.host["cdi"][path].encode("utf-8", "surrogateescape")
         return (self.host[FILES[path]] or "").encode("utf-8", "surrogateescape") if path in FILES else b""
 
     def pci(self, _root):
@@ -134,6 +136,10 @@ class World:
     def space(self, path):
         """Bytes of a mount, and of it free."""
         return tuple(int(one * GIB) for one in self.host["space"][path]) if path in self.host["space"] else (None, None)
+
+    def names(self, folder):
+        """Names in a folder: specifications of devices, by path."""
+        return [path.rpartition("/")[2] for path in self.host.get("cdi", {}) if path.rpartition("/")[0] == folder]
 
     def there(self, path):
         """Whether there is a file, of those that are only looked for."""

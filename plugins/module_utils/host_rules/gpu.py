@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from .. import card_names
+from .. import card_names, cdi as specifications
 from ..cuda_readiness.capability import machine_code_runs, parse_capability
 from ..cuda_readiness.targets import BLACKWELL, BLACKWELL_BRANCH, BRANCH_OF_CUDA
 from ..vram_watch import xid
@@ -249,3 +249,23 @@ def toolkit(inventory, host):
     if _used_gpus(inventory, host) and host["toolkit"] and version(host["toolkit"]) < TOOLKIT_MINIMUM:
         yield Finding("toolkit", WARNING, "NVIDIA container toolkit", host["toolkit"], "%d.%d.%d or newer (CVE-2025-23266)" % TOOLKIT_MINIMUM,
                       "host_driver replaces it.")
+
+
+def cdi(inventory, host):
+    """No specification of devices (CDI) beside host_driver's own is of other cards or another driver, or names a card that is named there."""
+    services, installed = _gpu_services(inventory), host["kernel"]["nvidia"]
+    there = {gpu["uuid"] for gpu in host["gpus"]} | {part["uuid"] for part in host["slices"]}
+    named = {uuid for service in services for uuid in service["gpus"]} & there
+    for found in host.get("cdi", ()) if services else ():
+        if found["path"] == specifications.OWN or found["kind"] != "nvidia.com/gpu":
+            continue
+        remove = "Remove it: rm %s. host_driver has %s written at every boot." % (found["path"], specifications.OWN)
+        twice = named & set(found["devices"]) if found["path"].startswith("/var/run/") else ()
+        gone = [uuid for uuid in found["devices"] if uuid not in there] if there - {None} else []
+        old = [version_ for version_ in found["drivers"] if installed and version_ != installed]
+        if twice:
+            yield Finding("cdi", ERROR, found["path"], ", ".join(sorted(twice)),
+                          "one specification of a card in that folder: of a name that is there twice the engine takes neither", remove)
+        elif gone or old:
+            yield Finding("cdi", WARNING, found["path"], ", ".join(gone + ["driver " + one for one in old]),
+                          "cards of this host%s" % (" and its driver, " + installed if installed else ""), remove)

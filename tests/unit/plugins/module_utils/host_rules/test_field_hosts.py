@@ -16,8 +16,8 @@ def test_host(name):
         assert field_hosts.headers(host) == host["headers"]
 
 
-def test_there_are_at_least_ten_hosts():
-    assert len(HOSTS) >= 10
+def test_there_are_at_least_sixty_hosts():
+    assert len(HOSTS) >= 60
 
 
 def test_the_reference_host_is_sound():

@@ -114,6 +114,11 @@ PAIRS = {
     "nouveau has the card": (changed(BARE, kernel={"nouveau": True}), BOTH, [NO_UUID, ("warning", "nouveau", "a reboot is needed")]),
     "a container toolkit with an escape": (changed(OMNI_PRIME, toolkit="1.17.7"), BOTH, [
         ("warning", "toolkit", "found 1.17.7; needed 1.17.8 or newer (CVE-2025-23266)")]),
+    "a specification of devices that somebody wrote under another driver": (
+        changed(OMNI_PRIME, cdi=[{"path": "/etc/cdi/nvidia.yaml", "kind": "nvidia.com/gpu", "devices": ["GPU-96", "GPU-7"], "drivers": ["570.1"]}]), BOTH, [
+            ("warning", "cdi", "/etc/cdi/nvidia.yaml: found GPU-7, driver 570.1; needed cards of this host and its driver, 580.95.05. Remove it")]),
+    "a specification of devices, and no driver that could be compared with": (
+        changed(BARE, cdi=[{"path": "/etc/cdi/nvidia.yaml", "kind": "nvidia.com/gpu", "devices": ["GPU-7"], "drivers": ["570.1"]}]), BOTH, [NO_UUID]),
     # machine
     "a kernel that does not tell its memory": (changed(OMNI_PRIME, memory={"total": None}), BOTH, [
         ("warning", "model_fits", "memory of the host: found no size that could be read; needed MemTotal")]),
