@@ -4,8 +4,8 @@
 """Specifications of devices for containers (CDI) as they lie on a host: which cards and which driver they name. Pure functions over texts.
 
 They are YAML or JSON, and hosts have no parser of YAML: what counts are three kinds of lines, which both write alike but for quotation marks. The container
-engine reads all files of both folders; of one name in both, that of the second holds; of one name twice in a folder, none (cncf-tags/container-device-interface,
-SPEC.md and pkg/cdi/cache.go).
+engine reads all files of both folders; of one name in both, that of the second holds; of one name twice in a folder, none
+(cncf-tags/container-device-interface, SPEC.md and pkg/cdi/cache.go).
 """
 from __future__ import annotations
 

@@ -184,8 +184,8 @@ def _network(text):
 def routes_of_ip(text):
     """Routes to networks from ``ip -json route show table all``: list of destination, device and table (None for the main one). Default routes and those that
     lead nowhere are left out."""
-    return [{"destination": route["dst"], "device": route.get("dev"), "table": str(route["table"]) if route.get("table") else None} for route in _json(text, list)
-            if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
+    return [{"destination": route["dst"], "device": route.get("dev"), "table": str(route["table"]) if route.get("table") else None}
+            for route in _json(text, list) if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
             and isinstance(route.get("dev"), (str, type(None)))]
 
 

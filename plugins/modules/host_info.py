@@ -328,7 +328,8 @@ def survey(reader, asked):
         reader.command("docker", "info", "--format", "{{.DockerRootDir}}\n{{.Driver}}\n{{json .DriverStatus}}"))
     places = {path: (host_survey.mount_of(world.real(path), mounts) or {}).get("path") for path in asked["paths"]}
     return {
-        "gpus": gpus, "nvidia_smi": reader.said, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
+        "gpus": gpus, "nvidia_smi": reader.said, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus),
+        "other_gpus": host_survey.other_gpus_of_pci(devices),
         "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
         "kernel": {
             "release": world.release(),

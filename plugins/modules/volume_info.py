@@ -53,7 +53,7 @@ volumes:
     blank: {description: Whether its first MiB is blank., type: bool}
     file_system: {description: "C(type), C(size) and C(complete) of the file system; null where there is no signature of one alone.", type: dict}
     mounted_at: {description: Where the device is mounted., type: list}
-    at_mount: {description: "What is mounted at the mount point: C(device), C(type), C(number), C(root) (the folder of its file system); null for nothing.", type: dict}
+    at_mount: {description: "What is mounted at the mount point: C(device), C(type), C(number), C(root) (its folder); null for nothing.", type: dict}
     place: {description: "The mount point itself: V(absent), V(folder), V(link) (a link on the way to it), or V(other).", type: str}
     hidden: {description: "Entries of the folder at the mount point that a mount would hide, five at most.", type: list}
     fstab: {description: "Entries of /etc/fstab for the mount point or the device, each with C(same_device).", type: list}

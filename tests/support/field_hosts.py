@@ -3,7 +3,8 @@ anything changes.
 
 A host is the reference host of reference.yml but for what its own entry says. What its entry has besides texts: ``without`` (services that its inventory has
 not), ``inventory`` (variables, and SERVICE__field), ``packages`` (installed ones, for the headers of kernels), ``headers`` (those that follow), ``disks`` (what
-is on the devices of its volumes), ``cdi`` (specifications of devices, by path), ``keys`` (files that are there), and ``findings``: the whole list, each "severity rule: a part of its sentence".
+is on the devices of its volumes), ``cdi`` (specifications of devices, by path), ``keys`` (files that are there), and ``findings``: the whole list, each
+"severity rule: a part of its sentence".
 """
 import copy
 import json

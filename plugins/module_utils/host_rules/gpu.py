@@ -68,7 +68,7 @@ def _nothing_known(services, host, given_away):
     """The finding of a host none of whose cards has a UUID."""
     loaded, said, what = host["kernel"]["nvidia"], host.get("nvidia_smi") or "", "UUIDs of the GPUs"
     addresses = ", ".join(gpu["pci"] or "?" for gpu in host["gpus"])
-    if len(given_away) == len(host["gpus"]):
+    if len(given_away) == len({gpu["pci"] for gpu in host["gpus"]}):
         return Finding("gpu_exists", ERROR, "GPU services %s" % ", ".join(service["name"] for service in services),
                        "%s has the cards at %s" % (" and ".join(sorted(set(given_away.values()))), addresses),
                        "NVIDIA's driver: a virtual machine was given them",
@@ -80,8 +80,8 @@ def _nothing_known(services, host, given_away):
     found = "driver %s loaded, and %s" % (loaded, "nvidia-smi says \"%s\"" % said if said else "no answer of nvidia-smi")
     if "no devices" in said.lower():
         return Finding("gpu_exists", ERROR, what, found, "the cards at %s" % addresses,
-                       "See why it could not start them: dmesg | grep -i nvrm. A cold start helps where a card hangs; else its power, its seat, or a driver that "
-                       "knows it.")
+                       "See why it could not start them: dmesg | grep -i nvrm. A cold start helps where a card hangs; else its power, its seat, or a driver "
+                       "that knows it.")
     if "mismatch" in said.lower():
         return Finding("gpu_exists", WARNING, what, found, "module and libraries of one version",
                        "Restart the host; host_driver does it where host_driver_reboot is true. The UUIDs are judged after it.")
@@ -233,8 +233,8 @@ def secure_boot(inventory, host):
     """Under Secure Boot the kernel loads signed modules only."""
     if _used_gpus(inventory, host) and host["kernel"]["secure_boot"] and not host["kernel"]["nvidia"] and not inventory["host_driver_secure_boot_signed"]:
         yield Finding("secure_boot", ERROR, "Secure Boot", "on, and no NVIDIA module is loaded", "a signed module, or Secure Boot off",
-                      "Enrol the key that signs it (mokutil --import %s, then reboot and confirm at the console) and set host_driver_secure_boot_signed: true, or "
-                      "switch Secure Boot off in the firmware." % " or ".join(
+                      "Enrol the key that signs it (mokutil --import %s, then reboot and confirm at the console) and set host_driver_secure_boot_signed: true, "
+                      "or switch Secure Boot off in the firmware." % " or ".join(
                           host["kernel"].get("mok_certificates") or ["/var/lib/shim-signed/mok/MOK.der on Ubuntu, /var/lib/dkms/mok.pub elsewhere"]))
 
 

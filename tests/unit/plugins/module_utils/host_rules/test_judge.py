@@ -107,7 +107,8 @@ PAIRS = {
         ("error", "driver_open", "the open ones for Blackwell")]),
     "proprietary modules under Ada": (changed(ADA, kernel={"nvidia_open": False}), changed(
         BOTH, oracle__gpus=["GPU-ADA"], golden_image_cuda_architectures=["89"]), []),
-    "Secure Boot, no driver": (changed(BARE, kernel={"secure_boot": True}), BOTH, [("error", "secure_boot", "mokutil --import /var/lib/shim-signed/mok/MOK.der on Ubuntu, /var/lib/dkms/mok.pub elsewhere, then reboot"), NO_UUID]),
+    "Secure Boot, no driver": (changed(BARE, kernel={"secure_boot": True}), BOTH, [
+        ("error", "secure_boot", "mokutil --import /var/lib/shim-signed/mok/MOK.der on Ubuntu, /var/lib/dkms/mok.pub elsewhere, then reboot"), NO_UUID]),
     "Secure Boot, modules will be signed": (changed(BARE, kernel={"secure_boot": True}), changed(BOTH, host_driver_secure_boot_signed=True), [NO_UUID]),
     "Secure Boot, the module is loaded": (changed(OMNI_PRIME, kernel={"secure_boot": True}), BOTH, []),
     "Secure Boot unknown (no EFI)": (changed(BARE, kernel={"secure_boot": None}), BOTH, [NO_UUID]),
