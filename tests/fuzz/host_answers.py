@@ -160,8 +160,10 @@ IN_FILES = {*field_hosts.FILES.values(), "daemon"}
 
 
 def seeds(_folder=None):
-    """What is damaged: (kind, name, text or host)."""
-    return [*(("reader", name, text) for name, (text, _read) in READERS.items()), *(("host", name, host) for name, host in field_hosts.hosts().items())]
+    """What is damaged: (kind, name, text or host), about as many of either."""
+    hosts = [("host", name, host) for name, host in field_hosts.hosts().items()]
+    readers = [("reader", name, text) for name, (text, _read) in READERS.items()]
+    return hosts + readers * max(1, len(hosts) // len(readers))
 
 
 def mutate(seed, choices):

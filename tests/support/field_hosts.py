@@ -27,6 +27,7 @@ COMMANDS = {
     "nvidia-smi --query-gpu=uuid,fabric": "fabric", "nvidia-smi -L": "listing", "nvidia-smi -q -x": "xml", "nv-fabricmanager": "manager",
     "systemctl is-active": "manager_state", "lscpu": "lscpu", "ip -json -4": "routes", "ip -json -6": "routes6", "docker network inspect": "networks",
     "docker network ls": "networks", "docker version": "engine", "docker info": "engine_info", "docker image ls": "images", "nvidia-ctk": "toolkit"}
+TEXTS_OF = {line.split()[0]: [text for other, text in COMMANDS.items() if other.split()[0] == line.split()[0]] for line in COMMANDS}
 FILES = {"/proc/self/mountinfo": "mountinfo", "/proc/meminfo": "meminfo", "/proc/driver/nvidia/version": "version", "/proc/modules": "modules",
          "/etc/fstab": "fstab"}
 KINDS = ("unreachable", "blackhole", "prohibit", "throw", "local", "broadcast", "multicast", "anycast")
@@ -159,7 +160,7 @@ class Module:
 
     def get_bin_path(self, name, required=False):
         """A program that is there where it says something."""
-        there = required or any(self.host[text] for line, text in COMMANDS.items() if line.split()[0] == name)
+        there = required or any(self.host[text] for text in TEXTS_OF.get(name, ()))
         return "/usr/bin/" + name if there else None
 
     def run_command(self, words, **_more):
