@@ -94,6 +94,11 @@ def fabric_manager_version(text):
     return match.group(1) if match else None
 
 
+def words_of_query(text):
+    """What nvidia-smi says where it names no card at all, such as "No devices were found"; "" where it names one, or is silent."""
+    return "" if gpus_of_query(text) else next((line.strip()[:200] for line in text.splitlines() if line.strip()), "")
+
+
 def gpus_of_query(text):
     """GPUs from ``nvidia-smi --query-gpu=GPU_QUERY --format=csv,noheader,nounits``, whatever its exit status.
 
@@ -132,21 +137,31 @@ def join_gpus(of_pci, of_query):
 
 
 def cpu_of_lscpu(text):
-    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), numa_nodes, avx512."""
-    fields = {}
+    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), numa_nodes (those with CPUs), avx512."""
+    fields, kinds = {}, []
 
     def collect(entries):
+        own = {}
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict):
-                fields[str(entry.get("field")).rstrip(":")] = entry["data"] if isinstance(entry.get("data"), str) else None
+                name, data = str(entry.get("field")).rstrip(":"), entry["data"] if isinstance(entry.get("data"), str) else None
+                fields[name] = own[name] = data
                 collect(entry.get("children"))
+        kinds.append((_number(own.get("Socket(s)")), _number(own.get("Core(s) per socket"))))
     collect(_json(text, dict).get("lscpu"))
-    sockets, cores = _number(fields.get("Socket(s)")), _number(fields.get("Core(s) per socket"))
-    return {"model": fields.get("Model name"), "sockets": sockets, "cores": sockets and cores and sockets * cores, "threads": _number(fields.get("CPU(s)")),
+    # Of a processor with cores of two makes lscpu tells one after the other, each with its sockets and its cores in them.
+    told = [(sockets, cores) for sockets, cores in kinds if sockets and cores]
+    return {"model": fields.get("Model name"), "sockets": max((sockets for sockets, _cores in told), default=_number(fields.get("Socket(s)"))),
+            "cores": sum(sockets * cores for sockets, cores in told) or None, "threads": _number(fields.get("CPU(s)")),
             "online": fields.get("On-line CPU(s) list"),
             # A kernel without NUMA names no nodes: it is one.
-            "numa_nodes": _number(fields.get("NUMA node(s)")) or (1 if fields else None),
+            "numa_nodes": _nodes_with_cpus(fields) or _number(fields.get("NUMA node(s)")) or (1 if fields else None),
             "avx512": "avx512f" in fields["Flags"].split() if fields.get("Flags") else None}
+
+
+def _nodes_with_cpus(fields):
+    """How many NUMA nodes have CPUs: the others are memory alone, as a Grace Hopper's card, HBM and CXL are. 0 where lscpu does not list them."""
+    return sum(bool(data) for name, data in fields.items() if re.match(r"^NUMA node\d+ CPU\(s\)$", name))
 
 
 def _json(text, kind):
@@ -167,9 +182,10 @@ def _network(text):
 
 
 def routes_of_ip(text):
-    """Routes to networks from ``ip -json route show table all``: list of destination and device. Default routes and those that lead nowhere are left out."""
-    return [{"destination": route["dst"], "device": route.get("dev")} for route in _json(text, list)
-            if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
+    """Routes to networks from ``ip -json route show table all``: list of destination, device and table (None for the main one). Default routes and those that
+    lead nowhere are left out."""
+    return [{"destination": route["dst"], "device": route.get("dev"), "table": str(route["table"]) if route.get("table") else None}
+            for route in _json(text, list) if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
             and isinstance(route.get("dev"), (str, type(None)))]
 
 
@@ -190,17 +206,47 @@ def memory_of_meminfo(text):
     return {"total": values.get("MemTotal"), "available": values.get("MemAvailable")}
 
 
-def mounts_of_mountinfo(text):
-    """Mounts from /proc/self/mountinfo: list of path, device, type, options; the last mount on a path hides earlier ones."""
-    mounts = {}
-    for line in text.splitlines():
+def every_mount(text):
+    """Mounts from /proc/self/mountinfo (proc(5)), those that others hide too: list of dict of path, device, type, number, root (of the file system, what is
+    mounted: not "/" for a folder that is bound and a subvolume) and options (with "ro" where the file system itself is read-only), and with ids.
+
+    The kernel escapes blanks, tabs and line feeds; any other space is a part of a name.
+    """
+    found = []
+    for line in text.split("\n"):
         left, _dash, right = line.partition(" - ")
-        fields, behind = left.split(), right.split()
-        if len(fields) >= 6 and len(behind) >= 2:
-            mounts.pop(_unescape(fields[4]), None)
-            mounts[_unescape(fields[4])] = {"path": _unescape(fields[4]), "device": _unescape(behind[1]), "type": behind[0],
-                                            "number": fields[2], "options": fields[5].split(",")}
-    return list(mounts.values())
+        fields, behind = left.split(" "), right.split(" ")
+        if len(fields) >= 6 and len(behind) >= 2 and fields[4].startswith("/"):
+            options = fields[5].split(",")
+            lost = ["ro"] if "ro" in (behind[2].split(",") if len(behind) > 2 else ()) and "ro" not in options else []
+            found.append({"path": _unescape(fields[4]), "device": _unescape(behind[1]), "type": behind[0], "number": fields[2], "root": _unescape(fields[3]),
+                          "options": lost + options, "id": fields[0], "parent": fields[1]})
+    return found
+
+
+def mounts_of_mountinfo(text):
+    """The mounts that a path can lead to, as :func:`every_mount` without ids: a mount over a folder hides those that lay in it, and on it, before."""
+    every = every_mount(text)
+    ids = {mount["id"] for mount in every}
+    root = next((mount for mount in every if mount["path"] == "/" and (mount["parent"] not in ids or mount["parent"] == mount["id"])), None)
+    children = {}
+    for mount in every:
+        known = mount["parent"] in ids and mount["parent"] != mount["id"]
+        if mount is not root:
+            children.setdefault(mount["parent"] if known else root and root["id"], []).append(mount)
+    return [{key: value for key, value in mount.items() if key not in ("id", "parent")} for mount in every if _at(mount["path"], root, children) is mount]
+
+
+def _at(path, root, children):
+    """The mount on which a path ends, as the kernel walks it: from each mount into the first of its own that lies on the way, the last one of equals."""
+    at, passed = root, []
+    while True:
+        passed.append(at)
+        inner = [mount for mount in children.get(at and at["id"], ()) if inside(path, mount["path"]) and not any(mount is one for one in passed)]
+        if not inner:
+            return at
+        shortest = min(len(mount["path"]) for mount in inner)
+        at = [mount for mount in inner if len(mount["path"]) == shortest][-1]
 
 
 def inside(path, folder):
@@ -214,9 +260,25 @@ def mount_of(path, mounts):
     return max(holding, key=lambda mount: len(mount["path"])) if holding else None
 
 
-def secure_boot_of_variable(content):
-    """True, False, or None from the bytes of the EFI variable SecureBoot (four bytes of attributes, then 0 or 1)."""
-    return bool(content[4]) if content and len(content) >= 5 else None
+def secure_boot_of_variables(content, shim=b""):
+    """Whether the kernel checks what it loads; None without EFI.
+
+    :param content: bytes of the EFI variable SecureBoot (four bytes of attributes, then 0 or 1).
+    :param shim: those of MokSBStateRT: ``mokutil --disable-validation`` makes it 1, and the kernel takes Secure Boot for off then, unless the variable is one
+        that could be written from outside (non-volatile, attribute 1; drivers/firmware/efi/libstub/secureboot.c).
+    """
+    if not content or len(content) < 5:
+        return None
+    switched_off = len(shim) >= 5 and shim[4] == 1 and not shim[0] & 1
+    return bool(content[4]) and not switched_off
+
+
+def engine_of_info(text):
+    """(folder of the engine's data, "containerd" or "docker": whose store has its images) of ``docker info`` with its root, driver and driver status, a line
+    each; None for what it does not say. A new engine of version 29 has containerd's store, one that was upgraded keeps its own (its release notes)."""
+    lines = [line.strip() for line in text.split("\n")] + ["", ""]
+    store = "containerd" if "io.containerd.snapshotter" in " ".join(lines[2:]) else "docker" if lines[1] else None
+    return lines[0] or None, store
 
 
 def modules_of(text):

@@ -30,8 +30,9 @@ def describe(signature):
 
 
 def is_mounted(found):
-    """Whether the wanted device is what is mounted at the mount point."""
-    return bool(found["at_mount"]) and found["number"] is not None and found["at_mount"]["number"] == found["number"]
+    """Whether the wanted device is what is mounted at the mount point, and not a folder of it."""
+    at_mount = found["at_mount"]
+    return bool(at_mount) and found["number"] is not None and at_mount["number"] == found["number"] and at_mount.get("root", "/") == "/"
 
 
 def is_empty(found):
@@ -102,12 +103,24 @@ def _content_problems(where, wanted, found):
                           "It was interrupted while it was formatted, or its start was overwritten. %s" % _look_and_erase(found["device"]))
 
 
+def _other_mount(where, mount, other):
+    """The problem of a mount point where something else is mounted, by what that is."""
+    root, named = other.get("root", "/"), "%s (%s)" % (other["device"], other["type"])
+    remedy = "Unmount it yourself (umount %s), or choose another mount point." % mount
+    if other["type"] == "zfs":
+        remedy = "A dataset is given another place by ZFS itself (zfs set mountpoint=none %s); or choose another mount point." % other["device"]
+    if other["type"] == "btrfs" and root != "/":
+        return Problem(where, "the subvolume %s of %s is mounted at %s" % (root, named, mount), remedy)
+    if root != "/":
+        return Problem(where, "the folder %s of %s is bound to %s" % (root, named, mount), remedy)
+    return Problem(where, "%s is mounted at %s" % (named, mount), remedy)
+
+
 def _place_problems(where, found):
     """Problems of the mount point."""
     mount, other = found["mount"], found["at_mount"]
     if other and not is_mounted(found):
-        yield Problem(where, "%s (%s) is mounted at %s" % (other["device"], other["type"], mount),
-                      "Unmount it yourself (umount %s), or choose another mount point." % mount)
+        yield _other_mount(where, mount, other)
     if found["place"] == "link":
         yield Problem(where, "the way to %s goes through a symbolic link, which systemd does not mount on" % mount,
                       "Name the real path: realpath --canonicalize-missing %s" % mount)

@@ -13,8 +13,8 @@ import struct
 
 # As much of a device's start must be blank before it counts as empty: data without a signature that libblkid knows is data too.
 BLANK_BYTES = 1 << 20
-# Names of partitions, which are not on the device itself but in the table before it.
-LINKS = {"PARTUUID": "/dev/disk/by-partuuid/", "PARTLABEL": "/dev/disk/by-partlabel/"}
+# Names of partitions, which are not on the device itself but in the table before it, and udev's names of disks (fstab(5)).
+LINKS = {"PARTUUID": "/dev/disk/by-partuuid/", "PARTLABEL": "/dev/disk/by-partlabel/", "ID": "/dev/disk/by-id/"}
 MOST_LOG_SIZE = 6  # of ext4's blocks, 64 KiB
 XFS_FSGEOMETRY = 0x80705864  # ioctl XFS_IOC_FSGEOMETRY_V1: _IOR('X', 100, 112 bytes)
 XFS_FSGEOMETRY_BYTES = 112
@@ -105,10 +105,10 @@ def _ext4(read):
 
 
 def fstab(text):
-    """Entries of /etc/fstab: list of dict of device, mount, type, options."""
+    """Entries of /etc/fstab: list of dict of device, mount, type, options. Blanks and tabs part its fields; any other space is a part of a name."""
     entries = []
-    for line in text.splitlines():
-        fields = line.split()
+    for line in text.split("\n"):
+        fields = re.split(r"[ \t]+", line.strip(" \t\r"))
         if len(fields) >= 3 and not fields[0].startswith("#"):
             device, mount = (re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), field) for field in fields[:2])
             entries.append({"device": device, "mount": mount.rstrip("/") or "/", "type": fields[2],
@@ -130,12 +130,11 @@ def fstab_names_device(entry, found, real_path):
     :param entry: dict as :func:`fstab` makes them; ``found`` has the device's own real path in ``real``.
     """
     name, _equals, value = entry["device"].partition("=")
+    value = value.strip('"')
     if name in LINKS and value:
-        value = value.strip('"')
         return real_path(LINKS[name] + (value.lower() if name == "PARTUUID" else udev_escaped(value))) == found["real"]
     if value:
         key = {"UUID": "uuid", "LABEL": "label"}.get(name)
-        value = value.strip('"')
         return key is not None and any((signature[key] or "").lower() == value.lower() if key == "uuid" else signature[key] == value
                                        for signature in found["signatures"])
     return entry["device"].startswith("/") and real_path(entry["device"]) == found["real"]

@@ -69,6 +69,9 @@ host:
           C(recovery) what the driver says that it needs (V(None), V(Reset), …), null where it does not say.
       type: list
       elements: dict
+    nvidia_smi:
+      description: What nvidia-smi says where it names no card, an empty text otherwise.
+      type: str
     slices:
       description: >-
         Each MIG slice with C(uuid), C(card) (UUID), C(profile), C(memory) and C(memory_free) (bytes, null where nobody says) and C(room) (of slices that share
@@ -87,13 +90,16 @@ host:
     cpu:
       description: >-
         C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(online) (a list of CPUs), C(allowed) (those that services may run on, a
-        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(numa_nodes), C(avx512).
+        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(numa_nodes) (those that
+        have CPUs), C(avx512).
       type: dict
     memory:
       description: C(total) and C(available), bytes; C(bandwidth), bytes read a second, or null where it was not measured.
       type: dict
     mounts:
-      description: Each mount with C(path), C(device), C(type), C(options), C(size), C(free).
+      description: >-
+        Each mount that a path can lead to with C(path), C(device), C(type), C(options), C(size), C(free) and C(root) (the folder of the file system that is
+        mounted).
       type: list
       elements: dict
     places:
@@ -107,10 +113,12 @@ host:
       type: list
       elements: str
     kernel:
-      description: C(release), C(secure_boot), C(nouveau), C(nvidia) (version of the loaded module), C(nvidia_open).
+      description: >-
+        C(release), C(secure_boot) (whether modules have to be signed), C(mok_certificates) (paths of the keys that are there to sign them with), C(nouveau),
+        C(nvidia) (version of the loaded module), C(nvidia_open).
       type: dict
     routes:
-      description: Each route with C(destination) and C(device).
+      description: Each route to a network with C(destination), C(device) and C(table), null for the main one.
       type: list
       elements: dict
     docker_networks:
@@ -123,9 +131,16 @@ host:
     engine_root:
       description: Folder of the engine's data, null where none answers.
       type: str
+    engine_store:
+      description: Whose store has the engine's images, V(containerd) or V(docker); null where none answers.
+      type: str
     toolkit:
       description: Version of the NVIDIA container toolkit, null where there is none.
       type: str
+    cdi:
+      description: Each specification of devices for containers with C(path), C(kind), C(devices) (UUIDs) and C(drivers) (versions of libcuda).
+      type: list
+      elements: dict
     models:
       description: >-
         For each of O(models) whose files are there C(bytes), C(context_length) and C(kv_cache), which has C(window) (tokens) and C(layers) (a list for each:
@@ -137,7 +152,7 @@ host:
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, kv_cache  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import inputs, reading, topology  # noqa: E402
@@ -145,6 +160,9 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput im
 PCI = "sys/bus/pci/devices"
 PROJECTOR = "clip"  # general.architecture of a projector's file
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+SHIM_STATE = "sys/firmware/efi/efivars/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23"
+# Keys with which modules are signed that are compiled on the host: Ubuntu's (update-secureboot-policy), and DKMS's own (framework.conf, mok_certificate).
+MOK_CERTIFICATES = ("/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub")
 
 
 def pci_devices(root):
@@ -153,16 +171,64 @@ def pci_devices(root):
     for address in sorted(os.listdir(pci)) if os.path.isdir(pci) else []:
         folder = os.path.join(pci, address)
         driver = os.path.join(folder, "driver")
-        yield {"address": address, "vendor": small_file.text(folder + "/vendor"), "device": small_file.text(folder + "/device"),
-               "class": small_file.text(folder + "/class"),
+        yield {"address": address, "vendor": small_file.seen(folder + "/vendor"), "device": small_file.seen(folder + "/device"),
+               "class": small_file.seen(folder + "/class"),
                "driver": os.path.basename(os.path.realpath(driver)) if os.path.islink(driver) else None}
+
+
+def device_size(path):
+    """Bytes of a block device, or None."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.seek(0, os.SEEK_END)
+    except OSError:
+        return None
+
+
+class World:
+    """What a host is asked besides commands. The tests have another one, made of texts."""
+
+    content = staticmethod(small_file.content)
+    real = staticmethod(os.path.realpath)
+    there = staticmethod(os.path.exists)
+    pci = staticmethod(pci_devices)
+    allowed = staticmethod(reading.affinity)
+    device_size = staticmethod(device_size)
+
+    @staticmethod
+    def names(folder):
+        """Names in a folder, none of one that is not there."""
+        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+    @staticmethod
+    def release():
+        """The release of the kernel that runs."""
+        return os.uname().release
+
+    @staticmethod
+    def quota():
+        """CPUs that the control groups allow, None for no limit."""
+        return inputs.cpu_quota(1)
+
+    @staticmethod
+    def space(path):
+        """(bytes, free bytes) of a file system; None each where it does not say."""
+        try:
+            found = os.statvfs(path)
+        except OSError:
+            return None, None
+        return found.f_frsize * found.f_blocks, found.f_frsize * found.f_bavail
 
 
 class Reader:
     """Reads through commands; a missing command reads as nothing."""
 
-    def __init__(self, module):
-        self.module = module
+    def __init__(self, module, world=World):
+        self.module, self.world, self.said = module, world, ""
+
+    def seen(self, path):
+        """A file's text to look at."""
+        return self.world.content(path).decode("utf-8", "replace")
 
     def command(self, *arguments):
         code, out = self.run(*arguments)
@@ -172,11 +238,12 @@ class Reader:
         program = self.module.get_bin_path(arguments[0])
         if program is None:
             return 127, ""
-        return self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"})[:2]
+        return self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"}, errors="replace")[:2]
 
     def gpus(self, devices):
         # One card that does not answer makes it fail, and it prints the others all the same.
         query = self.run("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")[1]
+        self.said = host_survey.words_of_query(query)
         return host_survey.join_gpus(host_survey.gpus_of_pci(devices), host_survey.gpus_of_query(query))
 
     def slices(self, gpus):
@@ -197,14 +264,15 @@ class Reader:
                 "manager": host_survey.fabric_manager_version(self.command("nv-fabricmanager", "--version")) if gpus else None,
                 "active": bool(gpus) and self.run("systemctl", "is-active", "--quiet", "nvidia-fabricmanager.service")[0] == 0}
 
+    def cdi(self):
+        """Specifications of devices for containers."""
+        paths = ["%s/%s" % (folder, name) for folder in cdi.FOLDERS for name in self.world.names(folder) if name.endswith(cdi.SUFFIXES)]
+        return [cdi.of_text(path, self.seen(path)) for path in paths]
+
     def mounts(self):
-        mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
+        mounts = host_survey.mounts_of_mountinfo(self.seen("/proc/self/mountinfo"))
         for mount in mounts:
-            try:
-                found = os.statvfs(mount["path"])
-                mount.update(size=found.f_frsize * found.f_blocks, free=found.f_frsize * found.f_bavail)
-            except OSError:
-                mount.update(size=None, free=None)
+            mount["size"], mount["free"] = self.world.space(mount["path"])
         return mounts
 
     def routes(self):
@@ -213,15 +281,6 @@ class Reader:
     def docker_networks(self):
         names = self.command("docker", "network", "ls", "--quiet").split()
         return host_survey.networks_of_inspect(self.command("docker", "network", "inspect", *names)) if names else []
-
-
-def device_size(path):
-    """Bytes of a block device, or None."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.seek(0, os.SEEK_END)
-    except OSError:
-        return None
 
 
 def models_of(wanted):
@@ -250,6 +309,48 @@ def models_of(wanted):
     return found
 
 
+def survey(reader, asked):
+    """The host.
+
+    :param reader: a :class:`Reader`.
+    :param asked: the module's options.
+    """
+    mounts, root, world = reader.mounts(), asked["hardware_root"], reader.world
+    devices = list(world.pci(root))
+    gpus = reader.gpus(devices)
+    version = reader.seen(os.path.join(root, "proc/driver/nvidia/version"))
+    loaded = host_survey.modules_of(reader.seen(os.path.join(root, "proc/modules")))
+    memory = host_survey.memory_of_meminfo(reader.seen("/proc/meminfo"))
+    cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
+    cpu.update(quota=world.quota(), allowed=topology.listed(world.allowed() or []) or None)
+    memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if asked["bandwidth"] else None
+    engine_root, engine_store = host_survey.engine_of_info(
+        reader.command("docker", "info", "--format", "{{.DockerRootDir}}\n{{.Driver}}\n{{json .DriverStatus}}"))
+    places = {path: (host_survey.mount_of(world.real(path), mounts) or {}).get("path") for path in asked["paths"]}
+    return {
+        "gpus": gpus, "nvidia_smi": reader.said, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus),
+        "other_gpus": host_survey.other_gpus_of_pci(devices),
+        "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
+        "kernel": {
+            "release": world.release(),
+            "secure_boot": host_survey.secure_boot_of_variables(*(world.content(os.path.join(root, name)) for name in (SECURE_BOOT, SHIM_STATE))),
+            "mok_certificates": [path for path in MOK_CERTIFICATES if world.there(path)],
+            "nouveau": "nouveau" in loaded,
+            "nvidia": cuda_host.kernel_module_version(version),
+            "nvidia_open": host_survey.kernel_module_is_open(version),
+        },
+        "routes": reader.routes(),
+        "docker_networks": reader.docker_networks(),
+        "devices": {path: world.device_size(path) for path in asked["devices"]},
+        "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
+        "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
+        "engine_root": engine_root, "engine_store": engine_store,
+        "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
+        "cdi": reader.cdi(),
+        "models": models_of(asked["models"]),
+    }
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -261,37 +362,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    reader = Reader(module)
-    mounts = reader.mounts()
-    root = module.params["hardware_root"]
-    devices = list(pci_devices(root))
-    gpus = reader.gpus(devices)
-    version = small_file.text(os.path.join(root, "proc/driver/nvidia/version"))
-    loaded = host_survey.modules_of(small_file.text(os.path.join(root, "proc/modules")))
-    memory = host_survey.memory_of_meminfo(small_file.text("/proc/meminfo"))
-    cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
-    cpu.update(quota=inputs.cpu_quota(1), allowed=topology.listed(reading.affinity() or []) or None)
-    memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if module.params["bandwidth"] else None
-    places = {path: (host_survey.mount_of(os.path.realpath(path), mounts) or {}).get("path") for path in module.params["paths"]}
-    module.exit_json(changed=False, host={
-        "gpus": gpus, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus), "other_gpus": host_survey.other_gpus_of_pci(devices),
-        "cpu": cpu, "memory": memory, "mounts": mounts, "places": places,
-        "kernel": {
-            "release": os.uname().release,
-            "secure_boot": host_survey.secure_boot_of_variable(small_file.content(os.path.join(root, SECURE_BOOT))),
-            "nouveau": "nouveau" in loaded,
-            "nvidia": cuda_host.kernel_module_version(version),
-            "nvidia_open": host_survey.kernel_module_is_open(version),
-        },
-        "routes": reader.routes(),
-        "docker_networks": reader.docker_networks(),
-        "devices": {path: device_size(path) for path in module.params["devices"]},
-        "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
-        "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
-        "engine_root": reader.command("docker", "info", "--format", "{{.DockerRootDir}}").strip() or None,
-        "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
-        "models": models_of(module.params["models"]),
-    })
+    module.exit_json(changed=False, host=survey(Reader(module), module.params))
 
 
 if __name__ == "__main__":

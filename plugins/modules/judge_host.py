@@ -32,7 +32,7 @@ options:
     elements: str
     default: []
     choices: [gpu_exists, gpu_readable, gpu_family, driver_branch, driver_open, fabric, secure_boot, engine, overlap, room, model_fits, model_context,
-              model_kind, threads, toolkit, nouveau, numa]
+              model_kind, threads, toolkit, cdi, nouveau, numa]
   refuse:
     description: Fail where there are errors. Without it they are only returned.
     type: bool

@@ -53,7 +53,7 @@ volumes:
     blank: {description: Whether its first MiB is blank., type: bool}
     file_system: {description: "C(type), C(size) and C(complete) of the file system; null where there is no signature of one alone.", type: dict}
     mounted_at: {description: Where the device is mounted., type: list}
-    at_mount: {description: "What is mounted at the mount point: C(device), C(type), C(number); null for nothing.", type: dict}
+    at_mount: {description: "What is mounted at the mount point: C(device), C(type), C(number), C(root) (its folder); null for nothing.", type: dict}
     place: {description: "The mount point itself: V(absent), V(folder), V(link) (a link on the way to it), or V(other).", type: str}
     hidden: {description: "Entries of the folder at the mount point that a mount would hide, five at most.", type: list}
     fstab: {description: "Entries of /etc/fstab for the mount point or the device, each with C(same_device).", type: list}
@@ -92,27 +92,42 @@ def place(mount):
 class Survey:
     """Reads volumes one by one."""
 
-    def __init__(self, module):
+    def __init__(self, module, seen=small_file.seen):
+        """:param seen: function that returns a file's text."""
         self.module = module
-        self.mounts = host_survey.mounts_of_mountinfo(small_file.seen("/proc/self/mountinfo"))
-        self.fstab = volume_survey.fstab(small_file.seen("/etc/fstab"))
+        self.mounts = host_survey.mounts_of_mountinfo(seen("/proc/self/mountinfo"))
+        self.every_mount = host_survey.every_mount(seen("/proc/self/mountinfo"))  # a mount that another hides uses its device as well
+        self.fstab = volume_survey.fstab(seen("/etc/fstab"))
+
+    def real(self, path):
+        """Where a path leads to."""
+        return os.path.realpath(path)
+
+    def place(self, mount):
+        """What is at a mount point: kind and names in it."""
+        return place(mount)
 
     def volume(self, device, mount):
+        """One volume, as it is asked for, and what there is of it."""
         at_mount = [entry for entry in self.mounts if entry["path"] == mount]
-        where, entries = place(mount)
-        found = {"device": device, "mount": mount, "kind": "missing", "real": os.path.realpath(device), "number": None, "size": 0, "read_only": False,
+        where, entries = self.place(mount)
+        found = {"device": device, "mount": mount, "kind": "missing", "real": self.real(device), "number": None, "size": 0, "read_only": False,
                  "signatures": [], "partitions": [], "holders": [], "blank": None, "file_system": None, "mounted_at": [],
-                 "at_mount": {key: at_mount[0][key] for key in ("device", "type", "number")} if at_mount else None,
+                 "at_mount": {key: at_mount[0][key] for key in ("device", "type", "number", "root")} if at_mount else None,
                  "place": where, "hidden": [] if at_mount else entries[:5], "fstab": [], "use": None}
-        if os.path.exists(device):
-            status = os.stat(device)
+        self.look(found)
+        same_device = [(entry, volume_survey.fstab_names_device(entry, found, self.real)) for entry in self.fstab]
+        found["fstab"] = [dict(entry, same_device=same) for entry, same in same_device if same or entry["mount"] == mount]
+        return found
+
+    def look(self, found):
+        """Adds what the device is, if it is there."""
+        if os.path.exists(found["device"]):
+            status = os.stat(found["device"])
             found["kind"] = "block" if stat.S_ISBLK(status.st_mode) else "other"
             if found["kind"] == "block":
                 found["number"] = "%d:%d" % (os.major(status.st_rdev), os.minor(status.st_rdev))
                 self.block(found)
-        same_device = [(entry, volume_survey.fstab_names_device(entry, found, os.path.realpath)) for entry in self.fstab]
-        found["fstab"] = [dict(entry, same_device=same) for entry, same in same_device if same or entry["mount"] == mount]
-        return found
 
     def block(self, found):
         folder = "/sys/dev/block/" + found["number"]
@@ -120,7 +135,7 @@ class Survey:
         found["read_only"] = small_file.text(folder + "/ro").strip() == "1"
         found["holders"] = sorted(os.listdir(folder + "/holders")) if os.path.isdir(folder + "/holders") else []
         found["partitions"] = sorted(name for name in os.listdir(folder) if os.path.exists(os.path.join(folder, name, "partition")))
-        found["mounted_at"] = [entry["path"] for entry in self.mounts if entry["number"] == found["number"]]
+        found["mounted_at"] = [entry["path"] for entry in self.every_mount if entry["number"] == found["number"]]
         if not found["size"]:
             return
         wipefs = self.module.get_bin_path("wipefs", required=True)

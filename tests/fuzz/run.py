@@ -1,6 +1,7 @@
 """Reads mutated input, much of it: python tests/fuzz/run.py --of device_code --mutations 1000000 [--seed 1] [--result FILE]
 
---of says whose input: device_code (cuda_readiness), gguf_headers (the store, preflight, watcher, bench) or watched_cards (what the watcher reads and decides).
+--of says whose input: device_code (cuda_readiness), gguf_headers (the store, preflight, watcher, bench), watched_cards (what the watcher reads and decides) or
+host_answers (what tools and files of a host say, and what judges it by that).
 """
 import argparse
 import functools
@@ -17,22 +18,24 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).p
 import mutations  # noqa: E402
 from support import provenance  # noqa: E402
 
-OF = {"device_code": "mutations", "gguf_headers": "gguf_headers", "watched_cards": "watched_cards"}
-RECORDS = {"device_code": "million.json", "gguf_headers": "million_gguf_headers.json", "watched_cards": "million_watched_cards.json"}
+OF = {"device_code": "mutations", "gguf_headers": "gguf_headers", "watched_cards": "watched_cards", "host_answers": "host_answers"}
+RECORDS = {"device_code": "million.json", "gguf_headers": "million_gguf_headers.json", "watched_cards": "million_watched_cards.json",
+           "host_answers": "host_answers.json"}
 
 
 def work(job, module):
     """One share of the mutations; returns (number done, description of the first failure or None)."""
     seed, count, files = job
     choices = random.Random(seed)
-    reader = importlib.import_module(module).Reader()
+    of = importlib.import_module(module)
+    reader, mutate, written = of.Reader(), getattr(of, "mutate", mutations.mutate), getattr(of, "written", bytes)
     for number in range(count):
-        data = mutations.mutate(choices.choice(files), choices)
+        data = mutate(choices.choice(files), choices)
         try:
             reader.read(data)
         except Exception as error:  # whatever it is, it is what is sought
             path = pathlib.Path("mutation-%s-%d.bin" % (seed, number))
-            path.write_bytes(data)
+            path.write_bytes(written(data))
             return number + 1, "%s: %s: %s" % (path, type(error).__name__, error)
     reader.close()
     return count, None

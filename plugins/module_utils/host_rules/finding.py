@@ -16,7 +16,7 @@ GIB = float(1 << 30)
 
 def version(text):
     """"1.17.8-1" as (1, 17, 8); () for None."""
-    return tuple(int(number) for number in re.findall(r"\d+", text or "")[:3])
+    return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", text or "")[:3])
 
 
 def sentence(finding):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from .. import card_names
+from .. import card_names, cdi as specifications
 from ..cuda_readiness.capability import machine_code_runs, parse_capability
 from ..cuda_readiness.targets import BLACKWELL, BLACKWELL_BRANCH, BRANCH_OF_CUDA
 from ..vram_watch import xid
@@ -14,6 +14,8 @@ from .finding import ERROR, WARNING, Finding, version
 
 # The legacy hook's container escape was closed here (CVE-2025-23266).
 TOOLKIT_MINIMUM = (1, 17, 8)
+# Kernel drivers that hold a card for a virtual machine.
+PASSED_THROUGH = ("vfio-pci", "pci-stub", "xen-pciback", "pciback")
 
 
 def _gpu_services(inventory):
@@ -47,9 +49,9 @@ def gpu_exists(inventory, host):
                       else "Seat the card, or set device: cpu for these services.")
         return
     known = {gpu["uuid"]: gpu for gpu in host["gpus"] if gpu["uuid"]}
+    given_away = {gpu["pci"]: gpu["kernel_driver"] for gpu in host["gpus"] if gpu["kernel_driver"] in PASSED_THROUGH}
     if not known:
-        yield Finding("gpu_exists", WARNING, "UUIDs of the GPUs", "no driver answers, so no UUID can be read", "UUIDs of nvidia-smi -L",
-                      "host_driver installs the driver; the UUIDs are judged after it.")
+        yield _nothing_known(services, host, given_away)
         return
     for service in services:
         yield from _slices_exist(service, host["slices"], known)
@@ -57,8 +59,33 @@ def gpu_exists(inventory, host):
             if uuid not in known and not uuid.startswith("MIG-"):
                 cards = ", ".join("%s (%s)" % (gpu["uuid"], gpu["name"]) for gpu in known.values())
                 yield Finding("gpu_exists", ERROR, "service %s" % service["name"], uuid, "one of %s" % cards,
-                              "Copy the UUID from: nvidia-smi -L. Where the card is gone for good take it out of gpus: the service is placed on "
-                              "those that remain.")
+                              "%sCopy the UUID from: nvidia-smi -L. Where the card is gone for good take it out of gpus: the service is placed on "
+                              "those that remain." % "".join("%s has the card at %s for a virtual machine: take it back, or name another. " % (driver, pci)
+                                                             for pci, driver in given_away.items()))
+
+
+def _nothing_known(services, host, given_away):
+    """The finding of a host none of whose cards has a UUID."""
+    loaded, said, what = host["kernel"]["nvidia"], host.get("nvidia_smi") or "", "UUIDs of the GPUs"
+    addresses = ", ".join(gpu["pci"] or "?" for gpu in host["gpus"])
+    if len(given_away) == len({gpu["pci"] for gpu in host["gpus"]}):
+        return Finding("gpu_exists", ERROR, "GPU services %s" % ", ".join(service["name"] for service in services),
+                       "%s has the cards at %s" % (" and ".join(sorted(set(given_away.values()))), addresses),
+                       "NVIDIA's driver: a virtual machine was given them",
+                       "Deploy into that virtual machine, or take them back: remove their ids from vfio-pci.ids in the kernel's command line and from "
+                       "/etc/modprobe.d, run update-initramfs -u, and reboot.")
+    if not loaded:
+        return Finding("gpu_exists", WARNING, what, "no driver answers, so no UUID can be read", "UUIDs of nvidia-smi -L",
+                       "host_driver installs the driver; the UUIDs are judged after it.")
+    found = "driver %s loaded, and %s" % (loaded, "nvidia-smi says \"%s\"" % said if said else "no answer of nvidia-smi")
+    if "no devices" in said.lower():
+        return Finding("gpu_exists", ERROR, what, found, "the cards at %s" % addresses,
+                       "See why it could not start them: dmesg | grep -i nvrm. A cold start helps where a card hangs; else its power, its seat, or a driver "
+                       "that knows it.")
+    if "mismatch" in said.lower():
+        return Finding("gpu_exists", WARNING, what, found, "module and libraries of one version",
+                       "Restart the host; host_driver does it where host_driver_reboot is true. The UUIDs are judged after it.")
+    return Finding("gpu_exists", WARNING, what, found, "UUIDs of nvidia-smi -L", "Install the driver's own nvidia-smi; the UUIDs are judged once it answers.")
 
 
 def _slices_exist(service, slices, known):
@@ -206,7 +233,9 @@ def secure_boot(inventory, host):
     """Under Secure Boot the kernel loads signed modules only."""
     if _used_gpus(inventory, host) and host["kernel"]["secure_boot"] and not host["kernel"]["nvidia"] and not inventory["host_driver_secure_boot_signed"]:
         yield Finding("secure_boot", ERROR, "Secure Boot", "on, and no NVIDIA module is loaded", "a signed module, or Secure Boot off",
-                      "Enrol the key that signs it (mokutil --import) and set host_driver_secure_boot_signed: true, or switch Secure Boot off in the firmware.")
+                      "Enrol the key that signs it (mokutil --import %s, then reboot and confirm at the console) and set host_driver_secure_boot_signed: true, "
+                      "or switch Secure Boot off in the firmware." % " or ".join(
+                          host["kernel"].get("mok_certificates") or ["/var/lib/shim-signed/mok/MOK.der on Ubuntu, /var/lib/dkms/mok.pub elsewhere"]))
 
 
 def nouveau(inventory, host):
@@ -220,3 +249,23 @@ def toolkit(inventory, host):
     if _used_gpus(inventory, host) and host["toolkit"] and version(host["toolkit"]) < TOOLKIT_MINIMUM:
         yield Finding("toolkit", WARNING, "NVIDIA container toolkit", host["toolkit"], "%d.%d.%d or newer (CVE-2025-23266)" % TOOLKIT_MINIMUM,
                       "host_driver replaces it.")
+
+
+def cdi(inventory, host):
+    """No specification of devices (CDI) beside host_driver's own is of other cards or another driver, or names a card that is named there."""
+    services, installed = _gpu_services(inventory), host["kernel"]["nvidia"]
+    there = {gpu["uuid"] for gpu in host["gpus"]} | {part["uuid"] for part in host["slices"]}
+    named = {uuid for service in services for uuid in service["gpus"]} & there
+    for found in host.get("cdi", ()) if services else ():
+        if found["path"] == specifications.OWN or found["kind"] != "nvidia.com/gpu":
+            continue
+        remove = "Remove it: rm %s. host_driver has %s written at every boot." % (found["path"], specifications.OWN)
+        twice = named & set(found["devices"]) if found["path"].startswith("/var/run/") else ()
+        gone = [uuid for uuid in found["devices"] if uuid not in there] if there - {None} else []
+        old = [version_ for version_ in found["drivers"] if installed and version_ != installed]
+        if twice:
+            yield Finding("cdi", ERROR, found["path"], ", ".join(sorted(twice)),
+                          "one specification of a card in that folder: of a name that is there twice the engine takes neither", remove)
+        elif gone or old:
+            yield Finding("cdi", WARNING, found["path"], ", ".join(gone + ["driver " + one for one in old]),
+                          "cards of this host%s" % (" and its driver, " + installed if installed else ""), remove)

@@ -16,7 +16,7 @@ from .finding import ERROR, WARNING
 # Worst first: what no setting can mend, then what the inventory can, then what only costs speed.
 RULES = collections.OrderedDict((rule.__name__, rule) for rule in (
     gpu.gpu_exists, gpu.gpu_readable, gpu.gpu_family, gpu.driver_branch, gpu.driver_open, gpu.fabric, gpu.secure_boot, machine.engine, machine.overlap,
-    room.room, memory.model_fits, memory.model_context, memory.model_kind, machine.threads, gpu.toolkit, gpu.nouveau, machine.numa))
+    room.room, memory.model_fits, memory.model_context, memory.model_kind, machine.threads, gpu.toolkit, gpu.cdi, gpu.nouveau, machine.numa))
 
 
 def judge(inventory, host, lowered=()):

@@ -12,6 +12,7 @@ from .finding import ERROR, WARNING, Finding, version
 
 # The engine that container_engine wants: CDI, and several networks at the start of a container.
 ENGINE_MINIMUM = (25, 0)
+MANY = 1 << 16  # more CPUs than any host has
 WIDE = 8  # bits; a route that is as wide can be a piece of a default route
 
 
@@ -46,11 +47,12 @@ def threads(inventory, host):
             yield Finding("threads", WARNING, "service %s: %s" % (service["name"], " and ".join(asked)), ", ".join(str(service[key]) for key in asked),
                           "a number of cores to compare with, which this processor does not tell", "See that the host has them: lscpu.")
             continue
-        if service["threads"] != "auto" and host["cpu"]["cores"] and int(service["threads"]) > host["cpu"]["cores"]:
+        most = min(host["cpu"]["cores"] or len(usable), len(usable) or MANY)
+        if service["threads"] != "auto" and host["cpu"]["cores"] and int(service["threads"]) > most:
             number = int(service["threads"])
-            over = number > len(usable)
-            yield Finding("threads", ERROR if over else WARNING, "service %s: threads" % service["name"], str(number),
-                          "at most the %d physical cores" % host["cpu"]["cores"], "Set threads: auto.")
+            few = "at most %d, as many CPUs as it may use (%s)" % (most, listed(usable)) if most < host["cpu"]["cores"] else ""
+            yield Finding("threads", ERROR if number > (len(usable) or MANY) else WARNING, "service %s: threads" % service["name"], str(number),
+                          few or "at most the %d physical cores" % host["cpu"]["cores"], "Set threads: auto.")
         elif service["threads"] != "auto" and quota and int(service["threads"]) > quota:
             yield Finding("threads", WARNING, "service %s: threads" % service["name"], service["threads"],
                           "at most %d: the control groups of this host allow %.2f CPUs" % (max(int(quota), 1), quota), "Set threads: auto, or raise the limit.")
@@ -71,20 +73,36 @@ def _but_default(routes):
     return [(route, network) for route, network in found if network.prefixlen > WIDE or (route["device"], network.version) not in everywhere]
 
 
+def _in_the_way(network, routes, engines):
+    """(whether it only is wider, its name) of whatever overlaps a subnet, the worst first; None where nothing does.
+
+    Of routes the most specific one counts (RFC 1812, 5.2.4.3): a wider one of the main table only hides what of it lies in the subnet. Other tables are asked
+    before the main one (ip-rule(8)), and the engine refuses networks that overlap, whichever is wider.
+    """
+    subnet = ipaddress.ip_network(network["subnet"])
+    found = [(route.get("table") is None and other.prefixlen < subnet.prefixlen, "route %s dev %s%s" % (
+        route["destination"], route["device"], " table %s" % route["table"] if route.get("table") else "")) for route, other in routes
+        if other.version == subnet.version and other.prefixlen and other.overlaps(subnet)]
+    for one in engines:
+        other = ipaddress.ip_network(one["subnet"], strict=False)
+        if one["name"] != network["name"] and other.version == subnet.version and other.overlaps(subnet):
+            found.append((False, "Docker network %s %s" % (one["name"], one["subnet"])))
+    return min(found, key=lambda one: one[0], default=None)
+
+
 def overlap(inventory, host):
     """A subnet of networks_definitions is nobody else's."""
     own = {network["bridge"] for network in inventory["networks_definitions"]}
-    routes = [("route %s dev %s" % (route["destination"], route["device"]), network) for route, network in _but_default(host["routes"])
-              if route["device"] not in own]
+    routes = [(route, network) for route, network in _but_default(host["routes"]) if route["device"] not in own]
     for network in inventory["networks_definitions"]:
-        subnet = ipaddress.ip_network(network["subnet"])
-        engines = [("Docker network %s %s" % (other["name"], other["subnet"]), ipaddress.ip_network(other["subnet"], strict=False))
-                   for other in host["docker_networks"] if other["name"] != network["name"]]
-        for name, other in routes + engines:
-            if other.version == subnet.version and other.prefixlen and other.overlaps(subnet):
-                yield Finding("overlap", ERROR, "network %s %s" % (network["name"], subnet), name, "a subnet of its own",
-                              "Choose another subnet in networks_definitions, and other service addresses.")
-                break
+        wider, name = _in_the_way(network, routes, host["docker_networks"]) or (None, None)
+        what = "network %s %s" % (network["name"], ipaddress.ip_network(network["subnet"]))
+        if wider:
+            yield Finding("overlap", WARNING, what, name + ", which is wider",
+                          "nothing behind it that has an address of this subnet: the bridge's own route goes before it",
+                          "Where something there is wanted choose another subnet in networks_definitions, and other service addresses.")
+        elif name:
+            yield Finding("overlap", ERROR, what, name, "a subnet of its own", "Choose another subnet in networks_definitions, and other service addresses.")
 
 
 def engine(_inventory, host):

@@ -69,6 +69,10 @@ def model_fits(inventory, host):
         if not sizes.get(name):
             yield Finding("model_fits", WARNING, "model %s" % name, "no size: its files are not there, and its entry gives none",
                           "one, or nobody knows whether memory and file system hold it", "Give each of its files its size in bytes.")
+    if ram is None:
+        yield Finding("model_fits", WARNING, "memory of the host", "no size that could be read", "MemTotal, or nobody knows what fits",
+                      "See: head -3 /proc/meminfo.")
+        return
     for service in inventory["bunker_services"]:
         weights = sizes.get(service["model"], 0) + sizes.get(service["draft_model"], 0)
         kv = _cache_bytes(host, service, service["model"], service["extra_arguments"]) + _cache_bytes(host, service, service["draft_model"], ())

@@ -47,7 +47,8 @@ def landings(inventory, host):
     """What the roles will still write: list of (what, path, bytes)."""
     found = []
     data_root, containerd_root = _roots(inventory)
-    images = containerd_root if version(host["engine"]) >= ENGINE_WITH_CONTAINERD_STORE else data_root
+    store = host.get("engine_store") or ("containerd" if version(host["engine"]) >= ENGINE_WITH_CONTAINERD_STORE else "docker")
+    images = containerd_root if store == "containerd" else data_root
     if inventory["golden_image_name"] not in {name.rpartition(":")[0] for name in host["images"]}:
         found += [("the image", images, IMAGE_BYTES), ("its build", data_root, BUILD_BYTES)]
         if inventory["golden_image_keep_archive"]:
@@ -76,7 +77,12 @@ def room(inventory, host):
         lands[_place(path, inventory, host)].append((what, path, size))
     for (mount, free), landing in sorted(lands.items(), key=str):
         needed = sum(size for _what, _path, size in landing)
-        if free is None:
+        locked = next((found for found in host["mounts"] if found["path"] == mount and "ro" in found["options"]), None)
+        if locked:
+            yield Finding("room", ERROR, "file system %s" % mount, "read-only (%s, %s)" % (locked["device"], locked["type"]),
+                          "one that can be written, for %s" % ", ".join("%s (%s)" % (what, path) for what, path, _size in landing),
+                          "See why: dmesg, findmnt %s. An error makes ext4 read-only; check it (fsck) before it is mounted anew." % mount)
+        elif free is None:
             yield Finding("room", WARNING, "file system %s" % (mount or "of " + landing[0][1]), "no size that could be read",
                           "%.1f GiB free, which nobody has looked at" % (needed / GIB), "See that the device of disk_layout_volumes is there, or look with df.")
         elif free < needed:

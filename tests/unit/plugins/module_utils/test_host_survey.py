@@ -91,11 +91,12 @@ def test_cards_of_other_makers_are_told():
 
 
 def test_routes_to_networks():
-    text = json.dumps([{"dst": "default", "dev": "eno1"}, {"dst": "10.0.0.0/8", "dev": "wg0"}, {"dst": "192.0.2.7", "dev": "eno1"},
+    text = json.dumps([{"dst": "default", "dev": "eno1"}, {"dst": "10.0.0.0/8", "dev": "wg0", "table": "52"}, {"dst": "192.0.2.7", "dev": "eno1"},
                        {"dst": "fe80::/64", "dev": "eno1"}, {"type": "unreachable", "dst": "10.9.0.0/16"}, {"dst": "10.1.0.0/40", "dev": "x"},
                        {"dst": None}, 7])
     assert host_survey.routes_of_ip(text) == [
-        {"destination": "10.0.0.0/8", "device": "wg0"}, {"destination": "192.0.2.7", "device": "eno1"}, {"destination": "fe80::/64", "device": "eno1"}]
+        {"destination": "10.0.0.0/8", "device": "wg0", "table": "52"}, {"destination": "192.0.2.7", "device": "eno1", "table": None},
+        {"destination": "fe80::/64", "device": "eno1", "table": None}]
     assert host_survey.routes_of_ip("") == host_survey.routes_of_ip("RTNETLINK answers: x") == []
 
 
@@ -181,9 +182,27 @@ def test_the_last_mount_on_a_path_hides_the_earlier():
     assert (twice["device"], twice["type"]) == ("/dev/sda4", "xfs")
 
 
-@pytest.mark.parametrize("content, on", [(b"\x06\0\0\0\x01", True), (b"\x06\0\0\0\0", False), (b"", None), (b"\x06\0\0", None)])
-def test_secure_boot(content, on):
-    assert host_survey.secure_boot_of_variable(content) is on
+@pytest.mark.parametrize("content, shim, on", [
+    (b"\x06\0\0\0\x01", b"", True), (b"\x06\0\0\0\0", b"", False), (b"", b"\x06\0\0\0\x01", None), (b"\x06\0\0", b"", None),
+    (b"\x06\0\0\0\x01", b"\x06\0\0\0\x01", False), (b"\x06\0\0\0\x01", b"\x06\0\0\0\0", True), (b"\x06\0\0\0\x01", b"\x06\0\0\0", True),
+    (b"\x06\0\0\0\x01", b"\x07\0\0\0\x01", True)])  # the last one could have been written by anybody
+def test_secure_boot(content, shim, on):
+    assert host_survey.secure_boot_of_variables(content, shim) is on
+
+
+def test_a_mount_hides_what_lay_below_it_and_not_what_lies_in_it():
+    text = "22 28 0:21 / /proc rw - proc proc rw\n28 1 8:2 / / rw - ext4 /dev/sda2 rw\n30 28 8:3 / /a/b rw - ext4 /dev/sda3 rw\n" \
+        "31 28 8:4 / /a rw - ext4 /dev/sda4 rw\n32 31 8:5 / /a/c rw - ext4 /dev/sda5 rw\n40 99 8:6 / /elsewhere rw - ext4 /dev/sda6 rw\n"
+    assert [mount["path"] for mount in host_survey.mounts_of_mountinfo(text)] == ["/proc", "/", "/a", "/a/c", "/elsewhere"]
+    assert len(host_survey.every_mount(text)) == 6
+
+
+@pytest.mark.parametrize("text, found", [
+    ("/var/lib/docker\noverlay2\n[[\"Backing Filesystem\",\"extfs\"]]\n", ("/var/lib/docker", "docker")),
+    ("/var/lib/docker\noverlayfs\n[[\"driver-type\",\"io.containerd.snapshotter.v1\"]]\n", ("/var/lib/docker", "containerd")),
+    ("/var/lib/docker\n", ("/var/lib/docker", None)), ("", (None, None))])
+def test_whose_store_has_the_images(text, found):
+    assert host_survey.engine_of_info(text) == found
 
 
 @pytest.mark.parametrize("text, is_open", [

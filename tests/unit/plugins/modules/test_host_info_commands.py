@@ -18,7 +18,7 @@ class Module:
     def get_bin_path(self, name):
         return "/usr/bin/" + name if any(line.startswith(name + " ") for line in self.answers) else None
 
-    def run_command(self, words, environ_update=None):
+    def run_command(self, words, **_more):
         line = " ".join([words[0].rpartition("/")[2], *words[1:]])
         self.asked.append(line)
         found = next((answer for start, answer in self.answers.items() if line.startswith(start)), None)
