@@ -161,8 +161,8 @@ def sentence(uuid, at, fault, units):
     :param units: systemd units that use the card, which have to let go of it.
     """
     names = " ".join(units)
-    # Each part whatever came of the one before: a host without one of the units makes stop fail after it has stopped the others. What died three times by then is
-    # started by nobody until its failures are forgotten.
+    # Each part whatever came of the one before: a host without one of the units makes stop fail after it has stopped the others. What died three times by then
+    # is started by nobody until its failures are forgotten.
     reset = "systemctl stop {0}; nvidia-smi --gpu-reset -i {1}; systemctl reset-failed {0}; systemctl start {0}".format(names, at + ".0" if at else uuid)
     asked = {REBOOT: "it needs a restart of the host: systemctl reboot (where it stays away: power off and on)", RESET: "it needs a reset: " + reset,
              LATER: "it works on, and is to be reset when that suits: " + reset}[fault.kind]
