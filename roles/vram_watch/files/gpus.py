@@ -207,8 +207,8 @@ class NvidiaSmi:
             self._more = False
 
     def read(self, wanted=()):
-        """All cards that say how much they have; what others say in place of figures ("[N/A]", "[GPU requires reset]") stands in ``odd``. One that it calls lost
-        is left out, as NVML has it.
+        """All cards that say how much they have; what others say in place of figures ("[N/A]", "[GPU requires reset]") stands in ``odd``. One that it calls
+        lost is left out, as NVML has it.
 
         Sizes come in MiB.
 
