@@ -24,7 +24,8 @@ def found(path):
         long = task.get("protocol_omni.bunker.long_task") or {}
         apt = task.get("ansible.builtin.apt") or task.get("apt") or (long.get("arguments") if str(long.get("module", "")).endswith(".apt") else None)
         words = (task.get("ansible.builtin.command") or {}).get("argv", [])
-        other = "ansible.builtin.dpkg_selections" in task or (isinstance(words, list) and (words[:2] in (["apt-get", "update"], ["apt-get", "install"]) or words[:1] == ["dpkg"]))
+        other = "ansible.builtin.dpkg_selections" in task or (
+            isinstance(words, list) and (words[:2] in (["apt-get", "update"], ["apt-get", "install"]) or words[:1] == ["dpkg"]))
         yield task, apt, other
 
 
