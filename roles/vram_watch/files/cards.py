@@ -112,7 +112,9 @@ class Cards:
             words, code = asked.get(uuid, ("", None))
             kind, words = xid.kind_of_words(words, code), xid.named(words, code)
             kind, words = (kind, words) if kind is not None else self._changed.get(uuid, (None, ""))
-            fault, known = xid.fault_of_recovery(kind, words) or xid.fault_of_silence(odd.get(uuid, "")), self._faults.get(uuid)
+            fault, silence, known = xid.fault_of_recovery(kind, words), xid.fault_of_silence(odd.get(uuid, "")), self._faults.get(uuid)
+            if silence and (fault is None or xid.worse(silence.kind, fault.kind)):
+                fault = silence
             if fault:
                 self._blame(uuid, fault)
             if known and (uuid in odd or found is not None and uuid not in found):

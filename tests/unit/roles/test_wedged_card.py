@@ -208,3 +208,10 @@ def test_a_card_that_nvidia_smi_calls_lost_is_lost(world, card, kernel, tmp_path
     assert world.ticks(watcher, 2)["lost"] == []
     status = world.ticks(watcher, 2)
     assert status["lost"] == [CARD] and "a card is lost" in status["latched"]
+
+
+def test_a_card_that_requires_a_reset_is_no_card_that_may_wait_for_one(world, card, kernel):
+    """The driver's recovery action is "Drain and Reset", and it computes nothing any more."""
+    (card / "wedged").write_text("4", encoding="ascii")
+    status = world.ticks(world.watcher(source="nvidia-smi"), 3)
+    assert status["lost"] == [CARD] and firing(world.gauges) == ["CardNeedsReset"] and len(told(status, "fault")) == 1

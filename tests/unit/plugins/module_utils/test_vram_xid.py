@@ -67,7 +67,8 @@ def test_xid_154_says_by_itself_what_the_card_needs(text, kind, words):
 @pytest.mark.parametrize("words, code, kind", [
     ("None", None, "none"), ("Reset", None, "reset"), ("GPU_RESET", None, "reset"), ("Reboot", None, "reboot"), ("Drain P2P", None, "later"),
     ("Drain and Reset", None, "later"), ("[N/A]", None, None), ("N/A", None, None), ("[Unknown Error]", None, None), ("", None, None),
-    ("Requested functionality has been deprecated", None, None), ("", 0, "none"), ("", 1, "reset"), ("", 2, "reboot"), ("", 4, "later"), ("", 5, "later"), ("", 6, "reset"), ("", 7, "reboot"), ("", 77, "later"),
+    ("Requested functionality has been deprecated", None, None), ("", 0, "none"), ("", 1, "reset"), ("", 2, "reboot"), ("", 4, "later"),
+    ("", 5, "later"), ("", 6, "reset"), ("", 7, "reboot"), ("", 77, "later"),
 ])
 def test_what_a_recovery_action_asks_for(words, code, kind):
     assert xid.kind_of_words(words, code) == kind
