@@ -13,6 +13,14 @@ from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen import
 
 display = Display()
 
+LOCK_EVERY = 10  # seconds between two tries while somebody else holds apt's lock
+
+
+def lock_is_held(result):
+    """Whether a module failed because somebody else holds a lock of apt. The module of apt waits for most of them by itself (lock_timeout), not for that of the
+    lists while it installs python3-apt for itself."""
+    return bool(result.get("failed")) and "Could not get lock" in "%s %s" % (result.get("msg"), result.get("stderr"))
+
 
 class ActionModule(ActionBase):
     """Runs a module in the background and shows how far it is; documented in plugins/modules/long_task.py."""
@@ -35,12 +43,21 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             result.update(changed=True, msg="Would run: %s" % arguments["title"])
             return result
-        job = self._start(arguments, task_vars)
-        if "ansible_job_id" not in job:  # it failed before it started
-            result.update(job)
-            return result
-        result.update(self._follow(job["ansible_job_id"], arguments, task_vars))
+        began, wait = time.monotonic(), int(arguments["arguments"].get("lock_timeout", 0))
+        while True:
+            found = self._once(arguments, task_vars)
+            if not lock_is_held(found) or time.monotonic() - began >= wait:
+                break
+            display.display("[%s] %s: somebody else holds apt's lock, for %d s so far" % (
+                task_vars.get("inventory_hostname"), arguments["title"], time.monotonic() - began))
+            time.sleep(LOCK_EVERY)
+        result.update(found)
         return result
+
+    def _once(self, arguments, task_vars):
+        """What came of the module."""
+        job = self._start(arguments, task_vars)
+        return self._follow(job["ansible_job_id"], arguments, task_vars) if "ansible_job_id" in job else job  # without one it failed before it started
 
     def _start(self, arguments, task_vars):
         module, module_arguments = arguments["module"], dict(arguments["arguments"])

@@ -15,6 +15,8 @@ extends_documentation_fragment:
 description:
   - Starts a module asynchronously on the host and shows at intervals what runs, since when, where its log is and the
     last line of it, until it ends. Returns what the module returned.
+  - Where the module fails because somebody else holds a lock of apt, it is run again for as many seconds as the C(lock_timeout) of its arguments says.
+    M(ansible.builtin.apt) itself does not wait for the lock of apt's lists on a host without python3-apt.
 options:
   title:
     description: What runs, for a person.

@@ -5,6 +5,7 @@
 The service, a real llama-server on the CPU, is taken to hold BASE less what the options of its present rung free, of a card that others fill too:
 /var/lib/stand-in-gpu/others holds how many MiB they have, and is read ten times a second. Where the service does not fit beside them, it ends as on a real
 card: llama.cpp's own words for it on its standard error, and it is gone. (By SIGKILL: the first process of a container does not end of a SIGABRT from outside.)
+While /run/stand-in-gpu/wedged is there the card computes nothing: the service ends as soon as it is there, however often it is started.
 """
 import os
 import pathlib
@@ -16,6 +17,8 @@ MIB = 2 ** 20
 UUID = "GPU-5747616e-d2d1-4e64-a000-000000000001"
 FOLDER, OTHERS = pathlib.Path("/run/stand-in-gpu"), pathlib.Path("/var/lib/stand-in-gpu/others")
 SERVICE = b"oracle"
+OUT_OF_MEMORY = "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 512.00 MiB on device 0: cudaMalloc failed: out of memory"
+WEDGED = "CUDA error: unspecified launch failure"
 # The KV cache of SmolLM2-135M with 8192 tokens, and the logits of a micro-batch, MiB.
 KV, LOGITS = 180, 96
 
@@ -45,6 +48,17 @@ def write(name, text):
     new.rename(FOLDER / name)
 
 
+def end(pid, words):
+    """Ends the service, with llama.cpp's words."""
+    try:
+        with open("/proc/%d/fd/2" % pid, "w", encoding="ascii") as stream:
+            stream.write(words + "\n")
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return False
+    return True
+
+
 def main(total, base):
     FOLDER.mkdir(exist_ok=True)
     OTHERS.parent.mkdir(exist_ok=True)
@@ -56,16 +70,12 @@ def main(total, base):
             pid, words = find()
         others = int(OTHERS.read_text(encoding="ascii") or 0)
         held = base - freed(words) if pid else 0
-        if pid and held + others > total and pid != killed:
+        wedged = (FOLDER / "wedged").exists()
+        if pid and (wedged or held + others > total) and pid != killed:
             killed = pid
-            try:
-                with open("/proc/%d/fd/2" % pid, "w", encoding="ascii") as stream:
-                    stream.write("ggml_backend_cuda_buffer_type_alloc_buffer: allocating 512.00 MiB on device 0: cudaMalloc failed: out of memory\n")
-                os.kill(pid, signal.SIGKILL)
+            if end(pid, WEDGED if wedged else OUT_OF_MEMORY) and not wedged:
                 with open("/run/stand-in-gpu/killed", "a", encoding="ascii") as stream:
                     stream.write("%.2f\n" % time.time())
-            except OSError:
-                pass
         if not (FOLDER / "lost").exists():
             write("cards", "%s Stand-in_GPU %d %d %d %d\n" % (UUID, total * MIB, min(held + others, total) * MIB, pid, held * MIB))
         else:

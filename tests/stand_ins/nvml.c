@@ -1,16 +1,19 @@
 // A stand-in for NVIDIA's libnvidia-ml.so.1, for hosts without a card: it tells what stands in a file, which tests/stand_ins/gpu.py writes.
 // Only what the watcher asks for (nvml.h of CUDA 13). The file, /run/stand-in-gpu/cards, has a line for each card:
 //     UUID NAME TOTAL USED PID BYTES        (bytes; PID 0 for no process)
-// /run/stand-in-gpu/xid holds "UUID NUMBER" for an event that is told once. Without the file of cards, no function works: the driver is gone.
+// /run/stand-in-gpu/xid holds "UUID NUMBER" for an event that is told once. /run/stand-in-gpu/wedged holds the number of a recovery action: while it is there,
+// the cards require a reset. Without the file of cards, no function works: the driver is gone.
 //     gcc -shared -fPIC -o libnvidia-ml.so.1 nvml.c
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SUCCESS = 0, NOT_FOUND = 6, TIMEOUT = 10, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, MOST = 8 };
+enum { SUCCESS = 0, NOT_FOUND = 6, TIMEOUT = 10, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, RESET_REQUIRED = 16, MOST = 8 };
 struct card { char uuid[96], name[96]; unsigned long long total, used, bytes; unsigned pid; };
 struct memory { unsigned long long total, free, used; };
 struct process { unsigned pid; unsigned long long bytes; unsigned gpu_instance, compute_instance; };
+struct pci { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; };
+struct field { unsigned id, scope; long long time, latency; int type, result; union { unsigned number; unsigned long long room; } value; };
 struct event { void *device; unsigned long long type, data; unsigned gpu_instance, compute_instance; };
 static struct card cards[MOST];
 static char names[MOST][96]; // a handle is the UUID that stood there when it was asked for
@@ -32,6 +35,18 @@ static struct card *find(void *handle) {
     int count = look();
     for (int index = 0; index < count; index++) if (!strcmp(cards[index].uuid, handle)) return &cards[index];
     return NULL;
+}
+
+static int wedged(void) { // number of the recovery action, 0 where the card is well
+    char path[128];
+    int action = 0;
+    snprintf(path, sizeof path, "%swedged", folder);
+    FILE *stream = fopen(path, "r");
+    if (stream) {
+        if (fscanf(stream, "%d", &action) != 1) action = 1;
+        fclose(stream);
+    }
+    return action;
 }
 
 int nvmlInit_v2(void) { return look() < 0 ? DRIVER_NOT_LOADED : SUCCESS; }
@@ -57,8 +72,21 @@ int nvmlDeviceGetName(void *handle, char *text, unsigned length) {
 
 int nvmlDeviceGetMemoryInfo(void *handle, struct memory *memory) {
     struct card *card = find(handle);
+    if (card && wedged()) return RESET_REQUIRED;
     if (card) *memory = (struct memory){card->total, card->total - card->used, card->used};
     return card ? SUCCESS : GPU_IS_LOST;
+}
+
+int nvmlDeviceGetPciInfo_v3(void *handle, struct pci *pci) {
+    if (!find(handle)) return GPU_IS_LOST;
+    *pci = (struct pci){"0000:01:00.0", 0, 1, 0, 0x2bb110de, 0, "00000000:01:00.0"};
+    return SUCCESS;
+}
+
+int nvmlDeviceGetFieldValues(void *handle, int count, struct field *fields) { // it is asked for the recovery action alone
+    if (!find(handle)) return GPU_IS_LOST;
+    for (int index = 0; index < count; index++) fields[index].result = SUCCESS, fields[index].type = 1, fields[index].value.number = wedged();
+    return SUCCESS;
 }
 
 int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *processes) {

@@ -60,8 +60,10 @@ CATALOGUE = [
     (158, 158, "RESET_GPU", "a fatal timeout"), (159, 159, "CHECK_UVM", "an error of a coherent access"), (160, 161, "IGNORE", "a memory channel was retired"),
 ]
 RECOVERY = 154
-# nvmlDeviceGpuRecoveryAction_t. 3 and 4 leave the work that runs alone; 5 came with branch 610. Others are not known here.
-RECOVERY_CODES = {0: NONE, 1: RESET, 2: REBOOT, 3: LATER, 4: LATER, 5: RESET}
+# nvmlDeviceGpuRecoveryAction_t, as nvidia-ml-py 13.615 has it: code to what it asks for, and NVIDIA's name of it, by which a person finds it. 3 and 4 leave the
+# work that runs alone; 5 is of a domain of several hosts, and no matter of the card. Others are not known here.
+RECOVERY_CODES = {0: NONE, 1: RESET, 2: REBOOT, 3: LATER, 4: LATER, 5: LATER, 6: RESET, 7: REBOOT}
+RECOVERY_NAMES = {1: "Reset", 2: "Reboot", 3: "Drain P2P", 4: "Drain and Reset", 5: "Recover IMEX Domain", 6: "Bus Reset", 7: "System Reboot"}
 # What nvidia-smi and the driver's own text say, by the first that is found in it: "None", "GPU Reset Required", "PF FLR" (branch 610), "Node Reboot Required",
 # "OS Reboot" (branch 610), "Drain P2P", "Drain and Reset".
 RECOVERY_WORDS = (("drain", LATER), ("reboot", REBOOT), ("power cycle", REBOOT), ("reset", RESET), ("flr", RESET), ("none", NONE))
@@ -116,6 +118,11 @@ def changed_to(text):
     return (kind_of_words(found.group(2), int(found.group(1), 16)), found.group(2)) if found else (None, "")
 
 
+def named(words, code=None):
+    """A recovery action by NVIDIA's name, text: the words themselves where there are any, else the name of its code."""
+    return words or RECOVERY_NAMES.get(code, "code %s" % code)
+
+
 def worse(one, other):
     """Whether a kind asks for more than another."""
     return KINDS.index(one) > KINDS.index(other)
@@ -131,6 +138,11 @@ def fault_of_number(number):
 def fault_of_recovery(kind, words):
     """The :class:`Fault` of a recovery action that is not None; None where there is nothing to do."""
     return Fault(kind, "the driver's recovery action is \"%s\"" % words, None) if kind in (LATER, RESET, REBOOT) else None
+
+
+def fault_of_silence(words):
+    """The :class:`Fault` of a card that says "GPU requires reset" in place of its figures; None for other words, which may pass."""
+    return Fault(RESET, "in place of its figures the driver says \"%s\"" % words, None) if "requires reset" in words.lower() else None
 
 
 def told(uuid, number):
@@ -149,7 +161,9 @@ def sentence(uuid, at, fault, units):
     :param units: systemd units that use the card, which have to let go of it.
     """
     names = " ".join(units)
-    reset = "systemctl stop %s && nvidia-smi --gpu-reset -i %s; systemctl start %s" % (names, at + ".0" if at else uuid, names)
+    # Each part whatever came of the one before: a host without one of the units makes stop fail after it has stopped the others. What died three times by then
+    # is started by nobody until its failures are forgotten.
+    reset = "systemctl stop {0}; nvidia-smi --gpu-reset -i {1}; systemctl reset-failed {0}; systemctl start {0}".format(names, at + ".0" if at else uuid)
     asked = {REBOOT: "it needs a restart of the host: systemctl reboot (where it stays away: power off and on)", RESET: "it needs a reset: " + reset,
              LATER: "it works on, and is to be reset when that suits: " + reset}[fault.kind]
     return "card %s: %s; %s" % (uuid, fault.why, asked)

@@ -98,23 +98,26 @@ class Cards:
             self._faults[uuid] = fault
             self.tell("fault", self.faults[uuid], "warning" if fault.kind == xid.LATER else "error", gpu=uuid, xid=fault.number)
 
-    def _judge(self, found):
+    def _judge(self, found, asked, odd):
         """What the driver says that each card needs; a fault ends when a card answers and the driver asks for nothing.
 
         Where no driver says so (before branch 565), a card that had fallen off the bus is taken back when it answers, and one that needed a reset when it was
-        away in between.
+        away in between, or said so in place of its figures.
 
         :param found: UUIDs that answer; None where none could be read.
+        :param asked: UUID to (words, code) of the recovery action, as the source has it.
+        :param odd: UUID to what a card says in place of its figures.
         """
-        asked = getattr(self.source, "recovery", {})
         for uuid in self.wanted:
             words, code = asked.get(uuid, ("", None))
-            kind, words = xid.kind_of_words(words, code), words or "code %s" % code
+            kind, words = xid.kind_of_words(words, code), xid.named(words, code)
             kind, words = (kind, words) if kind is not None else self._changed.get(uuid, (None, ""))
-            fault, known = xid.fault_of_recovery(kind, words), self._faults.get(uuid)
+            fault, silence, known = xid.fault_of_recovery(kind, words), xid.fault_of_silence(odd.get(uuid, "")), self._faults.get(uuid)
+            if silence and (fault is None or xid.worse(silence.kind, fault.kind)):
+                fault = silence
             if fault:
                 self._blame(uuid, fault)
-            if known and found is not None and uuid not in found:
+            if known and (uuid in odd or found is not None and uuid not in found):
                 self._away.add(uuid)
             back = kind is None and known is not None and (known.kind == xid.REBOOT or uuid in self._away)
             well = found is not None and uuid in found and (kind == xid.NONE or back)
@@ -130,11 +133,14 @@ class Cards:
 
         :param now: the time of day, seconds since 1970, for people.
         """
+        asked, odd = {}, {}
         try:
             if self.source is None:
                 self.source, reasons = gpus.open_source(self.kind, self.wanted)
                 self.tell("source", "GPUs are read through %s%s" % (self.source.name, "".join("; " + reason for reason in reasons)))
             read = self.source.read(self.wanted)
+            asked = getattr(self.source, "recovery", {})
+            self._addresses.update((uuid, xid.address(at)) for uuid, at in getattr(self.source, "addresses", {}).items() if xid.address(at))
             odd = gpus.implausible(read, getattr(self.source, "odd", {}))
             found = {card.uuid: card for card in read if card.uuid not in odd}
             odd = {uuid: words for uuid, words in odd.items() if uuid in self.wanted}
@@ -153,7 +159,7 @@ class Cards:
                 self.source.close()
             self.source = None  # opened anew at the next sample: a driver may have been restarted
             self._listen()
-            self._judge(None)
+            self._judge(None, asked, odd)
             return None
         if odd.keys() - self.odd.keys():
             self.tell("unreadable", "; ".join("card %s says %s" % entry for entry in sorted(odd.items())), "error")
@@ -161,9 +167,8 @@ class Cards:
             self.tell("readable", "the cards answer again: %s" % ", ".join(sorted(set(found) & set(self.wanted))))
         self.blind, self.odd, self.read_at = False, odd, self.read_at if odd else now
         self.exporter.count("bunker_samples", source=self.source.name)
-        self._addresses.update((uuid, xid.address(at)) for uuid, at in getattr(self.source, "addresses", {}).items() if xid.address(at))
         self._listen()
-        self._judge(found)
+        self._judge(found, asked, odd)
         self._missing = {uuid: self._missing.get(uuid, 0) + 1 for uuid in self.wanted if uuid in self.seen and uuid not in found and uuid not in odd}
         self.seen |= set(found)
         answered = {uuid: card for uuid, card in found.items() if uuid in self.wanted}

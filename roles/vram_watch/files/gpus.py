@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 
 MIB = 2 ** 20
+RESET_REQUIRED = 16  # NVML_ERROR_RESET_REQUIRED of nvml.h
 
 
 class Unreadable(Exception):
@@ -27,6 +28,11 @@ class Gpu:
 def number(text):
     """A whole number that was printed; None for anything else, or more than a card could mean."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def words_of(error):
+    """What an error of NVML says of a card. nvidia-ml-py has "GPU requires restart" for NVML_ERROR_RESET_REQUIRED, which a restart is not."""
+    return "[GPU requires reset]" if error.value == RESET_REQUIRED else str(error)
 
 
 def implausible(cards, odd=()):
@@ -123,16 +129,16 @@ class Nvml:
                                  {process.pid: process.usedGpuMemory for process in nvml.nvmlDeviceGetComputeRunningProcesses(card)}))
             except nvml.NVMLError as error:
                 if error.value not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_NOT_FOUND):
-                    odd.append("NVML, card %d: %s" % (index, error))
-                    self.odd.update({uuid: str(error)} if uuid else {})
+                    odd.append("NVML, card %d: %s" % (index, words_of(error)))
+                    self.odd.update({uuid: words_of(error)} if uuid else {})
         for uuid in wanted:
             if uuid.startswith("MIG-"):
                 try:
                     found.append(self._slice(uuid))
                 except nvml.NVMLError as error:
                     if error.value not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_NOT_FOUND):
-                        odd.append("NVML, slice %s: %s" % (uuid, error))
-                        self.odd[uuid] = str(error)
+                        odd.append("NVML, slice %s: %s" % (uuid, words_of(error)))
+                        self.odd[uuid] = words_of(error)
         # One that does not even tell its name may be any of those that are wanted and not here.
         if len(odd) > len(self.odd) and not set(wanted) <= {card.uuid for card in found} | set(self.odd):
             raise Unreadable("; ".join(odd))
@@ -201,7 +207,8 @@ class NvidiaSmi:
             self._more = False
 
     def read(self, wanted=()):
-        """All cards that say how much they have; what others say in place of figures ("[N/A]", "[GPU requires reset]") stands in ``odd``.
+        """All cards that say how much they have; what others say in place of figures ("[N/A]", "[GPU requires reset]") stands in ``odd``. One that it calls
+        lost is left out, as NVML has it.
 
         Sizes come in MiB.
 
@@ -214,7 +221,7 @@ class NvidiaSmi:
             numbers = [number(size) for size in sizes]
             if None not in numbers:
                 found[uuid] = Gpu(uuid, name, *(size * MIB for size in numbers), {})
-            else:
+            elif not any("is lost" in size.lower() for size in sizes):
                 self.odd[uuid] = " ".join(dict.fromkeys(size[:40] for size in sizes if number(size) is None))
         self._look_at_all()
         for uuid, pid, used in self._ask("--query-compute-apps=gpu_uuid,pid,used_memory"):

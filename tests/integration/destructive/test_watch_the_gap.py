@@ -22,6 +22,7 @@ TOTAL, BASE = 8000, 5000  # MiB: what the card has, what the Oracle holds of it 
 WARN, ACT = 143, 61  # MiB; the KV cache of the Oracle's 8192 tokens is 180
 RESULTS = ROOT / "tests" / "results" / "contingencies.json"
 CLIENTS = 2
+NOT_ANSWERING = "NVRM: Xid (PCI:0000:01:00): 119, pid=4711, name=llama-server, Timeout after 6s of waiting for RPC response from GPU0 GSP! Expected function 76"
 QUESTION = [{"role": "user", "content": "Tell a story."}]
 VARIABLES = {
     "vram_watch_gpus": [GPU], "vram_watch_source": "nvml", "vram_watch_interval": 1, "vram_watch_warn": WARN / 1024, "vram_watch_act": ACT / 1024,
@@ -101,7 +102,13 @@ class Gap:
     """The stand-in card and the watcher of a site."""
 
     def __init__(self, site):
-        self.site = site
+        self.site, self.more = site, {}  # figures of one fault alone
+
+    def alerts(self):
+        """Names of the alerts that fire, by the host's Prometheus."""
+        ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9090/api/v1/alerts').read().decode())"
+        found = json.loads(self.site.execute('python3 -c "%s"' % ask)[1])
+        return {alert["labels"]["alertname"] for alert in found["data"]["alerts"] if alert["state"] == "firing"}
 
     def others(self, size):
         """What others hold of the card, MiB."""
@@ -144,7 +151,9 @@ class Gap:
     def reset(self):
         """Everything as the inventory says."""
         self.others(0)
-        self.site.execute("rm -f /run/stand-in-gpu/lost /run/stand-in-gpu/xid /run/stand-in-gpu/killed; systemctl restart protocol-omni-vram-watch")
+        self.more = {}
+        # No kernel's log can be written on this host: a file takes its place, a record at its end.
+        self.site.execute("cd /run/stand-in-gpu && rm -f lost xid killed wedged; rm -f /dev/kmsg; touch /dev/kmsg; systemctl restart protocol-omni-vram-watch")
         self.site.run("playbooks/contingency.yml", extra_vars={"contingency_service": "oracle", "contingency_rung": 0}).assert_ok()
         end = time.time() + 60
         while time.time() < end:
@@ -163,13 +172,15 @@ def watched(site, second, tmp_path_factory):
     library = tmp_path_factory.mktemp("nvml") / "libnvidia-ml.so.1"
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(ROOT / "tests" / "stand_ins" / "nvml.c")], check=True)
     put(site.host, "/usr/local/lib/libnvidia-ml.so.1", library.read_bytes())
+    put(site.host, "/usr/local/bin/nvidia-smi", (ROOT / "tests" / "stand_ins" / "nvidia-smi").read_bytes())
     put(site.host, "/root/stand_in_gpu.py", (ROOT / "tests" / "stand_ins" / "gpu.py").read_bytes())
     put(site.host, "/etc/systemd/system/stand-in-gpu.service", UNIT.encode())
-    assert site.execute("ldconfig && systemctl daemon-reload && systemctl enable --now stand-in-gpu")[0] == 0
+    assert site.execute("chmod 755 /usr/local/bin/nvidia-smi && ldconfig && systemctl daemon-reload && systemctl enable --now stand-in-gpu")[0] == 0
     deployed = site.run("site.yml", extra_vars=VARIABLES).assert_ok()
     assert "Write what the watcher watches" in deployed.changed
     yield Gap(site)
-    site.execute("systemctl disable --now stand-in-gpu; rm -rf /usr/local/lib/libnvidia-ml.so.1 /var/lib/stand-in-gpu /run/stand-in-gpu; ldconfig")
+    site.execute("systemctl disable --now stand-in-gpu; cd /usr/local && rm -f lib/libnvidia-ml.so.1 bin/nvidia-smi /dev/kmsg; "
+                 "rm -rf /var/lib/stand-in-gpu /run/stand-in-gpu; ldconfig")
 
 
 def record(request, name, figures):
@@ -229,6 +240,35 @@ def gpu_lost(gap, load):
     return when - began, began, 0
 
 
+def card_wedged(gap, load):
+    """Xid 119: its firmware does not answer. The service dies of it and stays down; the command of bunker-status mends it."""
+    unit, began = "protocol-omni-oracle", time.time()
+    gap.site.execute("echo 1 > /run/stand-in-gpu/wedged; echo '3,%d,1,-;%s' >> /dev/kmsg" % (began, NOT_ANSWERING))
+    when, sentence = gap.wait("fault", began)
+    assert "NVIDIA's action for Xid 119 (its firmware (GSP) does not answer) is RESET_GPU" in sentence
+    while "CardNeedsReset" not in gap.alerts():
+        assert time.time() - began < 30, "no alert within half a minute: %s" % gap.alerts()
+        time.sleep(0.2)
+    gap.more = {"seconds_to_the_alert": round(time.time() - began, 1)}
+    while gap.site.execute("systemctl is-failed %s" % unit)[1].strip() != "failed":
+        assert time.time() - began < 120, "the service does not stay down"
+        time.sleep(1)
+    time.sleep(15)  # RestartSec is 10
+    starts = gap.site.execute("journalctl --unit %s --since @%d --output cat | grep -c '^Starting '" % (unit, began))[1].strip()
+    gap.more["starts"] = int(starts)
+    assert int(starts) <= 3 and gap.site.execute("systemctl is-failed %s" % unit)[1].strip() == "failed"
+    events = [event for event, _when, _text in gap.events(began)]
+    assert (events.count("fault"), events.count("latch"), events.count("step")) == (1, 1, 0)
+    code, screen = gap.site.execute("bunker-status")
+    (line,) = [line for line in screen.splitlines() if line.startswith("card ")]
+    assert code == 1 and line == sentence
+    over = time.time()
+    code, said = gap.site.execute(line.partition("it needs a reset: ")[2])
+    assert "was successfully reset" in said, said  # the host has no persistence daemon, which systemctl says
+    gap.wait("lift", over, timeout=120)
+    return when - began, over, 0
+
+
 def watcher_killed(gap, load):
     """In the middle of a step: the next one goes on with it."""
     began = time.time()
@@ -282,6 +322,7 @@ FAULTS = [
     pytest.param(cliff, 0, id="sudden cliff", marks=pytest.mark.full),
     pytest.param(oom_at_load, CLIENTS, id="out of memory at load", marks=pytest.mark.full),
     pytest.param(gpu_lost, 0, id="card lost", marks=pytest.mark.full),
+    pytest.param(card_wedged, CLIENTS, id="card wedged", marks=pytest.mark.full),
     pytest.param(engine_restarted, None, id="engine restarted", marks=pytest.mark.full),
     pytest.param(host_restarted, None, id="host restarted in a step", marks=pytest.mark.full),
     pytest.param(play_fails, 0, id="play fails", marks=pytest.mark.full),
@@ -303,6 +344,7 @@ def test_a_fault_is_found_and_the_oracle_serves_again(watched, request, fault, m
         "seconds_to_detect": round(detected, 1), "longest_without_the_oracle_s": round(max(b - a for a, b in zip(alone, alone[1:])), 1),
         "seconds_until_all_is_well": round(served - began, 1), "sent": len(load.answers), "failed": len(failed),
         "answered_by_the_executor": sum(answer.service == "executor" and not answer.fault for answer in load.answers),
+        **watched.more,
         "steps": [text for event, _when, text in watched.events(began) if event in ("step", "done", "failed", "latch")],
     }
     print(json.dumps(figures, indent=1))

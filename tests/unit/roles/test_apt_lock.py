@@ -24,7 +24,8 @@ def found(path):
         long = task.get("protocol_omni.bunker.long_task") or {}
         apt = task.get("ansible.builtin.apt") or task.get("apt") or (long.get("arguments") if str(long.get("module", "")).endswith(".apt") else None)
         words = (task.get("ansible.builtin.command") or {}).get("argv", [])
-        other = "ansible.builtin.dpkg_selections" in task or (isinstance(words, list) and words[:2] in (["apt-get", "update"], ["apt-get", "install"]))
+        other = "ansible.builtin.dpkg_selections" in task or (
+            isinstance(words, list) and (words[:2] in (["apt-get", "update"], ["apt-get", "install"]) or words[:1] == ["dpkg"]))
         yield task, apt, other
 
 
@@ -35,7 +36,7 @@ def test_the_uses_of_the_lock_are_found():
     by_module = [task for path in PATHS for task in tasks(yaml.safe_load((rendering.ROLES / path).read_text(encoding="utf-8")))
                  if "protocol_omni.bunker.system_packages" in task]
     assert len(by_module) >= 7 and len([apt for _path, _task, apt, _other in USES if apt]) >= 4
-    assert len([other for _path, _task, _apt, other in USES if other]) >= 4
+    assert len([other for _path, _task, _apt, other in USES if other]) >= 5
 
 
 @pytest.mark.parametrize("path, task, apt, other", USES, ids=["%s: %s" % (path, task["name"]) for path, task, _apt, _other in USES])

@@ -107,7 +107,7 @@ KERNELS = ["install installed linux-image-6.8.0-45-generic 6.8.0-45.45", "instal
     ("kernel modules headers", [], [], False), ("kernel  ", [], ["linux-headers-generic"], False), ("kernel modules ", [], [], True)],
     ids=["a newer kernel waits", "headers of one's own", "a container", "a kernel of one's own"])
 def test_the_headers_of_what_look_yml_saw(kernel, rows, headers, refused):
-    variables = {"__host_driver_look": {"stdout_lines": [*LOOKED, kernel, *rows]}, "_host_driver_system": "Ubuntu 24",
+    variables = {"__host_driver_look": {"stdout_lines": [*LOOKED, kernel, "dpkg ", *rows]}, "_host_driver_system": "Ubuntu 24",
                  "bunker_host": {"gpus": [], "kernel": {"release": "6.8.0-45-generic", "nvidia": None, "nvidia_open": None}, "toolkit": None},
                  "bunker_services": [], "host_driver_branch": 580, "host_driver_origin": "nvidia", "host_driver_packages": ["auto"]}
     role = rendering.read("host_driver", "vars/main.yml")
@@ -115,3 +115,26 @@ def test_the_headers_of_what_look_yml_saw(kernel, rows, headers, refused):
     missing = rendering.render("host_driver", role["_host_driver_missing"], variables)
     assert {name for name in missing if name.startswith("linux-headers")} == {name for name in headers if not rows or name != "linux-headers-generic"}
     assert bool(rendering.render("host_driver", role["_host_driver_headers_chosen"], variables)["refusal"]) is refused
+
+
+@pytest.mark.parametrize("notes, rows, said", [
+    ("dpkg ", KERNELS, []),
+    ("dpkg ", ["install half-configured nvidia-smi 580.95.05-1", "install unpacked libcuda1 580.95.05-1", "install installed nvidia-persistenced 580.95.05-1"],
+     ["nvidia-smi is half-configured", "libcuda1 is unpacked"]),
+    ("dpkg interrupted", ["install half-installed nvidia-kernel-open-dkms 580.95.05-1"],
+     ["nvidia-kernel-open-dkms is half-installed", "dpkg has unfinished notes (/var/lib/dpkg/updates)"])],
+    ids=["nothing", "killed while it configured", "killed while it unpacked"])
+@pytest.mark.parametrize("rc", [0, 1])
+def test_an_installation_that_was_interrupted_is_finished_first_or_refused_with_the_command(notes, rows, said, rc):
+    variables = {"__host_driver_look": {"stdout_lines": [*LOOKED, "kernel modules headers", notes, *rows]}, "_host_driver_system": "Ubuntu 24",
+                 "inventory_hostname": "here", "ansible_check_mode": False, "_host_driver_work": True, "_host_driver_toolkit_work": False,
+                 "__host_driver_finished": {"rc": rc, "stderr_lines": ["dpkg: error processing package nvidia-smi (--configure):", " it failed"]}}
+    role = rendering.read("host_driver", "vars/main.yml")
+    assert rendering.render("host_driver", role["_host_driver_interrupted"], variables) == said
+    finish = rendering.task("host_driver", "tasks/apply.yml", "Finish an installation that was interrupted")
+    assert rendering.holds("host_driver", finish, variables) is bool(said)
+    assert rendering.holds("host_driver", finish, dict(variables, _host_driver_work=False)) is False  # nothing is installed: it is no matter of this role
+    refuse = rendering.task("host_driver", "tasks/finish.yml", "Refuse what dpkg cannot finish")
+    assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (rc == 0)
+    text = rendering.render("host_driver", refuse["ansible.builtin.assert"]["fail_msg"], variables)
+    assert ", ".join(said) in text and "dpkg --configure -a; apt-get install --fix-broken" in text and text.endswith("(--configure): it failed")

@@ -571,7 +571,7 @@ def test_nothing_goes_upward_on_less_than_all_cards(two_cards):
     assert world.children == []
 
 
-@pytest.mark.parametrize("words", ["[N/A]", "[GPU requires reset]", "[Unknown Error]"])
+@pytest.mark.parametrize("words", ["[N/A]", "[Unknown Error]"])
 def test_a_card_that_says_words_is_unreadable_and_not_lost_and_both_ends_are_told(two_cards, words):
     world = two_cards
     watcher = world.watcher(gpus=[CARD, OTHER])
@@ -626,8 +626,8 @@ def test_a_card_after_xid_79_that_answers_again_is_taken_back(world):
 
 NOT_ANSWERING = "NVRM: Xid (PCI:0000:01:00): 119, pid=4711, name=llama-server, Timeout after 6s of waiting for RPC response from GPU0 GSP! Expected function 76"
 CHANGED = "NVRM: Xid (PCI:0000:01:00): 154, GPU recovery action changed from 0x%d (%s) to 0x%d (%s)"
-RESET = ("systemctl stop protocol-omni-oracle.service protocol-omni-vram-watch.service nvidia-persistenced.service && nvidia-smi --gpu-reset -i 0000:01:00.0; "
-         "systemctl start protocol-omni-oracle.service protocol-omni-vram-watch.service nvidia-persistenced.service")
+UNITS = "protocol-omni-oracle.service protocol-omni-vram-watch.service nvidia-persistenced.service"
+RESET = "systemctl stop {0}; nvidia-smi --gpu-reset -i 0000:01:00.0; systemctl reset-failed {0}; systemctl start {0}".format(UNITS)
 
 
 def told(status, event):
@@ -701,7 +701,7 @@ def test_a_reboot_is_asked_for_after_a_reset_did_not_do(world):
     world.ticks(watcher, 3)
     world.recovery = {CARD: 2}
     status = world.ticks(watcher, 3)
-    assert [text.rpartition("; ")[0] for text in told(status, "fault")][1:] == ['card GPU-1: the driver\'s recovery action is "code 2"']
+    assert [text.rpartition("; ")[0] for text in told(status, "fault")][1:] == ['card GPU-1: the driver\'s recovery action is "Reboot"']
     assert "systemctl reboot" in told(status, "fault")[1] and len(told(status, "latch")) == 1
 
 

@@ -38,8 +38,9 @@ def long_run(monkeypatch):
     monkeypatch.setattr(long_task.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(long_task.display, "display", lambda _words: None)
 
-    def run(*answers):
+    def run(*answers, **arguments):
         action = OnAHost(answers)
+        action._task.args["arguments"].update(arguments)
         result = action.run(task_vars={"inventory_hostname": "host"})
         assert not action.answers and action._task.async_val == 0
         return result, [mode for name, mode in action.asked if name == "ansible.legacy.async_status"]
@@ -62,3 +63,19 @@ def test_a_question_that_fails_is_told_and_leaves_none_either(long_run):
 
 def test_a_module_that_does_not_start_has_no_job(long_run):
     assert long_run({"failed": True, "msg": "no such module"}) == ({"failed": True, "msg": "no such module"}, [])
+
+
+# What apt's module says on a host without python3-apt, for which it asks apt-get before it waits for anything.
+HELD = {"rc": 100, "failed": True, "finished": 1, "msg": "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 1771 (python3)"}
+
+
+def test_a_lock_of_apt_that_somebody_holds_is_waited_for_as_long_as_the_module_says(long_run):
+    done = {"rc": 0, "changed": True}
+    assert long_run(STARTED, dict(HELD), STARTED, dict(HELD), STARTED, dict(done, finished=1), lock_timeout=300) == (done, ["status", "cleanup"] * 3)
+
+
+@pytest.mark.parametrize("more, answer", [({}, HELD), ({"lock_timeout": 0}, HELD), ({"lock_timeout": 300}, dict(HELD, msg="E: Unable to fetch some archives"))],
+                         ids=["a module that waits for none", "the time is over", "another fault"])
+def test_what_is_no_lock_or_was_waited_for_long_enough_is_told_at_once(long_run, more, answer):
+    result, asked = long_run(STARTED, dict(answer), **more)
+    assert result["failed"] and result["msg"] == answer["msg"] and asked == ["status", "cleanup"]

@@ -67,7 +67,8 @@ def test_xid_154_says_by_itself_what_the_card_needs(text, kind, words):
 @pytest.mark.parametrize("words, code, kind", [
     ("None", None, "none"), ("Reset", None, "reset"), ("GPU_RESET", None, "reset"), ("Reboot", None, "reboot"), ("Drain P2P", None, "later"),
     ("Drain and Reset", None, "later"), ("[N/A]", None, None), ("N/A", None, None), ("[Unknown Error]", None, None), ("", None, None),
-    ("Requested functionality has been deprecated", None, None), ("", 0, "none"), ("", 1, "reset"), ("", 2, "reboot"), ("", 4, "later"), ("", 77, "later"),
+    ("Requested functionality has been deprecated", None, None), ("", 0, "none"), ("", 1, "reset"), ("", 2, "reboot"), ("", 4, "later"),
+    ("", 5, "later"), ("", 6, "reset"), ("", 7, "reboot"), ("", 77, "later"),
 ])
 def test_what_a_recovery_action_asks_for(words, code, kind):
     assert xid.kind_of_words(words, code) == kind
@@ -82,7 +83,7 @@ def test_addresses_have_one_form(text, found):
 
 @pytest.mark.parametrize("fault, parts", [
     (xid.fault_of_number(119), ["NVIDIA's action for Xid 119 (its firmware (GSP) does not answer) is RESET_GPU",
-                                "systemctl stop oracle.service watch.service && nvidia-smi --gpu-reset -i 0000:01:00.0; systemctl start oracle.service"]),
+                                "systemctl stop oracle.service watch.service; nvidia-smi --gpu-reset -i 0000:01:00.0; systemctl reset-failed oracle.service"]),
     (xid.fault_of_number(79), ["Xid 79 (it has fallen off the bus) is RESTART_BM", "systemctl reboot (where it stays away: power off and on)"]),
     (xid.fault_of_recovery("later", "Drain and Reset"), ['recovery action is "Drain and Reset"', "reset when that suits", "--gpu-reset"]),
 ])
