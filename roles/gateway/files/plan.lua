@@ -38,6 +38,7 @@ function plan.load(path)
     end
     plan.may_ask = {} -- origins of pages
     for _, origin in ipairs(plan.origins) do plan.may_ask[origin] = true end
+    plan.expires = plan.expires or {} -- hash of a key to the second in which it ends
     table.sort(plan.services)
     table.sort(plan.models)
 end
@@ -45,6 +46,12 @@ end
 -- Who has this name: itself, or the service of which it is an alias; nothing for a name that nobody has.
 function plan.named(name)
     return plan.routes[name] and name or plan.aliases[name]
+end
+
+-- Whose key has this hash; nobody's once its time is over, without any further run.
+function plan.holder(hash, now)
+    local ends = plan.expires[hash]
+    return not (ends and now >= ends) and plan.keys[hash] or nil
 end
 
 plan.content = content

@@ -19,6 +19,12 @@ FROM_LOOPS = {
     "/etc/protocol_omni/gateway/self_signed.pem": ("roles/gateway/tasks/secrets.yml", "-keyout self_signed.key -out self_signed.pem"),
     "/etc/protocol_omni/gateway/self_signed.for-*": ("roles/gateway/tasks/secrets.yml", "_mark: self_signed.for-{{"),
     "/etc/protocol_omni/gateway/given/*": ("plugins/module_utils/gateway_routes.py", "copies"),
+    **dict.fromkeys(["/etc/protocol_omni/gateway/operator.next", "/etc/protocol_omni/gateway/operator.previous"], (
+        "plugins/module_utils/key_rotation.py", '"operator." + name) for name in ("key", "next", "previous")')),
+    **dict.fromkeys(["/etc/protocol_omni/gateway/next.key", "/etc/protocol_omni/gateway/next.pem"], (
+        "plugins/module_utils/key_rotation.py", '"next." + name) for name in ("key", "pem")')),
+    **dict.fromkeys(["/etc/protocol_omni/gateway/previous.pem", "/etc/protocol_omni/gateway/trust.pem"], (
+        "plugins/module_utils/key_rotation.py", 'for name in ("previous.pem", "trust.pem")')),
     "/etc/protocol_omni/services/*.json": ("roles/inference_service/vars/main.yml", "/services/{{ _inference_service_name }}.json"),
     "/etc/protocol_omni/seal/*": ("roles/networks/tasks/seal.yml", "_networks_seal_folder"),
     "/var/lib/protocol_omni/vram_watch/runs/*": ("roles/vram_watch/files/act.py", "runs_path"),

@@ -1,0 +1,129 @@
+"""Keys and certificates are exchanged while clients go on asking: old and new hold at once, and no request is lost.
+
+Each request has a connection of its own, as a client has that starts anew; the kept ones are test_gateway.py's (a reload breaks no stream).
+"""
+import contextlib
+import datetime
+import secrets
+import ssl
+import threading
+import time
+
+import httpx2
+import pytest
+from support.gateway_host import hashed
+
+FOLDER = "/etc/protocol_omni/gateway"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_before(door):
+    """The gateway of the fixture, and its certificate for the modules that follow."""
+    yield
+    door.sh("rm -f %(folder)s/operator.previous %(folder)s/operator.next %(folder)s/next.* %(folder)s/previous.pem %(folder)s/trust.pem" % {"folder": FOLDER})
+    door.deploy().assert_ok()
+    door.read_certificate()
+
+
+def asks(door, key, trusted):
+    """The status of one request on a connection of its own; what went wrong where there was none."""
+    try:
+        with httpx2.Client(verify=trusted, timeout=20) as client:
+            return client.get(door.url + "/v1/models", headers={"Authorization": "Bearer " + key}).status_code
+    except httpx2.HTTPError as error:
+        return repr(error)
+
+
+@contextlib.contextmanager
+def client(door, key, trusted):
+    """A client that asks on and on meanwhile; gives the list of what came of it.
+
+    :param key: function that returns the key to ask with.
+    """
+    found, over = [], threading.Event()
+
+    def run():
+        while not over.is_set():
+            found.append(asks(door, key(), trusted))
+            time.sleep(0.02)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
+
+
+def rotate(door, what, step="begin", **others):
+    holders = [{"name": name, "sha256": hashed(door.keys[name])} for name in ("alice", "bob", "carol")]
+    return door.run("playbooks/rotate.yml", "--diff", extra_vars=dict(others, rotate_what=what, rotate_step=step, gateway_keys=holders))
+
+
+def operators(door):
+    return door.sh("cat %s/operator.key" % FOLDER)
+
+
+def test_the_operators_key_changes_and_the_former_one_holds_until_its_time(door):
+    former = operators(door)
+    with client(door, lambda: former, door.context) as old, client(door, lambda: operators(door), door.context) as present:
+        done = rotate(door, "operator_key", rotate_overlap=60).assert_ok()
+        given = time.monotonic()
+    new = operators(door)
+    assert new != former and len(new) == 64 and not {new, former} & set(done.output.split()) and new not in done.output and former not in done.output
+    assert len(old) > 20 and set(old) == {200} and len(present) > 5 and set(present) == {200}
+    refused = rotate(door, "operator_key")
+    assert refused.rc != 0 and "still holds until" in refused.failures[-1] and operators(door) == new
+    while asks(door, former, door.context) == 200:
+        assert time.monotonic() < given + 65
+        time.sleep(1)
+    assert asks(door, former, door.context) == 401 and asks(door, new, door.context) == 200
+    assert door.deploy().assert_ok().changed == set()  # it ended by itself, and nothing is left to do
+
+
+def test_the_former_key_ends_at_once_where_that_is_asked(door):
+    former = operators(door)
+    rotate(door, "operator_key").assert_ok()
+    assert asks(door, former, door.context) == 200
+    rotate(door, "operator_key", "end").assert_ok()
+    assert asks(door, former, door.context) == 401 and asks(door, operators(door), door.context) == 200
+
+
+def test_a_holders_key_changes_by_the_inventory(door):
+    new = secrets.token_hex(32)
+    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=45)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with client(door, lambda: door.keys["alice"], door.context) as old:
+        door.deploy(gateway_keys=[{"name": "alice", "sha256": hashed(new), "previous_sha256": hashed(door.keys["alice"]), "previous_until": until}]).assert_ok()
+    assert len(old) > 20 and set(old) == {200} and asks(door, new, door.context) == 200
+    end = time.monotonic() + 60
+    while asks(door, door.keys["alice"], door.context) == 200:
+        assert time.monotonic() < end
+        time.sleep(1)
+    assert asks(door, door.keys["alice"], door.context) == 401 and asks(door, new, door.context) == 200
+
+
+def test_the_certificate_changes_under_clients_that_were_given_both(door):
+    key, first = door.keys["bob"], door.sh("cat %s/self_signed.pem" % FOLDER)
+    rotate(door, "certificate").assert_ok()
+    both = ssl.create_default_context(cadata=door.sh("cat %s/trust.pem" % FOLDER))
+    assert ssl.get_server_certificate((door.address, door.port)).split() == first.split()
+    with client(door, lambda: key, both) as found:
+        rotate(door, "certificate", "switch").assert_ok()
+        second = door.sh("cat %s/self_signed.pem" % FOLDER)
+        assert ssl.get_server_certificate((door.address, door.port)).split() == second.split() and second != first
+    assert len(found) > 20 and set(found) == {200}
+    assert "CERTIFICATE_VERIFY_FAILED" in asks(door, key, door.context)  # who was given nothing
+    rotate(door, "certificate", "end").assert_ok()
+    assert asks(door, key, ssl.create_default_context(cadata=second)) == 200
+    assert "trust.pem" not in door.sh("ls %s" % FOLDER)
+    door.read_certificate()
+
+
+@pytest.mark.parametrize("what, step, others, words", [
+    ("everything", "begin", {}, "rotate_what everything"), ("operator_key", "switch", {}, "rotate_step switch"),
+    ("operator_key", "begin", {"rotate_overlap": "a day"}, "rotate_overlap a day"), ("certificate", "switch", {}, "Begin first"),
+    ("certificate", "begin", {"gateway_tls": "none", "gateway_address": "127.0.0.1"}, "no certificate of its own"),
+])
+def test_what_is_no_rotation_is_refused_and_changes_nothing(door, what, step, others, words):
+    refused = rotate(door, what, step, **others)
+    assert refused.rc != 0 and words in refused.failures[-1] and refused.changed == set()
