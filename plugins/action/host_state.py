@@ -3,21 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
 import os
 import pathlib
-import shlex
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_state
-
-PROGRAM = pathlib.Path(__file__).resolve().parents[1] / "module_utils" / "host_programs" / "state_files.py"
-# Reads the program, whose length the first line says, and runs it; what follows on standard input is the request.
-BEGIN = "import sys; n = int(sys.stdin.readline()); exec(compile(sys.stdin.read(n), 'state_files.py', 'exec'))"
-
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_program, host_state
 
 def write_whole(path, text):
     """Writes an archive that its owner alone can read, complete or not at all.
@@ -61,24 +54,14 @@ class ActionModule(ActionBase):
         try:
             result.update(self._save(arguments, task_vars) if arguments["state"] == "saved" else self._restore(arguments, task_vars))
         except (OSError, ValueError) as error:
-            raise AnsibleActionFail(str(error)) from None
+            raise AnsibleActionFail("%s%s" % (error, "" if "Nothing was changed" in str(error) else " Nothing was changed.")) from None
         return result
 
     def _secrets(self):
         return list(self._loader._vault.secrets or [])  # what ansible-playbook was given by --vault-id and its like
 
     def _ask(self, request):
-        """What the host's program answers. Standard input carries both, so that nothing of it is logged or lies in a temporary file."""
-        program = PROGRAM.read_text(encoding="utf-8")
-        text = "%d\n%s%s" % (len(program), program, json.dumps(request))
-        done = self._low_level_execute_command("/usr/bin/python3 -c %s" % shlex.quote(BEGIN), in_data=text.encode("utf-8"), sudoable=True)
-        try:
-            answer = json.loads(done["stdout"])
-        except ValueError:
-            raise ValueError("The program on the host did not answer (status %s): %s" % (done.get("rc"), (done.get("stderr") or "").strip()[-500:])) from None
-        if "failed" in answer:
-            raise ValueError("%s Nothing was changed." % answer["failed"])
-        return answer
+        return host_program.ask(self, "state_files.py", request)
 
     def _patterns(self, arguments, kind="carried"):
         return [host_state.on_host(entry["path"], arguments["config_path"]) for entry in host_state.the_list()[kind]]

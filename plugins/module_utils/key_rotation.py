@@ -145,8 +145,8 @@ class Certificate:
         scratch = tempfile.mkdtemp(dir=self.folder, prefix=".rotation-")  # its owner's alone
         try:
             key, pem = os.path.join(scratch, "key"), os.path.join(scratch, "pem")
-            self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650", "-subj", "/CN=" + subject,
-                      "-addext", "subjectAltName=" + ",".join(names), "-keyout", key, "-out", pem])
+            self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650",
+                      "-subj", "/CN=" + subject, "-addext", "subjectAltName=" + ",".join(names), "-keyout", key, "-out", pem])
             os.chmod(key, 0o600)
             if self.uid is not None:
                 os.chown(key, self.uid, -1)

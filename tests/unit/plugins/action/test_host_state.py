@@ -7,7 +7,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.vault import VaultSecret
 
 from ansible_collections.protocol_omni.bunker.plugins.action import host_state as action
-from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_state
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_program, host_state
 
 KEY = "5ca1ab1e" * 8
 
@@ -125,6 +125,6 @@ def test_a_debugging_ansible_would_write_the_keys_down_and_is_refused(machine, t
 
 
 def test_a_host_without_python_says_so(machine, tmp_path, monkeypatch):
-    monkeypatch.setattr(action, "BEGIN", "import sys; sys.exit('no such thing')")
+    monkeypatch.setattr(host_program, "BEGIN", "import sys; sys.exit('no such thing')")
     with pytest.raises(AnsibleActionFail, match="did not answer .status 1.: no such thing"):
         run("saved", machine("old"), tmp_path / "a.bunker")

@@ -51,7 +51,8 @@ def test_an_interrupted_rotation_goes_on_with_the_same_key(key, tmp_path):
     key().begin()
     second = (tmp_path / "operator.next").read_text(encoding="ascii").strip()
     assert not key().begin()
-    (tmp_path / "operator.previous").write_text(json.dumps({"sha256": sha256(FIRST), "until": NOW + 9}), encoding="ascii")  # switch, cut off in the middle
+    # switch, cut off in the middle
+    (tmp_path / "operator.previous").write_text(json.dumps({"sha256": sha256(FIRST), "until": NOW + 9}), encoding="ascii")
     assert key().hashes() == {sha256(FIRST): 0, sha256(second): 0}
     assert not key().begin() and key().switch(60) and present(tmp_path) == second and not key().switch(60)
 
