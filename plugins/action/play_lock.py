@@ -16,6 +16,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_program
 
 
+GRACE = 5
+"""Seconds that a play which has ended is given to end its lock itself."""
+
+
 def text_of(path):
     """A file's text without the end of its line; "" where it cannot be read."""
     try:
@@ -35,8 +39,9 @@ def machine():
 
 
 def started(process):
-    """When a process of this machine was started, in ticks; "" where there is none of that number, or where /proc does not tell."""
-    return (text_of("/proc/%d/stat" % process).rpartition(")")[2].split() + [""] * 20)[19]
+    """When a process of this machine was started, in ticks; "" where there is none of that number, where it has ended, or where /proc does not tell."""
+    told = text_of("/proc/%d/stat" % process).rpartition(")")[2].split() + [""] * 20
+    return "" if told[0] in ("Z", "X") else told[19]  # one that has ended and that nobody has asked for stays in the list
 
 
 def lives(process, start):
@@ -81,6 +86,7 @@ class ActionModule(ActionBase):
         try:
             if self._task.check_mode:
                 former = self._ask("look", arguments, None)["former"]
+                result["former"] = who(former) if former else ""
                 if former:
                     result["warnings"] = ["%s is at work on this host: what is predicted may come otherwise." % self._capital(who(former))]
                 return result
@@ -88,6 +94,7 @@ class ActionModule(ActionBase):
             taken = self._take(arguments, holder)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from None
+        result["former"] = who(taken["former"]) if taken["former"] else ""
         if taken["former"]:
             result["warnings"] = ["The lock of %s was taken over: %s." % (who(taken["former"]), taken["why"])]
         if taken["fresh"]:
@@ -114,14 +121,18 @@ class ActionModule(ActionBase):
 
         :raises ValueError: another holds it.
         """
-        ends = time.monotonic() + arguments["wait"]
+        ends, ended = time.monotonic() + arguments["wait"], None
         while True:
             taken = self._ask("take", arguments, holder)
             former = taken["former"]
             if taken["taken"]:
                 return dict(taken, why=former and "nothing was heard of it for %d s" % former["silent"])
             if former.get("machine") == holder["machine"] and not lives(former["process"], former["started"]):
-                return dict(self._ask("take", arguments, holder, dead=former["token"]), former=former, why="its process is no more")
+                ended = ended or time.monotonic()  # what it left behind is about to end the lock
+                if time.monotonic() - ended >= GRACE:
+                    return dict(self._ask("take", arguments, holder, dead=former["token"]), former=former, why="its process is no more")
+                time.sleep(0.5)
+                continue
             if time.monotonic() >= ends:
                 raise ValueError("%s holds this host. Two plays at once undo each other's work, so nothing was changed. Wait for its end and run this again, or have "
                                  "it waited for: -e bunker_lock_wait=SECONDS. Where that machine is gone, its lock ends by itself %d s after it was last heard of."

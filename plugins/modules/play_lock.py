@@ -41,4 +41,9 @@ EXAMPLES = r"""
   protocol_omni.bunker.play_lock:
 """
 
-RETURN = r""" # """
+RETURN = r"""
+former:
+  description: Whose lock was taken over, or in check mode who is at work; empty for nobody.
+  returned: success
+  type: str
+"""

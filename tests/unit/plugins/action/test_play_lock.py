@@ -8,6 +8,8 @@ import time
 import pytest
 from support import ROOT
 
+from ansible_collections.protocol_omni.bunker.plugins.action import play_lock
+
 PLAY = """
 - name: %(name)s
   hosts: "{{ 'all' | protocol_omni.bunker.from_the_start }}"
@@ -129,6 +131,17 @@ def test_a_long_play_renews_its_lock(controller):
     first = json.loads(controller.lock.read_text(encoding="utf-8"))["renewed"]
     controller.until(lambda: json.loads(controller.lock.read_text(encoding="utf-8"))["renewed"] > first + 3, 30)
     assert controller.run("Second")[0] == 2
+
+
+def test_a_process_that_has_ended_lives_no_more_also_where_nobody_has_asked_for_it():
+    process = subprocess.Popen(["sleep", "60"])
+    start = play_lock.started(process.pid)
+    assert start.isdigit() and play_lock.lives(process.pid, start) and not play_lock.lives(process.pid, start + "1")
+    process.kill()
+    time.sleep(0.5)
+    assert not play_lock.lives(process.pid, start)
+    process.wait()
+    assert not play_lock.lives(process.pid, start)
 
 
 def test_a_run_that_would_begin_in_the_middle_is_refused(controller):
