@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_program, host_state
 
+
 def write_whole(path, text):
     """Writes an archive that its owner alone can read, complete or not at all.
 

@@ -134,8 +134,9 @@ class ActionModule(ActionBase):
                 time.sleep(0.5)
                 continue
             if time.monotonic() >= ends:
-                raise ValueError("%s holds this host. Two plays at once undo each other's work, so nothing was changed. Wait for its end and run this again, or have "
-                                 "it waited for: -e bunker_lock_wait=SECONDS. Where that machine is gone, its lock ends by itself %d s after it was last heard of."
+                raise ValueError("%s holds this host. Two plays at once undo each other's work, so nothing was changed. Wait for its end and run this "
+                                 "again, or have it waited for: -e bunker_lock_wait=SECONDS. Where that machine is gone, its lock ends by itself %d s after it "
+                                 "was last heard of."
                                  % (self._capital(who(former)), former["lease"]))
             time.sleep(1)
 

@@ -9,8 +9,8 @@ short_description: Refuse a run that begins in the middle
 version_added: 0.7.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
-  - Returns what it is given, or fails where ansible-playbook was told C(--start-at-task). Stands in C(hosts) of a play, which Ansible reads before it leaves out
-    tasks. Such a run would skip the judgement of inventory and host, the lock that keeps other plays out, and what earlier roles tell later ones.
+  - Returns what it is given, or fails where ansible-playbook was told C(--start-at-task). Stands in C(hosts) of a play, which Ansible reads before it
+    leaves out tasks. Such a run would skip the judgement of inventory and host, the lock that keeps other plays out, and what earlier roles tell later ones.
 options:
   _input:
     description: The hosts of a play.
@@ -40,8 +40,9 @@ def from_the_start(hosts):
     """
     task = context.CLIARGS.get("start_at_task")
     if task:
-        raise AnsibleFilterError("--start-at-task %s: the judgement of inventory and host would be skipped, and so would the lock that keeps other plays out, so "
-                                 "nothing was changed. Run all of it (what is done already is quick), or one role: --tags ROLE (docs/architecture.md)." % task)
+        raise AnsibleFilterError("--start-at-task %s: the judgement of inventory and host would be skipped, and so would the lock that keeps other plays out, "
+                                 "so nothing was changed. Run all of it (what is done already is quick), or one role: --tags ROLE "
+                                 "(docs/architecture.md)." % task)
     return hosts
 
 

@@ -413,7 +413,8 @@ def _check_previous_key(key):
     previous, until = key.get("previous_sha256", ""), key.get("previous_until", "")
     if bool(previous) != bool(until):
         alone, other = ("previous_sha256", "previous_until") if previous else ("previous_until", "previous_sha256")
-        yield Problem("gateway_keys: %s: %s without %s" % (key["name"], alone, other), "a key that is rotated holds besides its successor until a time", "Set both, or neither.")
+        yield Problem("gateway_keys: %s: %s without %s" % (key["name"], alone, other),
+                      "a key that is rotated holds besides its successor until a time", "Set both, or neither.")
     if previous:
         yield from _check_key_hash(key["name"], "previous_sha256", previous)
     if until:

@@ -83,7 +83,8 @@ def secret_for(secrets):
     """
     named = [pair for pair in secrets if pair[0] == "backup"] or list(secrets)
     if not named:
-        raise ValueError("There is no password for the archive. Run this again with --vault-id backup@prompt, or with --vault-id backup@FILE, whose first line is it.")
+        raise ValueError("There is no password for the archive. Run this again with --vault-id backup@prompt, or with --vault-id backup@FILE, "
+                         "whose first line is it.")
     if len(named) > 1:
         raise ValueError("This run has several vault passwords (%s), and none of them is called backup. Add --vault-id backup@prompt."
                          % ", ".join(str(name) for name, _secret in named))
@@ -103,7 +104,8 @@ def seal(content, secrets):
 
 
 def _newer(found):
-    return ValueError("The archive has format %d; this collection reads format %d. Use the version of the collection that wrote it, or a newer one." % (found, FORMAT))
+    return ValueError("The archive has format %d; this collection reads format %d. Use the version of the collection that wrote it, "
+                      "or a newer one." % (found, FORMAT))
 
 
 def _plain(body, secrets):

@@ -116,7 +116,8 @@ def compare(files, patterns):
             raise ValueError("%s is a link or a folder here, and a file in the archive. Move it away." % entry["path"])
     there = [entry["path"] for entry in wanted if os.path.lexists(entry["path"])]
     ours = {entry["path"] for entry in files}
-    unknown = {entry["owner"] for entry in files if user_number(entry["owner"]) is None} | {entry["group"] for entry in files if group_number(entry["group"]) is None}
+    unknown = {entry["owner"] for entry in files if user_number(entry["owner"]) is None}
+    unknown |= {entry["group"] for entry in files if group_number(entry["group"]) is None}
     return {"new": [entry["path"] for entry in wanted if entry["path"] not in there], "replaced": there,
             "removed": [path for path in matches(patterns) if path not in ours], "unknown": sorted(unknown)}
 

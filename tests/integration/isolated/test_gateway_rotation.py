@@ -45,7 +45,7 @@ def client(door, key, trusted):
     def run():
         while not over.is_set():
             found.append(asks(door, key(), trusted))
-            time.sleep(0.02)
+            time.sleep(0.25)  # a holder may ask 600 times a minute
     thread = threading.Thread(target=run)
     thread.start()
     try:
@@ -64,42 +64,39 @@ def operators(door):
     return door.sh("cat %s/operator.key" % FOLDER)
 
 
-def test_the_operators_key_changes_and_the_former_one_holds_until_its_time(door):
+def test_the_operators_key_changes_and_the_former_one_holds_until_it_is_ended(door):
     former = operators(door)
     with client(door, lambda: former, door.context) as old, client(door, lambda: operators(door), door.context) as present:
-        done = rotate(door, "operator_key", rotate_overlap=60).assert_ok()
-        given = time.monotonic()
+        done = rotate(door, "operator_key").assert_ok()
     new = operators(door)
-    assert new != former and len(new) == 64 and not {new, former} & set(done.output.split()) and new not in done.output and former not in done.output
-    assert len(old) > 20 and set(old) == {200} and len(present) > 5 and set(present) == {200}
+    assert new != former and len(new) == 64 and new not in done.output and former not in done.output
+    assert len(old) > 10 and set(old) == {200} and len(present) > 5 and set(present) == {200}
     refused = rotate(door, "operator_key")
     assert refused.rc != 0 and "still holds until" in refused.failures[-1] and operators(door) == new
-    while asks(door, former, door.context) == 200:
-        assert time.monotonic() < given + 65
-        time.sleep(1)
-    assert asks(door, former, door.context) == 401 and asks(door, new, door.context) == 200
-    assert door.deploy().assert_ok().changed == set()  # it ended by itself, and nothing is left to do
-
-
-def test_the_former_key_ends_at_once_where_that_is_asked(door):
-    former = operators(door)
-    rotate(door, "operator_key").assert_ok()
-    assert asks(door, former, door.context) == 200
+    assert door.deploy().assert_ok().changed == set() and asks(door, former, door.context) == 200
     rotate(door, "operator_key", "end").assert_ok()
-    assert asks(door, former, door.context) == 401 and asks(door, operators(door), door.context) == 200
+    assert asks(door, former, door.context) == 401 and asks(door, new, door.context) == 200
 
 
-def test_a_holders_key_changes_by_the_inventory(door):
-    new = secrets.token_hex(32)
-    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=45)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with client(door, lambda: door.keys["alice"], door.context) as old:
-        door.deploy(gateway_keys=[{"name": "alice", "sha256": hashed(new), "previous_sha256": hashed(door.keys["alice"]), "previous_until": until}]).assert_ok()
-    assert len(old) > 20 and set(old) == {200} and asks(door, new, door.context) == 200
+def in_seconds(number):
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_holders_key_changes_by_the_inventory_and_the_former_one_ends_by_itself(door):
+    new, former = secrets.token_hex(32), door.keys["alice"]
+    alice = {"name": "alice", "sha256": hashed(new), "previous_sha256": hashed(former)}
+    with client(door, lambda: former, door.context) as old:
+        door.deploy(gateway_keys=[dict(alice, previous_until=in_seconds(3600))]).assert_ok()
+    assert len(old) > 10 and set(old) == {200} and asks(door, new, door.context) == 200
     end = time.monotonic() + 60
-    while asks(door, door.keys["alice"], door.context) == 200:
-        assert time.monotonic() < end
+    soon = {"gateway_keys": [dict(alice, previous_until=in_seconds(60))]}
+    door.deploy(**soon).assert_ok()
+    while asks(door, former, door.context) == 200:
+        assert time.monotonic() < end + 5
         time.sleep(1)
-    assert asks(door, door.keys["alice"], door.context) == 401 and asks(door, new, door.context) == 200
+    assert time.monotonic() > end - 2
+    assert asks(door, former, door.context) == 401 and asks(door, new, door.context) == 200
+    assert door.deploy(**soon).assert_ok().changed == set()
 
 
 def test_the_certificate_changes_under_clients_that_were_given_both(door):
@@ -111,7 +108,7 @@ def test_the_certificate_changes_under_clients_that_were_given_both(door):
         rotate(door, "certificate", "switch").assert_ok()
         second = door.sh("cat %s/self_signed.pem" % FOLDER)
         assert ssl.get_server_certificate((door.address, door.port)).split() == second.split() and second != first
-    assert len(found) > 20 and set(found) == {200}
+    assert len(found) > 10 and set(found) == {200}
     assert "CERTIFICATE_VERIFY_FAILED" in asks(door, key, door.context)  # who was given nothing
     rotate(door, "certificate", "end").assert_ok()
     assert asks(door, key, ssl.create_default_context(cadata=second)) == 200

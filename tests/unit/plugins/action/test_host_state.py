@@ -18,7 +18,8 @@ class AHost(action.ActionModule):
     def __init__(self, check_mode=False, password=b"right horse", **arguments):
         task = types.SimpleNamespace(async_val=0, check_mode=check_mode, action="host_state", args=arguments)
         loader = types.SimpleNamespace(_vault=types.SimpleNamespace(secrets=[("backup", VaultSecret(password))] if password else []))
-        super().__init__(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a")), None, loader, None)
+        connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a"))
+        super().__init__(task, connection, None, loader, None)
         self.commands = []
 
     def _low_level_execute_command(self, cmd, sudoable=True, in_data=None, **_others):
@@ -31,7 +32,8 @@ class AHost(action.ActionModule):
 def machine(tmp_path, monkeypatch):
     """Makes a machine with a key; its own paths are those of the list that lie in bunker_config_path."""
     whole = host_state.the_list()
-    monkeypatch.setattr(host_state, "the_list", lambda: {kind: [entry for entry in whole[kind] if entry["path"].startswith(host_state.CONFIG)] for kind in whole})
+    monkeypatch.setattr(host_state, "the_list", lambda: {
+        kind: [entry for entry in whole[kind] if entry["path"].startswith(host_state.CONFIG)] for kind in whole})
 
     def make(name, key=KEY):
         folder = tmp_path / name
@@ -79,7 +81,8 @@ def test_files_that_the_inventory_names_go_along_and_are_refused_where_it_does_n
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ({"password": b"wrong horse"}, "the password is a wrong one"), ({"password": None}, "no password"), ({"host": "oracle-2"}, "archive is of oracle-1, and this host is oracle-2"),
+    ({"password": b"wrong horse"}, "the password is a wrong one"), ({"password": None}, "no password"),
+    ({"host": "oracle-2"}, "archive is of oracle-1, and this host is oracle-2"),
 ])
 def test_what_is_refused_changes_nothing(machine, tmp_path, arguments, words):
     run("saved", machine("old"), tmp_path / "a.bunker")

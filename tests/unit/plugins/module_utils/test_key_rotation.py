@@ -74,7 +74,8 @@ def openssl(words):
 
 
 def names(pem):
-    return subprocess.run(["openssl", "x509", "-in", str(pem), "-noout", "-subject", "-ext", "subjectAltName"], capture_output=True, text=True, check=True).stdout
+    words = ["openssl", "x509", "-in", str(pem), "-noout", "-subject", "-ext", "subjectAltName"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture

@@ -46,7 +46,8 @@ def test_a_release_frees_it_and_a_start_of_the_host_is_healed_by_renewing(path, 
     assert play_lock.look(path, 7) == {"former": None} and play_lock.take(path, TWO, "", 7)["taken"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"token": "x"}', '{"token": "x", "renewed": "1", "lease": 3}', '{"token": 5, "renewed": 1, "lease": 3}'])
+@pytest.mark.parametrize("text", [
+    "", "{", "[]", "null", '{"token": "x"}', '{"token": "x", "renewed": "1", "lease": 3}', '{"token": 5, "renewed": 1, "lease": 3}'])
 def test_what_is_no_lock_is_nobodys(path, tmp_path, text):
     (tmp_path / "lock").write_text(text, encoding="ascii")
     assert play_lock.look(path, 2) == {"former": None} and play_lock.take(path, ONE, "", 2)["taken"]

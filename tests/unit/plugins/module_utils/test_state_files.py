@@ -18,7 +18,8 @@ def entry(path, text="new", mode=0o600, **others):
 
 def tree(folder):
     """Every path below a folder with mode and text."""
-    return {str(path.relative_to(folder)): (oct(path.stat().st_mode & 0o777), path.read_text() if path.is_file() else None) for path in sorted(folder.rglob("*"))}
+    return {str(path.relative_to(folder)): (oct(path.stat().st_mode & 0o777), path.read_text() if path.is_file() else None)
+            for path in sorted(folder.rglob("*"))}
 
 
 @pytest.fixture
@@ -33,9 +34,12 @@ def host(tmp_path):
 
 def test_what_matches_is_collected_with_modes_owners_and_the_folders_between(host):
     (host / "etc/a.pem.bunker-part").write_text("of an interrupted run")
-    found = state_files.collect([str(host / "etc/*.pem"), str(host / "etc/operator.key"), str(host / "etc/none")], [str(host)] + [str(path) for path in host.parents])
-    told = [(os.path.basename(each["path"]), each["mode"], each["owner"], each["group"], base64.b64decode(each["content"])) for each in found["files"]]
-    assert told == [("a.pem", 0o644, USER, GROUP, b"old certificate"), ("b.pem", 0o644, USER, GROUP, b"stray"), ("operator.key", 0o600, USER, GROUP, b"old key")]
+    above = [str(host)] + [str(path) for path in host.parents]
+    found = state_files.collect([str(host / "etc/*.pem"), str(host / "etc/operator.key"), str(host / "etc/none")], above)
+    told = [(os.path.basename(each["path"]), each["mode"], each["owner"], each["group"],
+             base64.b64decode(each["content"])) for each in found["files"]]
+    assert told == [("a.pem", 0o644, USER, GROUP, b"old certificate"), ("b.pem", 0o644, USER, GROUP, b"stray"),
+                    ("operator.key", 0o600, USER, GROUP, b"old key")]
     assert found["folders"] == [{"path": str(host / "etc"), "mode": 0o755, "owner": USER, "group": GROUP}]
 
 

@@ -20,7 +20,8 @@ def entry(path="/etc/protocol_omni/gateway/operator.key", text=KEY, **others):
 
 
 def content(*files):
-    return {"host": "oracle-1", "files": list(files) or [entry()], "folders": [{"path": "/etc/protocol_omni/gateway", "mode": 0o755, "owner": "root", "group": "root"}]}
+    return {"host": "oracle-1", "files": list(files) or [entry()],
+            "folders": [{"path": "/etc/protocol_omni/gateway", "mode": 0o755, "owner": "root", "group": "root"}]}
 
 
 def sealed(inside, form=1):
@@ -64,8 +65,8 @@ def test_what_cannot_be_restored_is_refused_by_name(spoil, secrets, words):
         host_state.unseal(spoil(host_state.seal(content(), RIGHT)), secrets)
 
 
-@pytest.mark.parametrize("others", [{"mode": 0o4755}, {"mode": "0600"}, {"mode": True}, {"owner": ""}, {"group": None}, {"path": "relative"}, {"sha256": "0" * 64},
-                                    {"content": "no base64!"}, {"content": 5}, {"sha256": None}])
+@pytest.mark.parametrize("others", [{"mode": 0o4755}, {"mode": "0600"}, {"mode": True}, {"owner": ""}, {"group": None}, {"path": "relative"},
+                                    {"sha256": "0" * 64}, {"content": "no base64!"}, {"content": 5}, {"sha256": None}])
 def test_an_entry_that_is_not_whole_is_refused(others):
     with pytest.raises(ValueError, match="is not whole"):
         host_state.unseal(sealed(dict(content(entry(**others)), format=1)), RIGHT)
@@ -94,7 +95,8 @@ def test_what_a_path_is_by_the_list(path, kind):
 def test_paths_outside_the_list_are_told_also_in_disguise():
     odd = ["/etc/shadow", "/etc/protocol_omni/gateway/../../shadow", "/etc/protocol_omni/gateway//operator.key", "/etc/protocol_omni/gateway/routes.json",
            "/etc/systemd/system/x.service", "/etc/keys/other.key"]
-    assert host_state.outside([entry(path) for path in odd + ["/etc/keys/provider.key", "/etc/protocol_omni/gateway/operator.key"]], ["/etc/keys/provider.key"]) == odd
+    given = odd + ["/etc/keys/provider.key", "/etc/protocol_omni/gateway/operator.key"]
+    assert host_state.outside([entry(path) for path in given], ["/etc/keys/provider.key"]) == odd
 
 
 def test_an_archive_does_not_depend_on_where_the_configuration_lies():
