@@ -45,7 +45,8 @@ def archive(door, carried, password, tmp_path_factory):
 def test_what_was_lost_comes_back_and_the_door_opens_to_the_same_key(door, carried, password, archive):
     before = state(door, carried)
     assert len(carried) == 5 and any(" 600 " in line and "operator.key" in line for line in before)
-    door.sh("mkdir /root/away; cp --archive --parents %(paths)s /root/away; rm %(paths)s; rmdir $(dirname %(speed)s)" % {"paths": " ".join(carried), "speed": SPEED})
+    paths = " ".join(carried)
+    door.sh("mkdir /root/away; cp --archive --parents %s /root/away; rm %s; rmdir $(dirname %s)" % (paths, paths, SPEED))
     restore = dict(holders(door), restore_archive=str(archive))
     try:
         predicted = door.run("playbooks/restore.yml", "--check", *password, extra_vars=restore).assert_ok()
