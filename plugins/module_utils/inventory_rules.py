@@ -13,7 +13,7 @@ import difflib
 import ipaddress
 import re
 
-from . import card_names, shard_names
+from . import card_names, gateway_keys, shard_names
 from .llama import options
 from .throughput import topology
 
@@ -385,22 +385,43 @@ def check_observability(inventory, services):
 
 
 def _check_gateway_keys(keys):
-    for what in ("name", "sha256"):
-        for value in _duplicates(key[what] for key in keys):
+    hashes = [key[field] for key in keys for field in ("sha256", "previous_sha256") if key.get(field)]
+    for what, values in (("name", [key["name"] for key in keys]), ("sha256", hashes)):
+        for value in _duplicates(values):
             yield Problem("gateway_keys: %s %s twice" % (what, value), "a key is one holder's", "Make a key for each, or remove one.")
     for key in keys:
-        if SHA256.match(key["sha256"].lower()) and not SHA256.match(key["sha256"]):
-            yield Problem("gateway_keys: %s: sha256 with upper-case letters" % key["name"], "a SHA-256 is written in lower case",
-                          "Write it in lower case, as sha256sum prints it.")
-        elif not SHA256.match(key["sha256"]):
-            # The value is not repeated: it may be the key itself.
-            yield Problem("gateway_keys: %s: sha256 of %d characters" % (key["name"], len(key["sha256"])),
-                          "the inventory holds the hash of a key, 64 lower-case hexadecimal digits, never the key", "Obtain it: printf %s KEY | sha256sum")
-        if key["sha256"] == NO_KEY:
-            yield Problem("gateway_keys: %s: sha256 %s" % (key["name"], NO_KEY), "that is the hash of an empty key",
-                          "Hash the key itself: printf %s KEY | sha256sum")
+        yield from _check_key_hash(key["name"], "sha256", key["sha256"])
+        yield from _check_previous_key(key)
         if not KEY_NAME.match(key["name"]):
             yield Problem("gateway_keys: name '%s'" % key["name"], "a name is letters, digits, dots, dashes and underscores", "Rename it.")
+
+
+def _check_key_hash(name, field, value):
+    if SHA256.match(value.lower()) and not SHA256.match(value):
+        yield Problem("gateway_keys: %s: %s with upper-case letters" % (name, field), "a SHA-256 is written in lower case",
+                      "Write it in lower case, as sha256sum prints it.")
+    elif not SHA256.match(value):
+        # The value is not repeated: it may be the key itself.
+        yield Problem("gateway_keys: %s: %s of %d characters" % (name, field, len(value)),
+                      "the inventory holds the hash of a key, 64 lower-case hexadecimal digits, never the key", "Obtain it: printf %s KEY | sha256sum")
+    if value == NO_KEY:
+        yield Problem("gateway_keys: %s: %s %s" % (name, field, NO_KEY), "that is the hash of an empty key",
+                      "Hash the key itself: printf %s KEY | sha256sum")
+
+
+def _check_previous_key(key):
+    previous, until = key.get("previous_sha256", ""), key.get("previous_until", "")
+    if bool(previous) != bool(until):
+        alone, other = ("previous_sha256", "previous_until") if previous else ("previous_until", "previous_sha256")
+        yield Problem("gateway_keys: %s: %s without %s" % (key["name"], alone, other),
+                      "a key that is rotated holds besides its successor until a time", "Set both, or neither.")
+    if previous:
+        yield from _check_key_hash(key["name"], "previous_sha256", previous)
+    if until:
+        try:
+            gateway_keys.seconds(until)
+        except ValueError as error:
+            yield Problem("gateway_keys: %s: previous_until" % key["name"], str(error), "Write for example: date -u -d '+7 days' +%Y-%m-%dT%H:%M:%SZ")
 
 
 def _check_answerers(inventory, services, networks):

@@ -17,6 +17,7 @@ SITE = [
     "site/test_installed_collection.py",
     "site/test_sbom.py",
     "site/test_changes.py",
+    "site/test_state.py",
     "site/test_isolation.py",
     "site/test_air_gap.py",
     "site/test_gateway_in_front.py",  # from here on times are measured: by now the other worker has little left
@@ -27,12 +28,14 @@ SITE = [
 # Longest first; the last one needs the compiler cache of the image, for which it would wait where that is being built.
 ISOLATED = [
     "test_engine_data_moves.py", "test_gateway.py", "test_gateway_clients.py", "test_gateway_kinds.py", "test_gateway_usage.py", "test_gateway_drain.py",
-    "test_molecule_scenarios.py", "test_targets.py", "test_disk_faults.py", "test_build.py",
+    "test_gateway_rotation.py", "test_gateway_state.py", "test_molecule_scenarios.py", "test_targets.py", "test_disk_faults.py", "test_build.py",
 ]
 FIRST = ["tests/lint", "tests/unit", "tests/integration/isolated/test_package.py", "tests/cuda"]
 INTEGRATION = "tests/integration/"
-ONE_HOST = dict.fromkeys([  # module to the host that it shares
-    "test_gateway.py", "test_gateway_clients.py", "test_gateway_drain.py", "test_gateway_kinds.py", "test_gateway_usage.py"], "gateway")
+ONE_HOST = dict.fromkeys([
+    "test_gateway.py", "test_gateway_clients.py", "test_gateway_drain.py", "test_gateway_kinds.py", "test_gateway_usage.py", "test_gateway_rotation.py",
+    "test_gateway_state.py",
+], "gateway")  # module to the host that it shares
 
 
 def stage(path, site_first=False):

@@ -40,7 +40,7 @@ function gateway.authenticate()
     if truncated then return answers.refuse(431) end
     local key = (ngx.var.http_authorization or ""):match("^[Bb]earer%s+(%S+)%s*$") or ngx.var.http_x_api_key
     if key == "" then key = nil end -- "" is true in Lua
-    local name = key and plan.keys[sha256(key)]
+    local name = key and plan.holder(sha256(key), ngx.time())
     if not name then
         if strangers.saw(ngx.var.remote_addr) then return answers.refuse(429, "Too many requests without a valid key from this address. Wait.") end
         ngx.header["WWW-Authenticate"] = "Bearer"

@@ -55,6 +55,7 @@ function plan.load(path)
     end
     plan.may_ask = {} -- origins of pages
     for _, origin in ipairs(plan.origins) do plan.may_ask[origin] = true end
+    plan.expires = plan.expires or {} -- hash of a key to the second in which it ends
     table.sort(plan.services)
     table.sort(plan.models)
 end
@@ -92,6 +93,12 @@ function plan.known_to(key)
     end
     table.sort(found)
     return found
+end
+
+-- Whose key has this hash; nobody's once its time is over, without any further run.
+function plan.holder(hash, now)
+    local ends = plan.expires[hash]
+    return not (ends and now >= ends) and plan.keys[hash] or nil
 end
 
 plan.content = content

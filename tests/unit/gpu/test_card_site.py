@@ -28,16 +28,29 @@ def test_the_plugins_get_the_images_own_options():
     assert not [one for one in options if "ARCHITECTURES" in one or "ALL_VARIANTS" in one]
 
 
-@pytest.mark.parametrize("cards, gpus, executor", [([0], ["GPU-a"], {}), ([0, 1], ["GPU-a", "GPU-b"], {}), ([1], ["GPU-b"], {"threads": 8, "cpuset": "0-7"})],
-                         ids=["one card", "both", "a second host"])
-def test_the_inventory_is_filled_in_for_a_host(tmp_path, monkeypatch, cards, gpus, executor):
+@pytest.mark.parametrize("cards, cpus, gpus, executor", [
+    ([0], "", ["GPU-a"], {}), ([0, 1], "", ["GPU-a", "GPU-b"], {}), ([1], "8-15", ["GPU-b"], {"threads": 8, "cpuset": "8-15"})],
+    ids=["one card", "both", "a second host"])
+def test_the_inventory_is_filled_in_for_a_host(tmp_path, monkeypatch, cards, cpus, gpus, executor):
     written = {}
     monkeypatch.setattr(card_host, "smi", lambda *_words: "0, GPU-a\n1, GPU-b\n")
     monkeypatch.setattr(card_host.CardHost, "write", lambda _host, path, text: written.update({path: text}))
     (tmp_path / "base.sha256").write_text("ab12\n", encoding="ascii")
-    card_host.CardHost(tmp_path, tmp_path, "host", cards).write_inventory()
+    card_host.CardHost(tmp_path, tmp_path, "host", cards, cpus).write_inventory()
     variables = yaml.safe_load(written["/root/inventory.yml"])["all"]["hosts"]["card"]
     assert variables["golden_image_base_archive_sha256"] == "ab12"
+    assert variables["golden_image_base_archive"] == "/srv/bundle/inputs/trixie.tar"
     services = {service["name"]: service for service in variables["bunker_services"]}
     assert services["oracle"]["gpus"] == gpus
     assert {name: services["executor"].get(name) for name in executor} == executor and "cpuset" not in services["oracle"]
+
+
+def test_a_bundle_that_can_build_has_the_base_under_its_own_name(tmp_path, monkeypatch):
+    written = {}
+    monkeypatch.setattr(card_host, "smi", lambda *_words: "0, GPU-a\n")
+    monkeypatch.setattr(card_host.CardHost, "write", lambda _host, path, text: written.update({path: text}))
+    (tmp_path / "base.sha256").write_text("ab12\n", encoding="ascii")
+    (tmp_path / "bundle" / "inputs").mkdir(parents=True)
+    (tmp_path / "bundle" / "inputs" / "base.tar").touch()
+    card_host.CardHost(tmp_path, tmp_path).write_inventory()
+    assert "/srv/bundle/inputs/base.tar" in written["/root/inventory.yml"]

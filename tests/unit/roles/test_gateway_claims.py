@@ -18,6 +18,8 @@ def told(plan, folder):
 
 def test_holders_and_routes_are_told_in_a_line_each(tmp_path):
     assert told(PLAN, tmp_path) == ["ab alice operator", "executor oracle"]
+    both = dict(PLAN, keys=dict(PLAN["keys"], h3="operator"))  # during a rotation
+    assert told(both, tmp_path) == ["ab alice operator", "executor oracle"]
     assert told(dict(PLAN, routes={}), tmp_path) == ["ab alice operator", ""]
 
 

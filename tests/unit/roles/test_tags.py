@@ -38,7 +38,7 @@ def test_a_roles_tag_runs_the_judgement_and_that_role(runs):
     ("container_engine", "disk_layout : Publish"), ("vram_watch", "golden_image : Publish what the image is"),
     ("inference_service", "golden_image : Publish what the image is"), ("networks", "inference_service : Remember who leaves"),
     ("networks", "Know the engine also where its role is left out"), ("inference_service", "Run the services"), ("gateway", "gateway : Install nginx"),
-    ("verify", "Observe what the roles claim")])
+    ("verify", "networks : Look at the networks and the seal")])
 def test_what_a_role_works_from_comes_with_it(runs, tag, needed):
     assert [task for task in runs(tag) if task.startswith(needed)], tag
 

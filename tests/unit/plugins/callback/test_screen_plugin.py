@@ -76,6 +76,7 @@ def on_a_terminal(words, environment, when=None, send=None):
     """(exit status, what was written) of a command on a terminal of 100 columns. Once ``when`` is on it, ``send`` is called with (descriptor, pid)."""
     pid, near = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in a shell's background
         os.execvpe(words[0], words, environment)
     fcntl.ioctl(near, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     said, until = b"", time.monotonic() + 120
