@@ -66,9 +66,7 @@ def products(folder):
         for rows, columns, inner in SIZES:
             if kind == 3 and (rows % 4 or columns % 4 or inner % 4):
                 continue  # cuBLAS wants multiples of four of them
-            for batches in (1, BATCHES):
-                if batches > 1 and rows * inner > 1 << 22:
-                    continue
+            for batches in (1, BATCHES) if rows * inner <= 1 << 22 else (1,):
                 a, b = on_card(values(kind, rows * inner * batches)), on_card(values(kind, inner * columns * batches))
                 c = on_card(numpy.zeros(rows * columns * batches * result_width, dtype=numpy.uint8))
                 # A transposed, as ggml keeps its matrices.
@@ -111,8 +109,8 @@ def main():
             folder.mkdir()
             for name in (*LIBRARIES, "libcudart.so.13"):
                 shutil.copyfile(source / name, folder / name)
-        said = subprocess.run([sys.executable, str(PRUNE), ",".join(removable_device_code.names([shown[0]])), *(str(folders["pruned"] / name) for name in LIBRARIES)],
-                              capture_output=True, text=True, check=True).stdout
+        command = [sys.executable, str(PRUNE), ",".join(removable_device_code.names([shown[0]])), *(str(folders["pruned"] / name) for name in LIBRARIES)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         seen = {name: [] for name in folders}
         for turn in range(TURNS):
             for name in sorted(folders, reverse=turn % 2 == 1):

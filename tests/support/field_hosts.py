@@ -74,6 +74,8 @@ def of_text(text):
     """Name to host of one file's text, each completed by the reference host."""
     reference = yaml.safe_load((FOLDER / "reference.yml").read_text(encoding="utf-8"))
     found = {}
+    # A byte that is no UTF-8, as Python hands it on; YAML itself cannot say it.
+    text = re.sub("<([89A-F][0-9A-F])>", lambda byte: r"\udc" + byte.group(1).lower(), text)
     for name, entry in yaml.safe_load(text).items():
         host = dict(copy.deepcopy(reference), **entry)
         host["inventory"] = changed(reference["inventory"], entry.get("inventory", {}), entry.get("without", ()))
