@@ -169,7 +169,7 @@ class ActionModule(ActionBase):
                 answer = self._quietly("renew", arguments, holder)
                 if answer and not answer["taken"]:
                     return
-        for _ in range(3):
+        for _attempt in range(3):
             if self._quietly("release", arguments, holder):
                 return
             time.sleep(1)

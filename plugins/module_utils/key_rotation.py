@@ -72,7 +72,7 @@ class OperatorKey:
         text = content(self.previous)
         try:
             found = None if text is None else json.loads(text)
-            if found is not None and not (isinstance(found["sha256"], str) and type(found["until"]) is int):
+            if found is not None and not (isinstance(found["sha256"], str) and isinstance(found["until"], int) and not isinstance(found["until"], bool)):
                 raise ValueError("no hash and time")
             return found
         except (ValueError, KeyError, TypeError):

@@ -52,6 +52,7 @@ attributes:
   check_mode:
     description: A step is not taken and counts as a change.
     support: partial
+    details: Predicts that a step changes something, also where it would not.
 """
 
 EXAMPLES = r"""

@@ -129,11 +129,15 @@ def _plain(body, secrets):
         raise ValueError("The archive opens and is not one of this collection inside: %s." % error) from None
 
 
+def _is_number(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _well_formed(entry, with_content):
     """Whether an entry of an archive is what :func:`restored` takes."""
     if not (isinstance(entry, dict) and all(isinstance(entry.get(name), str) and entry[name] for name in ("path", "owner", "group"))):
         return False
-    if type(entry.get("mode")) is not int or not 0 <= entry["mode"] <= 0o777 or not entry["path"].startswith("/"):
+    if not _is_number(entry.get("mode")) or not 0 <= entry["mode"] <= 0o777 or not entry["path"].startswith("/"):
         return False
     if not with_content:
         return True
@@ -160,7 +164,7 @@ def unseal(text, secrets):
     if hashlib.sha256(body).hexdigest().encode("ascii") != head[2]:
         raise ValueError("The archive is damaged: what it holds has not the SHA-256 of its first line. Take another copy of it.")
     content = _plain(body, secrets)
-    if not isinstance(content, dict) or type(content.get("format")) is not int:
+    if not isinstance(content, dict) or not _is_number(content.get("format")):
         raise ValueError("The archive opens and is not one of this collection inside.")
     if content["format"] > FORMAT:
         raise _newer(content["format"])

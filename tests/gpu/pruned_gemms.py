@@ -72,18 +72,17 @@ def products(folder):
                 # A transposed, as ggml keeps its matrices.
                 words = [handle, 1, 0, rows, columns, inner, ctypes.byref(one), a, kind, inner]
                 if batches == 1:
-                    def multiply(words=words, b=b, c=c, one=one, zero=zero, kind=kind, inner=inner, result=result, rows=rows, compute=compute):
-                        return cublas.cublasGemmEx(*words, b, kind, inner, ctypes.byref(zero), c, result, rows, compute, -1)
+                    call = cublas.cublasGemmEx
+                    words += [b, kind, inner, ctypes.byref(zero), c, result, rows, compute, -1]
                 else:
-                    def multiply(words=words, b=b, c=c, zero=zero, kind=kind, inner=inner, result=result, rows=rows, columns=columns, compute=compute):
-                        return cublas.cublasGemmStridedBatchedEx(
-                            *words, ctypes.c_longlong(rows * inner), b, kind, inner, ctypes.c_longlong(inner * columns), ctypes.byref(zero), c, result, rows,
-                            ctypes.c_longlong(rows * columns), BATCHES, compute, -1)
+                    call = cublas.cublasGemmStridedBatchedEx
+                    words += [ctypes.c_longlong(rows * inner), b, kind, inner, ctypes.c_longlong(inner * columns), ctypes.byref(zero), c, result, rows,
+                              ctypes.c_longlong(rows * columns), BATCHES, compute, -1]
                 best, called = float("inf"), "%s %dx%dx%d%s" % (name, rows, columns, inner, " batched" if batches > 1 else "")
-                status = multiply()
+                status = call(*words)
                 for _number in range(0 if status else 5):
                     begun = time.perf_counter()
-                    checked(multiply(), called)
+                    checked(call(*words), called)
                     checked(runtime.cudaDeviceSynchronize(), "cudaDeviceSynchronize")
                     best = min(best, time.perf_counter() - begun)
                 product = numpy.empty(rows * columns * batches * result_width, dtype=numpy.uint8)

@@ -155,7 +155,8 @@ async def stream(writer, path, asked, words):
     if "accounts" not in asked:
         writer.write(last(path) + b"0\r\n\r\n")
         return
-    rest, size = ended(path, asked, len(words)), asked["accounts"] if type(asked["accounts"]) is int else 1 << 20
+    rest, size = ended(path, asked, len(words)), asked["accounts"]
+    size = size if isinstance(size, int) and size is not True else 1 << 20
     for start in range(0, len(rest), size):
         writer.write(chunk(rest[start:start + size]))
         await writer.drain()

@@ -10,7 +10,7 @@ from .markup import Html, size, table, tag
 BAR = 400
 
 
-def bar(parts, whole, words):
+def bar_of(parts, whole, words):
     """A bar whose parts are told in words beside it.
 
     :param parts: pairs of a class and an amount.
@@ -40,14 +40,14 @@ def memory(report):
             continue
         used = card["memory"] - card["memory_free"]
         words = "%s of %s used, %s free%s" % (size(used), size(card["memory"]), size(card["memory_free"]), "; for " + ", ".join(users) if users else "")
-        rows.append((name, bar([("part0", used)], card["memory"], words), words))
+        rows.append((name, bar_of([("part0", used)], card["memory"], words), words))
     ram = machine.get("memory") or {}
     if _number(ram.get("total")):
         held = [(name, service["memory"]) for name, service in sorted(services.items()) if _number(service.get("memory"))]
         others = max(0, ram["total"] - ram["available"] - sum(amount for _name, amount in held)) if _number(ram.get("available")) else 0
         parts = [("part%d" % (number % 4), amount) for number, (_name, amount) in enumerate(held)] + [("others", others)]
         words = ", ".join(["%s %s" % (name, size(amount)) for name, amount in held] + ["others %s" % size(others), "of %s" % size(ram["total"])])
-        rows.append(("RAM", bar(parts, ram["total"], words), words))
+        rows.append(("RAM", bar_of(parts, ram["total"], words), words))
     if not rows:
         return Html("")
     return tag("section", tag("h2", "Memory"), table("Memory when the claims were proven", ("where", "how full", "in figures"), rows),
@@ -64,12 +64,12 @@ def speeds(report, throughput):
         for key, word in (("generation_speed", "generation"), ("prompt_speed", "prompt")):
             if _number(service.get(key)):
                 words = "%s tok/s" % service[key]
-                rows.append(("%s, %s" % (name, word), bar([("part0" if key == "generation_speed" else "part1", service[key])], most[key], words), words))
+                rows.append(("%s, %s" % (name, word), bar_of([("part0" if key == "generation_speed" else "part1", service[key])], most[key], words), words))
     for name, found in sorted(measured.items()):
         roofline, mean = found.get("roofline") or {}, (found.get("alone") or {}).get("mean")
         if _number(roofline.get("limit")) and _number(mean):
             words = "%.1f tok/s of the %.1f that the memory's bandwidth allows" % (mean, roofline["limit"])
-            rows.append(("%s, best measured" % name, bar([("part2", mean)], roofline["limit"], words), words))
+            rows.append(("%s, best measured" % name, bar_of([("part2", mean)], roofline["limit"], words), words))
         elif _number(mean):
             rows.append(("%s, best measured" % name, "", "%.1f tok/s; %s" % (mean, roofline.get("reason") or "no limit is known")))
     if not rows:
@@ -89,7 +89,7 @@ def image(report, beside):
     if layers:
         most = max(layer["size"] for layer in layers) or 1
         parts.append(table("Layers of the image, the newest first", ("made by", "bar", "size"), [
-            (tag("code", str(layer.get("made_by", ""))[:200]), bar([("part0", layer["size"])], most, size(layer["size"])), size(layer["size"]))
+            (tag("code", str(layer.get("made_by", ""))[:200]), bar_of([("part0", layer["size"])], most, size(layer["size"])), size(layer["size"]))
             for layer in layers if layer["size"] > 0]))
     links = [tag("li", tag("a", words, href="./" + name)) for name, words in beside]
     if not any(".cdx." in name or ".spdx." in name for name, _words in beside):
@@ -116,7 +116,7 @@ def history(report, now):
         whole = sum(run.get(word) or 0 for word in ("fails", "holds", "does not apply"))
         words = "%s fail, %s hold, %s do not apply" % (run.get("fails"), run.get("holds"), run.get("does not apply"))
         fast = ["%s: %s" % (name, _told(run["speeds"][name])) for name in names if name in (run.get("speeds") or {})]
-        rows.append((run.get("date") or "not dated", bar([("bad", run.get("fails") or 0), ("good", run.get("holds") or 0)], whole, words), words,
+        rows.append((run.get("date") or "not dated", bar_of([("bad", run.get("fails") or 0), ("good", run.get("holds") or 0)], whole, words), words,
                      ", ".join(run.get("failing") or []) or "nothing", "; ".join(fast)))
     lost = [tag("p", report["history_lost"], class_="note")] if report.get("history_lost") else []
     head = ("when (UTC)", "bar", "claims", "what failed", "speed")

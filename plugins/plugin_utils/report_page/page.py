@@ -48,7 +48,7 @@ def render(report, throughput=None, beside=()):
     there = [(name, words) for name, words in PARTS if any(' id="%s"' % name in part[:200] for part in sections)]
     policy = "default-src 'none'; style-src %s; script-src %s; base-uri 'none'; form-action 'none'" % (_hash(assets.STYLE), _hash(assets.SCRIPT))
     head = tag("head", tag("meta", charset="utf-8"), tag("meta", http_equiv="Content-Security-Policy", content=policy),
-               tag("meta", name="viewport", content="width=device-width, initial-scale=1"), tag("meta", name="color-scheme", content="light dark"),
+               tag("meta", name_="viewport", content="width=device-width, initial-scale=1"), tag("meta", name_="color-scheme", content="light dark"),
                tag("title", "Report of %s" % host), tag("style", Html(assets.STYLE)))
     made = "Made %s by protocol_omni.bunker" % ("%s (UTC)" % report["date"] if report.get("date") else "at a time that is not known")
     parts = tag("nav", tag("ul", *[tag("li", tag("a", words, href="#" + name)) for name, words in there]), aria_label="Parts of the report")

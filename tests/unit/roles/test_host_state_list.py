@@ -33,7 +33,7 @@ FROM_LOOPS = {
 
 def expanded(text, variables):
     """A text of a role with its variables in it; what cannot be told without a host is ``*``."""
-    for _ in range(6):
+    for _number in range(6):
         before = text
         text = JOINED.sub(lambda found: "%s%s" % (variables[found[1]], found[2]) if isinstance(variables.get(found[1]), str) else found[0], text)
         text = NAMES.sub(lambda found: variables[found[1]] if isinstance(variables.get(found[1]), str) and "{%" not in variables[found[1]] else found[0], text)

@@ -12,10 +12,12 @@ import pytest
 import rendering
 import yaml
 from support import ROOT
-from test_vram_watcher import CARD, Child, GIB, NOT_ANSWERING, OTHER, PROGRAMS, told, world
+import test_vram_watcher
+from test_vram_watcher import CARD, Child, GIB, NOT_ANSWERING, OTHER, PROGRAMS, told
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch import xid
 
+world = test_vram_watcher.world  # its fixture
 POPEN = subprocess.Popen  # the world's takes its place
 SECONDS = 5  # between two samples, as the world's settings have it
 RULES = [rule for group in yaml.safe_load((ROOT / "roles" / "observability" / "files" / "rules.yml").read_text(encoding="utf-8"))["groups"]

@@ -93,7 +93,7 @@ def answers(folder, trusted):
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [client.wrap_bio(to_client, to_server, server_hostname="127.0.0.1"), server.wrap_bio(to_server, to_client, server_side=True)]
     try:
-        for _ in range(4):
+        for _number in range(4):
             for end in ends:
                 try:
                     end.do_handshake()

@@ -64,7 +64,7 @@ def test_of_many_at_once_one_gets_it(path):
     runs = [context.Process(target=contend, args=(path, number, found)) for number in range(12)]
     for run in runs:
         run.start()
-    assert sorted(found.get(timeout=30) for _ in runs) == [False] * 11 + [True]
+    assert sorted(found.get(timeout=30) for _run in runs) == [False] * 11 + [True]
 
 
 def test_where_it_cannot_be_written_is_said(tmp_path):

@@ -23,7 +23,7 @@ def pasted(tmp_path):
             path.write_text("#!/bin/sh\nprintf '%%s\\0' %s \"$@\" | tr '\\n' ' ' >> %s/words\necho >> %s/words\n%s\n" % (name, tmp_path, tmp_path, then))
             path.chmod(0o755)
         environment = {"PATH": "%s:%s" % (tmp_path, os.environ["PATH"])}
-        done = subprocess.run(["sh"], input="\n".join(lines) + "\n", text=True, cwd=tmp_path, env=environment, capture_output=True)
+        done = subprocess.run(["sh"], input="\n".join(lines) + "\n", text=True, cwd=tmp_path, env=environment, capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         return [line.rstrip("\0").split("\0") for line in (tmp_path / "words").read_text().splitlines()]
     return run
