@@ -10,7 +10,8 @@ import unicodedata
 PAINT = {"good": "32", "bad": "1;31", "warn": "33", "now": "1;36", "dim": "2", "bold": "1"}
 MARKS = {"done": "✓", "fails": "✗", "running": "●", "waiting": "·", "left": "–", "dot": "·", "more": "…", "rule": "─"}
 PLAIN_MARKS = {"done": "ok", "fails": "XX", "running": ">>", "waiting": "..", "left": "--", "dot": "-", "more": "...", "rule": "-"}
-SPELLED = str.maketrans({"·": "-", "…": "...", "–": "-", "—": "-", "×": "x", "→": "->", "±": "+-", "≥": ">=", "≤": "<=", "\u201c": '"', "\u201d": '"', "\u2019": "'", "\u2018": "'",
+SPELLED = str.maketrans({"·": "-", "…": "...", "–": "-", "—": "-", "×": "x", "→": "->", "±": "+-", "≥": ">=", "≤": "<=",
+                         "\u201c": '"', "\u201d": '"', "\u2019": "'", "\u2018": "'",
                          "µ": "u", "²": "2", "°": " deg"})
 ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
 PAINTED = re.compile(r"\x1b\[[0-9;]*m")
