@@ -13,13 +13,18 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_program, host_state
 
 
+def refuse_existing(path):
+    """:raises FileExistsError: there is a file of that name."""
+    if os.path.lexists(path):
+        raise FileExistsError("%s is there already; an archive is never overwritten. Give another backup_archive, or move it away." % path)
+
+
 def write_whole(path, text):
     """Writes an archive that its owner alone can read, complete or not at all.
 
     :raises FileExistsError: there is a file of that name.
     """
-    if os.path.lexists(path):
-        raise FileExistsError("%s is there already; an archive is never overwritten. Give another backup_archive, or move it away." % path)
+    refuse_existing(path)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     part = path + ".part"
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -69,8 +74,7 @@ class ActionModule(ActionBase):
 
     def _save(self, arguments, task_vars):
         name, _secret = host_state.secret_for(self._secrets())  # before anything is read
-        if os.path.lexists(arguments["archive"]):
-            raise ValueError("%s is there already; an archive is never overwritten. Give another backup_archive, or move it away." % arguments["archive"])
+        refuse_existing(arguments["archive"])
         roots = [host_state.on_host(path, arguments["config_path"]) for path in host_state.ROOTS]
         above = roots + [parent for path in roots for parent in map(str, pathlib.PurePosixPath(path).parents)]
         found = self._ask({"do": "collect", "patterns": self._patterns(arguments) + arguments["named"], "folders": above})

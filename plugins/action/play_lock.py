@@ -6,26 +6,18 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import pathlib
 import signal
 import time
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import small_file
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_program
 
 
 GRACE = 5
 """Seconds that a play which has ended is given to end its lock itself."""
-
-
-def text_of(path):
-    """A file's text without the end of its line; "" where it cannot be read."""
-    try:
-        return pathlib.Path(path).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
 
 
 def machine():
@@ -34,13 +26,13 @@ def machine():
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
         namespace = ""
-    told = [os.uname().nodename, text_of("/etc/machine-id"), text_of("/proc/sys/kernel/random/boot_id"), namespace]
+    told = [os.uname().nodename, small_file.seen("/etc/machine-id").strip(), small_file.seen("/proc/sys/kernel/random/boot_id").strip(), namespace]
     return hashlib.sha256("\n".join(told).encode("utf-8")).hexdigest()[:16]
 
 
 def started(process):
     """When a process of this machine was started, in ticks; "" where there is none of that number, where it has ended, or where /proc does not tell."""
-    told = text_of("/proc/%d/stat" % process).rpartition(")")[2].split() + [""] * 20
+    told = small_file.seen("/proc/%d/stat" % process).rpartition(")")[2].split() + [""] * 20
     return "" if told[0] in ("Z", "X") else told[19]  # one that has ended and that nobody has asked for stays in the list
 
 

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 name: screen
 type: stdout
 short_description: A screen that shows how a host is taken to answering services
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Shows the phases of C(site.yml) with the time that each takes, the present step with the last line of its log, and at the end the claims as a table

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: from_the_start
 short_description: Refuse a run that begins in the middle
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Returns what it is given, or fails where ansible-playbook was told C(--start-at-task). Stands in C(hosts) of a play, which Ansible reads before it

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: gateway_holders
 short_description: Turn holders of keys into what the gateway loads
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Returns whose keys the gateway knows and which of them end, which the role gateway writes to C(gateway/routes.json).

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: report_facts
 short_description: What a report says of the host and its image beside the claims
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Returns, of what was read of a host, the figures that a report shows, and of an image its layers.

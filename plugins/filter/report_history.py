@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: report_history
 short_description: A report with the figures of the runs before it
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Adds C(history) to a report, a few figures for each of the last twenty runs, from the report that it is to replace.

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: report_page
 short_description: The report of a host as a page that needs no network
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
   - Returns one HTML file with the claims and their evidence, a drawing of what runs, maps of memory, speeds, the layers of the image, and the last runs.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: gateway_rotation
 short_description: Exchange the operator's key or the gateway's own certificate in steps
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 extends_documentation_fragment:
   - protocol_omni.bunker.attributes

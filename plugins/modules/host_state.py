@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_state
 short_description: Save what a host has besides its inventory to an encrypted archive, or bring it back
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 extends_documentation_fragment:
   - protocol_omni.bunker.attributes

@@ -89,15 +89,8 @@ engine_ties:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import network_survey, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.commands import output  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client  # noqa: E402
-
-
-def output(module, *words):
-    """What a command prints, "" where it is not there."""
-    try:
-        return module.run_command(list(words), handle_exceptions=False, environ_update={"LC_ALL": "C"})[1]
-    except OSError:
-        return ""
 
 
 def main():

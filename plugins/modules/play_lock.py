@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: play_lock
 short_description: Keep a second play from a host
-version_added: 0.7.0
+version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 extends_documentation_fragment:
   - protocol_omni.bunker.attributes

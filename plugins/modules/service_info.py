@@ -198,6 +198,7 @@ import urllib.parse  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import service_survey, small_file, speed_noise  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.commands import output  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client as engine  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import client as llama  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, proof  # noqa: E402
@@ -208,14 +209,6 @@ HEALTH_TIMEOUT = 10
 
 class Failure(Exception):
     """Why it was not looked at; the message is for people."""
-
-
-def output(module, *words):
-    """What a command prints, "" where it is not there."""
-    try:
-        return module.run_command(list(words), handle_exceptions=False, environ_update={"LC_ALL": "C"})[1]
-    except OSError:
-        return ""
 
 
 def property_of(module, unit, name):
