@@ -158,10 +158,11 @@ def main():
     parser.add_argument("--name", default="card-host", help="of the bare host")
     parser.add_argument("--cards", default="0", help="indices of the machine's cards that are this host's")
     parser.add_argument("--cpus", default="", help="of its Executor, a range, where other hosts stand beside it")
+    parser.add_argument("--variants", default=",".join(wrong_images.VARIANTS), help="what the step plugins compiles; all of it takes six minutes")
     parser.add_argument("--go-on", action="store_true")
     parser.add_argument("steps", nargs="+", choices=[*SHARED, *STEPS, "down", "results"])
     options = parser.parse_args()
-    host = CardHost(options.state, options.parts, options.name, [int(one) for one in options.cards.split(",")], options.cpus)
+    host = CardHost(options.state, options.parts, options.name, [int(one) for one in options.cards.split(",")], options.cpus, options.variants.split(","))
     for name in options.steps:
         if name == "results":
             print(results(host))
