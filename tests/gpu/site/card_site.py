@@ -2,8 +2,8 @@
 
     python3 tests/gpu/site/card_site.py --parts FOLDER [--state FOLDER] [--name NAME] [--cards 0[,1]] [--cpus 0-7] [--go-on] STEP...
 
-Steps, in their order: join engine host install site again claims; then each of the experiments (faults.py, wrong_images.py, gap.py, large_model.py,
-two_cards.py); at the end down. Each fits ten minutes, notes in the state's folder (default /opt/card-site) that it is done, and is
+Steps, in their order: join engine host install site again claims; then each of the experiments (faults.py, wrong_images.py, pruned_image.py, gap.py,
+large_model.py, two_cards.py); at the end down. Each fits ten minutes, notes in the state's folder (default /opt/card-site) that it is done, and is
 passed over from then on. ``results`` prints what was seen as JSON, for tests/gpu/results/site.json. With --go-on a step that fails is noted, and the next
 one is begun.
 
@@ -26,6 +26,7 @@ import traceback
 import faults
 import gap
 import large_model
+import pruned_image
 import two_cards
 import wrong_images
 from card_host import ROOT, CardHost, docker, driver_version, smi, start_engine
@@ -116,7 +117,7 @@ def down(host):
 
 SHARED = {"join": join, "engine": engine, "plugins": wrong_images.plugins}  # once for all hosts of this machine
 STEPS = {"host": bare_host, "install": install, "site": site, "again": again, "claims": claims, "speed": speed,
-         **faults.STEPS, **wrong_images.STEPS, **gap.STEPS, **large_model.STEPS, **two_cards.STEPS}
+         **faults.STEPS, **wrong_images.STEPS, **pruned_image.STEPS, **gap.STEPS, **large_model.STEPS, **two_cards.STEPS}
 
 
 def run(host, name, go_on):
