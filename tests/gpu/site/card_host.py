@@ -156,6 +156,7 @@ class CardHost:
         text = (HERE / "inventory.yml").read_text(encoding="utf-8").replace("UUID_OF_THE_CARD", ", ".join(self.uuids))
         if ladder:
             text = re.sub(r"ladder: \[.*\]", "ladder: [%s]" % ", ".join(ladder), text)
+            text = text.replace("          device: cpu\n", "          device: cpu\n          ladder: []\n")  # the default one names plans that are not there
         if self.cpus:
             first, last = map(int, self.cpus.split("-"))
             text = text.replace("          batch: 512\n", "          batch: 512\n          threads: %d\n          cpuset: %s\n" % (last - first + 1, self.cpus))
