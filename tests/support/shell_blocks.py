@@ -156,7 +156,7 @@ def problems(words):
             yield "nobody reads %s" % name
     if not words:
         return
-    command, further = words[0], words[1:]
+    command, further = re.sub(r"^[~.]?/.*/bin/", "", words[0]), words[1:]  # of a virtual environment
     if command == "./bunker":
         yield from _of_bunker(further)
     elif command == "ansible-playbook":
