@@ -4,7 +4,7 @@ import subprocess
 import pytest
 from support import ROOT, shell_blocks
 
-PAGES = [path for pattern in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "tests/gpu/README.md") for path in sorted(ROOT.glob(pattern))]
+PAGES = [path for pattern in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "tests/gpu/README.md", "tests/gpu/site/README.md") for path in sorted(ROOT.glob(pattern))]
 BLOCKS = [pytest.param(block, id="%s:%d" % (path.relative_to(ROOT), block.line))
           for path in PAGES for block in shell_blocks.blocks(path.read_text(encoding="utf-8"))]
 
