@@ -92,7 +92,7 @@ def stage(folder, root=ROOT):
     for name, text in written.items():
         (pages / name).parent.mkdir(parents=True, exist_ok=True)
         (pages / name).write_text(text, encoding="utf-8")
-    for path in root.glob("docs/*.png"):
+    for path in [*root.glob("docs/*.png"), *root.glob("docs/*.css")]:
         shutil.copyfile(path, pages / path.name)
     made = yaml.safe_load((root / "docs" / "pages.yml").read_text(encoding="utf-8"))
     made.update(docs_dir="pages", repo_url=repository, edit_uri="")

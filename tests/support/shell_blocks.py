@@ -13,9 +13,9 @@ from support import ROOT
 
 # Programs that a reader has from elsewhere, by where from. What is not here, and not of this repository, is a problem.
 OUTSIDE = {
-    "coreutils": "cat install kill ls mkdir mv rm sha256sum tail timeout", "docker": "docker", "systemd": "systemctl journalctl", "procps": "ps", "psmisc": "fuser",
-    "NVIDIA's driver": "nvidia-smi", "nftables": "nft", "curl": "curl", "openssh-client": "ssh", "git": "git", "pip": "pip", "pipx": "pipx", "uv": "uv",
-    "apt": "apt-get", "ansible-core": "ansible-galaxy", "ansible-builder": "ansible-builder", "the shell": "cd"}
+    "coreutils": "cat install kill ls mkdir mv rm sha256sum tail timeout", "docker": "docker", "systemd": "systemctl journalctl", "procps": "ps",
+    "psmisc": "fuser", "NVIDIA's driver": "nvidia-smi", "nftables": "nft", "curl": "curl", "openssh-client": "ssh", "git": "git", "pip": "pip",
+    "pipx": "pipx", "uv": "uv", "apt": "apt-get", "ansible-core": "ansible-galaxy", "ansible-builder": "ansible-builder", "the shell": "cd"}
 PROGRAMS = {name for names in OUTSIDE.values() for name in names.split()}
 # Programs that this collection brings to where they are called, by the file that they come from.
 BROUGHT = {"bunker-status": "roles/vram_watch/files/status.py", "bunker-usage": "roles/gateway/files/usage.py", "./install": "playbooks/files/bundle-install"}
@@ -119,7 +119,8 @@ def _of_one(words):
 def told():
     """All that roles, playbooks and what belongs to the demo's host say, in one text: where names of files, variables and units are looked for."""
     paths = [path for pattern in ("roles/**/*", "playbooks/**/*", "tests/host/**/*", "plugins/**/*.py") for path in ROOT.glob(pattern)]
-    return "\n".join(path.read_text(encoding="utf-8") for path in paths if path.is_file() and path.suffix in ("", ".yml", ".py", ".j2", ".lua", ".conf", ".service"))
+    texts = ("", ".yml", ".py", ".j2", ".lua", ".conf", ".service")
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths if path.is_file() and path.suffix in texts)
 
 
 @functools.cache

@@ -6,7 +6,8 @@ from support import ROOT
 
 def test_services_on_a_network_are_measured_by_their_first_address():
     task = rendering.task("observability", "tasks/resolve.yml", "Resolve which services are measured")
-    services = [{"name": "oracle", "model": "m", "device": "cpu", "port": 8000, "networks": [{"name": "a", "address": "172.30.0.10"}, {"name": "b", "address": "172.31.0.10"}]},
+    services = [{"name": "oracle", "model": "m", "device": "cpu", "port": 8000,
+                 "networks": [{"name": "a", "address": "172.30.0.10"}, {"name": "b", "address": "172.31.0.10"}]},
                 {"name": "alone", "model": "m", "device": "cpu", "port": 8003, "networks": []},
                 {"name": "executor", "model": "m", "device": "cpu", "port": 8002, "networks": [{"name": "a", "address": "172.30.0.20"}]}]
     found = rendering.render("observability", task["ansible.builtin.set_fact"]["_observability_services"], {"bunker_services": services}, task["vars"])

@@ -72,10 +72,12 @@ def test_what_asks_the_quick_host_knows_that_it_is_one_until_the_whole_is_deploy
 
 
 def test_the_layers_are_those_of_the_image_that_is_there(bunker):
+    def layers():
+        return [line.rpartition(" ")[2] for line in bunker("layers")[1]]
     bunker("demo", "--quick")
-    assert all("without-cuda:cpu" in line for line in bunker("layers")[1])
+    assert layers() == ["omni/llama-server-without-cuda:cpu"] * 2
     bunker("down")
-    assert all("llama-server:sm120-cuda13" in line for line in bunker("layers")[1])
+    assert layers() == ["omni/llama-server:sm120-cuda13"] * 2
 
 
 def test_a_host_that_has_the_whole_keeps_it(bunker):
