@@ -20,12 +20,13 @@ case "$0 $*" in *" exec "*"image inspect omni/llama-server:sm120-cuda13") [ -e "
 def _bunker(tmp_path):
     """A function that runs ./bunker in a folder of its own: (exit code, what was called, line by line, what it said)."""
     root, programs, cache = tmp_path / "root", tmp_path / "bin", tmp_path / "cache"
-    for name in ("bunker", "tools/deploy.py", "inventory/demo/hosts.yml", "requirements/run.txt", "requirements/bench.txt"):
+    for name in ("bunker", "tools/deploy.py", "inventory/demo/hosts.yml", "requirements/run.txt", "requirements/bench.txt", "requirements/docs.txt"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     (root / ".venv" / "bin").mkdir(parents=True)
     cache.mkdir()
-    for name in ("run", "bench"):
+    (root / "tools" / "docs.py").write_text("import sys\nprint('docs of', sys.argv[1:])\n", encoding="utf-8")
+    for name in ("run", "bench", "docs"):
         digest = hashlib.sha256((root / "requirements" / (name + ".txt")).read_bytes()).hexdigest()
         (root / ".venv" / ("%s-%s" % (name, digest[:16]))).touch()
     programs.mkdir()
@@ -51,16 +52,32 @@ def plays(called):
 
 
 def test_quick_deploys_with_its_variables_and_says_how_to_go_on(bunker):
-    code, called, said = bunker("demo", "--quick", "--check")
+    code, called, said = bunker("demo", "--quick", "-v")
     assert code == 0
-    assert plays(called) == ["ansible-playbook -i inventory/demo tests/host/create.yml", "ansible-playbook -i inventory/demo site.yml %s --check" % QUICK]
-    assert "omni/llama-server-without-cuda:cpu" in said and "The whole, with CUDA and its claims: ./bunker demo." in said
+    assert plays(called) == ["ansible-playbook -i inventory/demo tests/host/create.yml", "ansible-playbook -i inventory/demo site.yml %s -v" % QUICK]
+    assert "omni/llama-server-without-cuda" in said and "The whole, with CUDA and its claims: ./bunker demo." in said
 
 
 def test_without_quick_nothing_is_given_besides_the_inventory(bunker):
     code, called, said = bunker("demo", "--check")
     assert (code, plays(called)[-1]) == (0, "ansible-playbook -i inventory/demo site.yml --check")
     assert "without-cuda" not in said
+
+
+def test_what_is_only_predicted_leaves_the_host_what_it_is(bunker):
+    assert QUICK in plays(bunker("demo", "--quick", "--check")[1])[-1] and QUICK not in plays(bunker("status")[1])[-1]
+    bunker("demo", "--quick")
+    assert QUICK not in plays(bunker("demo", "-C")[1])[-1] and QUICK in plays(bunker("status")[1])[-1]
+
+
+def test_to_deploy_the_demo_host_once_more_keeps_its_image(bunker):
+    assert plays(bunker("deploy", "demo")[1]) == ["ansible-playbook -i inventory/demo site.yml"]
+    bunker("demo", "--quick")
+    assert plays(bunker("deploy", "demo", "--check")[1]) == ["ansible-playbook -i inventory/demo site.yml --check " + QUICK]
+
+
+def test_the_site_of_the_documentation_is_built_where_it_is_asked_for(bunker):
+    assert bunker("docs", "/tmp/a b")[::2] == (0, "docs of ['/tmp/a b']\n")
 
 
 @pytest.mark.parametrize("command", ["status", "bench", "bundle", "sbom", "reproduce"])
