@@ -184,7 +184,7 @@ def _of_bunker(words):
         return
     verb, further = words[0], words[1:]
     if verb in PLAYS:
-        mine = {option for option in re.findall(r"--[a-z-]+", _texts(["bunker", "tools/deploy.py"] + ([TOOLS[verb]] if verb in TOOLS else [])))}
+        mine = set(re.findall(r"--[a-z-]+", _texts(["bunker", "tools/deploy.py"] + ([TOOLS[verb]] if verb in TOOLS else []))))
         theirs = [word for word in further if word not in mine and not (verb in TOOLS and word[:1] != "-")]
         yield from _parsed(theirs if verb == "deploy" else ["x"] + theirs)[1]
     elif verb == "test":
