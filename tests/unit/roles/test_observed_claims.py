@@ -1,4 +1,5 @@
 """From the inventory to the module that looks and to the claims: verify.yml of the roles that only join the two, rendered as a play would."""
+import pytest
 import rendering
 import yaml
 from support import ROOT
@@ -120,6 +121,11 @@ def test_device_code_is_only_read_of_an_image_that_has_some():
     assert [rendering.holds("golden_image", task, {"golden_image_cuda": cuda}) for cuda in (True, False)] == [True, False]
     found = golden_image(golden_image_cuda=False, __golden_image_readiness={"skipped": True})[2]
     assert [name for name, row in found.items() if "does_not_apply" in row] == ["image.cmake_options", "image.kernels", "image.vmm"]
+
+
+@pytest.mark.parametrize(("options", "applies"), [({}, True), ({"GGML_CPU_ALL_VARIANTS": "OFF"}, False), ({"GGML_CUDA_FA": "OFF"}, True)])
+def test_cpu_backends_are_claimed_where_the_options_ask_for_them(options, applies):
+    assert ("does_not_apply" not in golden_image(golden_image_cmake_options=options)[2]["image.cpu_variants"]) is applies
 
 
 def test_the_models_that_are_used_are_read_and_no_others():
