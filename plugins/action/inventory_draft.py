@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
             return result
         parts, said = self._draft(survey, arguments)
         problems, findings = drafted_inventory.judged(parts, survey["host"], arguments["target"],
-                                                      lambda questions: self._read("host_info", questions, arguments, task_vars)["host"])
+                                                      lambda questions: self._read("host_info", questions, arguments, task_vars)["host"], not arguments["offline"])
         wanted = inventory_files.texts(arguments["name"], arguments["connection"], parts)
         planned = self._on_files(arguments, inventory_files.plan, wanted, arguments["update"])
         for one in planned if arguments["update"] else []:
