@@ -98,7 +98,17 @@ def check_fallbacks(services, fallbacks):
                           "Choose another, or none.")
 
 
+def check_failsafes(services, failsafes):
+    """Vectors and ranks of another model mean nothing beside those of the service, so no provider stands in for it."""
+    for service in services:
+        kind = kinds.named(service)
+        if service["name"] in failsafes and kind and kind not in kinds.TEXT:
+            yield Problem("gateway_failsafes: %s: %s" % (service["name"], failsafes[service["name"]]),
+                          "the answers of a service of kind %s cannot be mixed with those of another model" % kind, "Remove it.")
+
+
 def check(inventory):
     """All of them, given as to inventory_rules.check(): list of :class:`Problem`."""
     models, services = inventory["model_store_catalogue"] + inventory["model_store_extra_models"], inventory["bunker_services"]
-    return list(check_files(models)) + list(check_services(services, models)) + list(check_fallbacks(services, inventory["gateway_fallbacks"]))
+    return list(check_files(models)) + list(check_services(services, models)) + list(check_fallbacks(services, inventory["gateway_fallbacks"])) + list(
+        check_failsafes(services, inventory.get("gateway_failsafes", {})))

@@ -79,6 +79,16 @@ def test_who_stands_in_for_a_service_is_of_its_kind(first, second, fine):
     assert [problem.value for problem in found] == ([] if fine else ["gateway_fallbacks: oracle: executor"])
 
 
+@pytest.mark.parametrize("kind, fine", [("chat", True), ("completion", True), ("auto", True), ("embeddings", False), ("reranking", False)])
+def test_no_provider_stands_in_for_vectors_and_ranks(kind, fine):
+    inventory = copy.deepcopy(SOUND)
+    inventory["bunker_services"][0]["kind"] = kind
+    inventory["gateway_failsafes"] = {"oracle": "kimi"}
+    found = kind_rules.check(inventory)
+    assert [problem.value for problem in found] == ([] if fine else ["gateway_failsafes: oracle: kimi"])
+    assert fine or kind in found[0].rule
+
+
 def test_the_default_ladder_is_the_specs():
     options = collection_roles.argument_options("inference_service")["inference_service_definition"]["options"]
     assert options["ladder"]["default"] == kind_rules.DEFAULT_LADDER
