@@ -38,8 +38,8 @@ def routes(services, providers, fallbacks, keys_path, deployed=None, failsafes=N
     :param deployed: name to the text of the resolved service, as far as there is one.
     :param failsafes: gateway_failsafes, service to provider; one that is not enabled stands in for nobody.
     :returns: dict of name to dict with ``target`` (what nginx proxies to, without the path's /v1), ``host`` (for the Host header) and
-        ``address`` (host:port of a service, "" of a provider), ``fallback`` and ``failsafe`` (or ""), ``key_file`` (or "") and ``kind`` (of kinds.KINDS; "" where nobody
-        knows, and of a provider).
+        ``address`` (host:port of a service, "" of a provider), ``fallback`` and ``failsafe`` (or ""), ``key_file`` (or "") and ``kind`` (of kinds.KINDS;
+        "" where nobody knows, and of a provider).
     """
     found, enabled = {}, {provider["name"] for provider in providers}
     for service in services:

@@ -70,8 +70,8 @@ def check_services(services, models):
             yield Problem("service %s: kind %s with extra arguments that make it %s" % (name, written, asked), "a service is of one kind",
                           "Remove one of the two.")
         elif written == kinds.CHAT and model_files.of_role(of_model, model_files.PROJECTOR):
-            yield Problem("service %s: kind chat with a projector" % name, "a service whose model has a projector sees",
-                          "Write kind: vision, or leave it out; for text alone serve an entry of the catalogue without the projector.")
+            yield Problem("service %s: kind chat with a projector" % name, "a service whose model has a projector sees or hears",
+                          "Leave kind out: the header of the projector says which. For text alone serve an entry of the catalogue without the projector.")
         elif kinds.named(service):
             yield from unfit(service, kinds.named(service), of_model)
         if not 0 <= service.get("thinking_tokens", 0) <= MOST_TOKENS:
