@@ -50,7 +50,7 @@ def test_what_lies_whole_on_one_card(name, cards):
 
 def test_what_could_not_be_verified_is_said():
     assert ROWS["`deepseek-v3.2-q4_k_m`"][8] == "size, architecture" and ROWS["`minimax-m2.1-ud-q2_k_xl`"][8] == ""
-    assert {word for model in PLAN for word in model["open"]} <= {"size", "names", "architecture", "header"}
+    assert {word for model in PLAN for word in model["open"]} <= {"size", "architecture", "header"}
 
 
 def test_every_entry_is_one_that_validation_takes():
