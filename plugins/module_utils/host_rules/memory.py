@@ -53,7 +53,7 @@ def model_fits(inventory, host):
     together, unknown, refused = 0, False, False
     for name, model in sorted(models.items()):
         if model.unknown:
-            yield Finding("model_fits", WARNING, "model %s" % name, model_sizes.unsaid(name, model),
+            yield Finding("model_fits", WARNING, "model %s" % name, model_sizes.unsaid(model),
                           "one, or nobody knows whether memory and file system hold it", "Give each of its files its size in bytes.")
     if ram is None:
         yield Finding("model_fits", WARNING, "memory of the host", "no size that could be read", "MemTotal, or nobody knows what fits",

@@ -73,7 +73,7 @@ def _model(inventory, host, model):
     return Model(total, missing, projector, unknown, len(model["files"]))
 
 
-def unsaid(name, model):
+def unsaid(model):
     """What is to be said of a model some of whose files have no size: text for a finding.
 
     :param model: its :data:`Model`, with unknown files.

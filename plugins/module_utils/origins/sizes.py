@@ -53,9 +53,14 @@ def of(fetcher, addresses):
     found, silent = {}, {}
     for name, url in addresses.items():
         try:
-            server = urllib.parse.urlsplit(url).netloc
+            parts = urllib.parse.urlsplit(url)
+            account, _at, server = parts.netloc.rpartition("@")
         except ValueError as error:
             found[name] = {"bytes": None, "said": "%s: is no address (%s). Correct it." % (url, error)}
+            continue
+        if account:
+            found[name] = {"bytes": None, "said": "%s://%s%s: has an account in its address and is not asked. Give the file's size in the inventory." % (
+                parts.scheme, server, parts.path)}
             continue
         try:
             found[name] = {"bytes": None, "said": silent[server]} if server in silent else {"bytes": of_address(fetcher, url), "said": ""}

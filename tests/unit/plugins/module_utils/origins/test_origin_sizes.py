@@ -92,6 +92,15 @@ def test_an_address_that_is_none_is_said_to_be_one():
     assert found["a"]["bytes"] is None and "http://[hub/1" in found["a"]["said"]
 
 
+def test_an_account_in_an_address_is_neither_sent_nor_told():
+    class Nobody(fetch.Fetcher):
+        def _opened(self, url, headers, method="GET"):
+            raise AssertionError("it was asked")
+
+    found = sizes.of(Nobody(), {"a": "https://alice:secret@hub.invalid/m.gguf?download=true"})
+    assert found["a"]["bytes"] is None and "hub.invalid/m.gguf" in found["a"]["said"] and "secret" not in found["a"]["said"]
+
+
 def test_one_of_another_authority_than_those_that_are_trusted(tmp_path):
     with pytest.raises(fetch.OriginError, match="bunker_ca_bundle"):
         fetch.Fetcher(certificates="no certificate")
