@@ -53,7 +53,7 @@ def test_the_gateway_learns_kinds_from_what_is_deployed(texts, kind):
     resolve = rendering.task("gateway", "tasks/routes.yml", "Resolve the routes")
     services = [{"name": "vec", "port": 8001, "extra_arguments": [], "networks": [{"address": "172.30.0.31"}]}]
     found = rendering.render("gateway", resolve["ansible.builtin.set_fact"]["_gateway_routes"], {
-        "_gateway_services": services, "_gateway_providers": [], "gateway_fallbacks": {}, "bunker_config_path": "/etc/protocol_omni",
+        "_gateway_services": services, "_gateway_providers": [], "gateway_fallbacks": {}, "gateway_failsafes": {}, "bunker_config_path": "/etc/protocol_omni",
         "__gateway_deployed": {"texts": texts}}, resolve["vars"])
     assert found["vec"]["kind"] == kind
     read = rendering.task("gateway", "tasks/routes.yml", "Read what is deployed")
