@@ -139,3 +139,46 @@ def test_what_was_measured_is_read_where_the_role_put_it():
         "path": "/etc/ansible/facts.d/protocol_omni_throughput.fact", "label": "protocol_omni.bunker.bench",
         "lock": "/var/lib/protocol_omni/throughput/state.json.lock"}
     assert [row["holds"] for row in recorded("throughput", "Record the claims", variables).values()] == [False, False]
+
+
+def gateway(**variables):
+    """(arguments of the module, status by claim) of a gateway that is not there, before services of the demo and one of the inventory's key holders."""
+    services = [dict(service, address="", port=8000 + number, question="Where?", start_timeout=600,
+                     networks=[{"name": "omni-network", "address": "172.30.0.%d" % (10 + number)}]) for number, service in enumerate(DEMO["bunker_services"])]
+    routes = {service["name"]: {"address": "%s:%d" % (service["networks"][0]["address"], service["port"]), "kind": "chat", "key_file": ""}
+              for service in services}
+    nothing = {"status": None, "why": "nobody listens"}
+    variables = dict({
+        "ansible_facts": {"default_ipv4": {"address": "192.0.2.7"}, "dns": {}}, "inventory_hostname": "here", "_gateway_providers": [],
+        "_gateway_services": services, "_gateway_routes": dict(routes, far={"address": "", "kind": "", "key_file": "/etc/protocol_omni/gateway/given/far.key"}),
+        "gateway_keys": [{"name": "alice", "sha256": "0" * 64}], "__gateway_seen": {
+            "listening": [], "ss": "", "loaded": "", "plan": {"digest": "", "holders": [], "routes": [], "why": "there is none"},
+            "doors": [dict(nothing, path=path, key=key) for path, key in (("/health", "none"), ("/v1/models", "none"), ("/v1/models", "wrong"),
+                                                                          ("/slots", "operator"), ("/props", "operator"), ("/metrics", "operator"))],
+            "answers": [dict(nothing, service=service["name"], by="", answered=False) for service in services],
+            "files": [], "control": {"root": "there is none", "others": "there is none", "says": {}, "thinks": {}}}}, **variables)
+    return (asked("gateway", "Look at the gateway, and ask each service through it", "gateway_info", variables),
+            recorded("gateway", "Record the claims of the gateway", variables))
+
+
+def test_the_gateway_is_looked_at_where_the_role_put_it():
+    look, found = gateway()
+    folder = "/etc/protocol_omni/gateway/"
+    assert {name: value for name, value in look.items() if name not in ("services", "routes")} == {
+        "endpoint": "http://127.0.0.1:8080", "operator_key": folder + "operator.key", "plan": folder + "routes.json",
+        "files": [folder + "operator.key", folder + "routes.json", folder + "given/far.key"],
+        "unit": "protocol-omni-gateway.service", "control": "/run/protocol-omni-gateway/control.sock"}
+    assert [service["name"] for service in look["services"]] == [service["name"] for service in DEMO["bunker_services"]]
+    assert look["routes"]["oracle"]["address"] == "172.30.0.10:8000" and "far" in look["routes"]
+    assert found["gateway.door"]["expected"] == "127.0.0.1:8080, 127.0.0.1:9180"
+    assert found["gateway.keys"]["expected"].endswith("keys of alice, operator, loaded")
+    assert found["gateway.routes"]["expected"] == "oracle, executor; routes to executor, far, oracle, and to nobody else"
+    assert "others of protocol-omni-gateway 600" in found["gateway.secrets"]["expected"] and {row["holds"] for row in found.values()} == {False}
+
+
+def test_a_door_with_a_certificate_of_its_own_has_one_more_secret():
+    look, found = gateway(gateway_tls="self_signed", gateway_address="::", gateway_port="8443", gateway_metrics_port="9280")
+    assert look["endpoint"] == "https://[::1]:8443" and "/etc/protocol_omni/gateway/self_signed.key" in look["files"]
+    assert found["gateway.door"]["expected"] == "127.0.0.1:9280, [::]:8443"
+    assert gateway(gateway_tls="files", gateway_tls_certificate="/a", gateway_tls_key="/b")[0]["files"][3:] == [
+        "/etc/protocol_omni/gateway/given/certificate.pem", "/etc/protocol_omni/gateway/given/certificate.key"]

@@ -61,17 +61,6 @@ def test_the_gateway_learns_kinds_from_what_is_deployed(texts, kind):
         "_gateway_services": services, "bunker_config_path": "/etc/protocol_omni"}, read["vars"]) == {"vec": "/etc/protocol_omni/services/vec.json"}
 
 
-@pytest.mark.parametrize("kind, path, field", [
-    ("embeddings", "/v1/embeddings", "input"), ("", "/v1/chat/completions", "messages"), ("completion", "/infill", "input_prefix")])
-def test_the_gateway_is_asked_for_what_each_service_is_for(kind, path, field):
-    ask = rendering.task("gateway", "tasks/verify.yml", "Ask each service through the gateway")
-    variables = {"item": {"name": "vec", "question": "Where?"}, "_gateway_routes": {"vec": {"kind": kind}}, "_gateway_endpoint": "http://127.0.0.1:8080"}
-    asked = {key: value for key, value in ask["vars"].items() if key == "_asked"}
-    assert rendering.render("gateway", ask["ansible.builtin.uri"]["url"], variables, asked) == "http://127.0.0.1:8080" + path
-    body = rendering.render("gateway", ask["ansible.builtin.uri"]["body"], variables, asked)
-    assert body["model"] == "vec" and field in body
-
-
 @pytest.mark.parametrize("pooling, asked, rung", [(1, -1, 0), (None, -1, 2), (1, 2, 2)], ids=["vectors", "chat", "vectors, and a rung was asked for"])
 def test_a_rung_that_the_service_took_as_a_chat_is_none_of_one_without_a_ladder(pooling, asked, rung):
     decide = rendering.task("inference_service", "tasks/kind.yml", "Find out what it is for")
