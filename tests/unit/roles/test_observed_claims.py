@@ -1,4 +1,5 @@
 """From the inventory to the module that looks and to the claims: verify.yml of the roles that only join the two, rendered as a play would."""
+import pytest
 import rendering
 import yaml
 from support import ROOT
@@ -182,3 +183,38 @@ def test_a_door_with_a_certificate_of_its_own_has_one_more_secret():
     assert found["gateway.door"]["expected"] == "127.0.0.1:9280, [::]:8443"
     assert gateway(gateway_tls="files", gateway_tls_certificate="/a", gateway_tls_key="/b")[0]["files"][3:] == [
         "/etc/protocol_omni/gateway/given/certificate.pem", "/etc/protocol_omni/gateway/given/certificate.key"]
+
+
+BARE_HOST = {"gpus": [], "slices": [], "toolkit": None, "kernel": {"release": "6.12", "nvidia": None, "nvidia_open": None, "nouveau": False}}
+DRIVER = {"library": "", "packages": [], "dpkg": "", "held": [], "unheld": ["libcuda1"], "interrupted": [], "kernel": {}, "modules_listed": True, "cdi": [],
+          "persistenced": False, "persistence": "inactive"}
+
+
+def host_driver(**variables):
+    """(arguments of the module, claims) of a host with services that want cards, and no driver."""
+    services = [{"name": "oracle", "device": "gpu", "gpus": ["GPU-1", "MIG-2"]}, {"name": "executor", "device": "cpu"}]
+    machine = {"distribution": "Debian", "distribution_major_version": "13", "virtualization_role": "host", "virtualization_type": "kvm"}
+    variables = dict({"ansible_facts": machine, "preflight_hardware_root": "/", "bunker_services": services, "bunker_host": BARE_HOST,
+                      "__host_driver_look": DRIVER}, **variables)
+    return (asked("host_driver", "Look at the driver", "host_driver_info", variables),
+            recorded("host_driver", "Record the claims of the driver", variables))
+
+
+def test_what_the_inventory_wants_of_the_driver_is_handed_on():
+    look, found = host_driver(host_driver_packages=["nvidia-open"], host_driver_branch="570", preflight_hardware_root="/opt/card")
+    assert look == {"packages": ["nvidia-open"], "cdi": "/var/run/cdi/nvidia.yaml", "hardware_root": "/opt/card"}
+    assert [found[name]["expected"] for name in ("driver.branch", "driver.gpus", "toolkit.version", "toolkit.cdi")] == [
+        "570 or newer", "GPU-1", "1.17.8 or newer", "MIG-2, libraries"]
+    assert found["driver.held"]["observed"] == "0 packages held, not held: libcuda1"
+    assert [name for name, row in found.items() if row["holds"]] == ["driver.nouveau"]
+
+
+@pytest.mark.parametrize("virtual, services, reason", [
+    ("guest", DEMO["bunker_services"], "this host is a container: its driver is that of the machine that runs it"),
+    ("host", [], "no NVIDIA card on the PCI bus, and no service of the inventory wants a GPU")], ids=["a container", "no card"])
+def test_a_container_and_a_host_without_cards_claim_nothing_of_a_driver(virtual, services, reason):
+    variables = {"ansible_facts": {"virtualization_role": virtual, "virtualization_type": "docker"}, "preflight_hardware_root": "/", "bunker_host": BARE_HOST,
+                 "bunker_services": services, "__host_driver_look": {"skipped": True}}
+    assert not rendering.holds("host_driver", rendering.task("host_driver", "tasks/verify.yml", "Look at the driver"), variables)
+    found = recorded("host_driver", "Record the claims of the driver", variables)
+    assert len(found) == 9 and {row["does_not_apply"] for row in found.values()} == {reason}
