@@ -40,18 +40,7 @@ texts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-
-def read(path):
-    """A file's text, None where there is none.
-
-    :raises OSError: it is there and cannot be read.
-    :raises UnicodeDecodeError: it is no UTF-8.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return stream.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import small_file
 
 
 def main():
@@ -59,7 +48,7 @@ def main():
     texts = {}
     for name, path in module.params["paths"].items():
         try:
-            texts[name] = read(path)
+            texts[name] = small_file.found(path)
         except (OSError, UnicodeDecodeError) as error:
             module.fail_json(msg="%s cannot be read: %s" % (path, error))
     module.exit_json(changed=False, texts=texts)

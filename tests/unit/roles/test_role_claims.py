@@ -56,12 +56,12 @@ def service(name, change=None, origin=None, **variables):
                       "model_store_extra_models": [], "_inference_service_tuning": TUNING, "_inference_service_rung": 0,
                       "golden_image_name": "omni/llama-server", "golden_image_alias": "sm120-cuda13",
                       "__inference_service_placed": {"origin": origin} if origin else {"skipped": True},
-                      "__inference_service_throughput": {"fingerprint": {"cores": 4}}}, **variables)
+                      "__inference_service_there": {"texts": {}, "host": {"fingerprint": {"cores": 4}}, "header": {"facts": {
+                          "architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 576,
+                          "vision": None}}}}, **variables)
     complete = rendering.task("inference_service", "tasks/complete.yml", "Complete the definition with the defaults of the role's spec")
     variables["_inference_service_spec"] = rendering.render("inference_service", complete["ansible.builtin.set_fact"]["_inference_service_spec"], variables)
-    facts = {"architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 576, "vision": None}
-    found = rendering.task("inference_service", "tasks/kind.yml", "Find out what it is for")
-    variables["__inference_service_header"] = {"facts": facts}
+    found = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
     variables["_inference_service_spec"] = rendering.render("inference_service", found["ansible.builtin.set_fact"]["_inference_service_spec"], variables,
                                                             found["vars"])
     look, record, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
