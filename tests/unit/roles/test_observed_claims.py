@@ -218,3 +218,13 @@ def test_a_container_and_a_host_without_cards_claim_nothing_of_a_driver(virtual,
     assert not rendering.holds("host_driver", rendering.task("host_driver", "tasks/verify.yml", "Look at the driver"), variables)
     found = recorded("host_driver", "Record the claims of the driver", variables)
     assert len(found) == 9 and {row["does_not_apply"] for row in found.values()} == {reason}
+
+
+def test_the_volumes_of_the_inventory_are_looked_at_with_all_their_defaults():
+    volume = {"device": "/dev/disk/by-id/nvme-EXAMPLE", "mount": "/nvme"}
+    variables = {"disk_layout_volumes": [volume], "disk_layout_root_fill_limit": "70", "__disk_layout_now": {"root_use": 71, "volumes": [
+        {"mount": "/nvme", "number": None, "use": None, "at_mount": None}]}}
+    (looked,) = asked("disk_layout", "Look at the volumes", "volume_info", variables)["volumes"]
+    found = recorded("disk_layout", "Record the claims of the volumes", variables)
+    assert looked.items() > volume.items() and looked["filesystem"] in found["volumes.mounted"]["expected"]
+    assert (found["root.room"]["expected"], found["root.room"]["observed"]) == ("at most 70 %", "71 %") and {row["holds"] for row in found.values()} == {False}

@@ -63,7 +63,8 @@ def test_the_gateway_learns_kinds_from_what_is_deployed(texts, kind):
 
 @pytest.mark.parametrize("rungs, asked, rung", [
     (None, -1, 0), ('{"rungs": {}}', -1, 0), ('{"rungs": {"s": {"name": "kv_to_ram"}}}', -1, 1), ('{"rungs": {"other": {"name": "kv_to_ram"}}}', -1, 0),
-    ('{"rungs": {"s": {"name": "a rung that was"}}}', -1, 0), ('{"rungs": {"s": {"name": "kv_to_ram"}}}', 2, 2), (None, 0, 0)],
+    ('{"rungs": {"s": {"name": "a rung that was"}}}', -1, 0), ('{"rungs": {"s": {"name": "kv_to_ram"}}}', 2, 2),
+    ('{"rungs": {"s": {"name": "kv_to_ram"}}}', 0, 0)],
     ids=["nothing is remembered", "of nobody", "its own", "another's", "one that it has no more", "another is asked for", "none is asked for"])
 def test_the_rung_is_the_one_that_is_asked_for_or_that_this_host_remembers(rungs, asked, rung):
     decide = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
