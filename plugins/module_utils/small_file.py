@@ -29,19 +29,6 @@ def text(path):
         return ""
 
 
-def found(path):
-    """A small file's text as it stands, None where there is none.
-
-    :raises OSError: it is there and cannot be read.
-    :raises UnicodeDecodeError: it is no UTF-8.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return stream.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def seen(path):
     """A small file's text to look at, an empty one of one that cannot be read. What is not UTF-8, as a mount's path may be, is replaced."""
     return content(path).decode("utf-8", "replace")

@@ -40,17 +40,15 @@ texts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import present_files
 
 
 def main():
     module = AnsibleModule(argument_spec={"paths": {"type": "dict", "required": True}}, supports_check_mode=True)
-    texts = {}
-    for name, path in module.params["paths"].items():
-        try:
-            texts[name] = small_file.found(path)
-        except (OSError, UnicodeDecodeError) as error:
-            module.fail_json(msg="%s cannot be read: %s" % (path, error))
+    try:
+        texts = present_files.texts(module.params["paths"])
+    except present_files.Unreadable as error:
+        module.fail_json(msg=str(error))
     module.exit_json(changed=False, texts=texts)
 
 

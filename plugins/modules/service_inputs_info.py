@@ -85,7 +85,7 @@ host:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import model_files, model_rules, small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import model_files, model_rules, present_files, small_file
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import reading
 
 
@@ -96,12 +96,11 @@ def main():
         "files": {"type": "list", "elements": "dict", "required": True, "options": {
             "name": text, "role": {"type": "str", "choices": list(model_files.ROLES), "default": model_files.WEIGHTS}}},
         "measured": {"type": "path", "default": "/etc/ansible/facts.d/protocol_omni_throughput.fact"}}, supports_check_mode=True)
-    given, texts = module.params, {}
-    for name, path in given["paths"].items():
-        try:
-            texts[name] = small_file.found(path)
-        except (OSError, UnicodeDecodeError) as error:
-            module.fail_json(msg="%s cannot be read: %s" % (path, error))
+    given = module.params
+    try:
+        texts = present_files.texts(given["paths"])
+    except present_files.Unreadable as error:
+        module.fail_json(msg=str(error))
     module.exit_json(changed=False, texts=texts, header=model_rules.judge(given["store"], given),
                      host=dict(reading.host(), measured=small_file.record(given["measured"])))
 

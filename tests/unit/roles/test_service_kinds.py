@@ -29,9 +29,8 @@ def test_a_report_has_the_speeds_that_a_service_has(speeds, told):
     publish = rendering.task("inference_service", "tasks/verify.yml", "Publish what was measured")
     found = rendering.render("inference_service", publish["ansible.builtin.set_fact"]["bunker_service_results"], {
         "_inference_service_spec": {"name": "s", "model": "m", "device": "cpu", "port": 8000, "networks": [{"address": "172.30.0.20"}]},
-        "__inference_service_seen": {"speeds": speeds, "container": {"image": "sha256:0123456789abcdef"}},
-        "golden_image_name": "omni", "golden_image_alias": "x",
-        "__inference_service_egress": {"attempts": []}})
+        "__inference_service_seen": {"speeds": speeds, "container": {"image": "sha256:0123456789abcdef"}, "egress": {"attempts": []}},
+        "golden_image_name": "omni", "golden_image_alias": "x"})
     assert {name: value for name, value in found["s"].items() if name.endswith("_speed")} == told
 
 
