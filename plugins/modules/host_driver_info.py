@@ -27,6 +27,10 @@ options:
     description: The CDI specification.
     type: path
     default: /var/run/cdi/nvidia.yaml
+  strict:
+    description: Whether a dpkg that does not answer is an error, as before an installation.
+    type: bool
+    default: false
   hardware_root:
     description: Where the kernel's own files are.
     type: path
@@ -121,9 +125,11 @@ def known(module):
 def main():
     module = AnsibleModule(argument_spec={
         "packages": {"type": "list", "elements": "str", "default": []}, "cdi": {"type": "path", "default": cdi.OWN},
-        "hardware_root": {"type": "path", "default": "/"}}, supports_check_mode=True)
+        "strict": {"type": "bool", "default": False}, "hardware_root": {"type": "path", "default": "/"}}, supports_check_mode=True)
     library = driver_survey.library_version(os.path.realpath(driver_survey.library_path(commands.output(module, "ldconfig", "-p"))))
     packages, refused = known(module)
+    if refused and module.params["strict"]:
+        module.fail_json(msg="The packages of this host were not read: %s. Nothing further is installed. See: dpkg --audit" % refused)
     held, unheld = driver_survey.own(packages, library)
     kernel = os.path.join(MODULES, os.uname().release)
     specification = cdi.of_text(module.params["cdi"], small_file.seen(module.params["cdi"]))

@@ -138,3 +138,10 @@ def test_an_installation_that_was_interrupted_is_finished_first_or_refused_with_
     assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (rc == 0)
     text = rendering.render("host_driver", refuse["ansible.builtin.assert"]["fail_msg"], variables)
     assert ", ".join(said) in text and "dpkg --configure -a; apt-get install --fix-broken" in text and text.endswith("(--configure): it failed")
+
+
+def test_the_role_looks_as_its_claims_do_and_does_not_go_on_without_dpkg():
+    variables = {"host_driver_packages": ["nvidia-open"], "preflight_hardware_root": "/opt/card"}
+    look, claimed = (rendering.render("host_driver", rendering.task("host_driver", "tasks/" + file, name)["protocol_omni.bunker.host_driver_info"], variables)
+                     for file, name in (("look.yml", "See what is installed"), ("verify.yml", "Look at the driver")))
+    assert look == dict(claimed, strict=True) and claimed["hardware_root"] == "/opt/card"

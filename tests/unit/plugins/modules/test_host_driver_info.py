@@ -114,6 +114,14 @@ def test_a_dpkg_that_does_not_answer_is_told(look, monkeypatch, rc, said):
     assert found["dpkg"].startswith(said) and found["packages"] == found["held"] == found["unheld"] == found["interrupted"] == []
 
 
+def test_before_an_installation_a_dpkg_that_does_not_answer_is_an_error(look):
+    assert not look(strict=True).get("failed")
+    (look.folder / "dpkg-rc").write_text("2", encoding="utf-8")
+    found = look(strict=True)
+    assert found["failed"] and found["msg"] == (
+        "The packages of this host were not read: dpkg-query: exit status 2. Nothing further is installed. See: dpkg --audit")
+
+
 def test_libraries_without_a_version_are_none(look):
     (look.folder / "libnvidia-ml.so.1").unlink()
     found = look()
