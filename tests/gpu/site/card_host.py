@@ -19,7 +19,7 @@ ENGINE, LIBRARIES = pathlib.Path("/opt/engine"), "/usr/lib/x86_64-linux-gnu"
 sys.path.insert(0, str(HERE.parent))
 SMI = shutil.which("nvidia-smi") or "/usr/local/nvidia/bin/nvidia-smi"
 ANSIBLE = "cd /root && ANSIBLE_NOCOLOR=1 ANSIBLE_COLLECTIONS_PATH=/opt/protocol_omni/collections /opt/protocol_omni/venv/bin/ansible"
-ORACLE = "http://172.30.0.10:8000"
+ORACLE, EXECUTOR = "http://172.30.0.10:8000", "http://172.30.0.20:8002"
 # Run on the host, with Python's standard library alone.
 PROGRAMS = (HERE / "ask.py", HERE / "load.py", HERE.parent / "turns.py", ROOT / "tests" / "bench" / "paired.py")
 UNIT = "/etc/systemd/system/protocol-omni-oracle.service"

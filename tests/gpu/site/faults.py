@@ -2,7 +2,7 @@
 import pathlib
 import time
 
-from card_host import ORACLE, docker
+from card_host import EXECUTOR, ORACLE, docker
 
 # What is done to the host, and what brings it back where it does not come by itself.
 FAULTS = {
@@ -53,6 +53,7 @@ def faults(host):
     for name, (harm, mend) in FAULTS.items():
         host.execute("systemctl reset-failed; systemctl start protocol-omni-oracle protocol-omni-executor", check=False)
         host.wait_until(True, 60)
+        host.wait_until(True, 90, EXECUTOR)  # or there is nobody who could stand in
         found[name] = provoke(host, name, harm, mend)
     return {"faults": found}
 
