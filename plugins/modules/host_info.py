@@ -70,7 +70,7 @@ host:
       type: list
       elements: dict
     nvidia_smi:
-      description: What nvidia-smi says where it names no card, an empty text otherwise.
+      description: What nvidia-smi says of no card by its address, such as that it found none; an empty text where it says nothing else than of cards.
       type: str
     slices:
       description: >-
@@ -250,6 +250,8 @@ class Reader:
         """MIG slices; says of each card whether it is split, and what it needs. A field that a driver does not know makes the whole query fail."""
         said = self.run("nvidia-smi", "--query-gpu=uuid,gpu_recovery_action", "--format=csv,noheader")[1] if gpus else ""
         recovery = dict([field.strip() for field in line.split(",")] for line in said.splitlines() if line.startswith("GPU-") and line.count(",") == 1)
+        if gpus and not recovery:
+            recovery = host_survey.recovery_of_xml(self.run("nvidia-smi", "-q", "-x")[1])
         modes = mig.modes(self.run("nvidia-smi", "--query-gpu=uuid,mig.mode.current", "--format=csv,noheader")[1]) if gpus else {}
         for gpu in gpus:
             gpu["mig"], gpu["recovery"] = modes.get(gpu["uuid"]), recovery.get(gpu["uuid"])

@@ -112,6 +112,12 @@ def kind_of_words(words, code=None):
     return next((kind for word, kind in RECOVERY_WORDS if word in said), None) or RECOVERY_CODES.get(code, LATER)
 
 
+def is_known(words):
+    """Whether a recovery action is one of those whose remedy is known here."""
+    said = words.lower().replace("_", " ")
+    return any(word in said for word, _kind in RECOVERY_WORDS)
+
+
 def changed_to(text):
     """(kind, words) that the text of Xid 154 tells of; (None, "") where it does not say."""
     found = _CHANGED.search(text)
@@ -164,6 +170,7 @@ def sentence(uuid, at, fault, units):
     # Each part whatever came of the one before: a host without one of the units makes stop fail after it has stopped the others. What died three times by then
     # is started by nobody until its failures are forgotten.
     reset = "systemctl stop {0}; nvidia-smi --gpu-reset -i {1}; systemctl reset-failed {0}; systemctl start {0}".format(names, at + ".0" if at else uuid)
+    see = "it works on; see what that asks for: nvidia-smi -q -i %s" % (at + ".0" if at else uuid)
     asked = {REBOOT: "it needs a restart of the host: systemctl reboot (where it stays away: power off and on)", RESET: "it needs a reset: " + reset,
-             LATER: "it works on, and is to be reset when that suits: " + reset}[fault.kind]
+             LATER: "it works on, and is to be reset when that suits: " + reset if is_known(fault.why) else see}[fault.kind]
     return "card %s: %s; %s" % (uuid, fault.why, asked)
