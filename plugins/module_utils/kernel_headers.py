@@ -18,11 +18,12 @@ class Refused(Exception):
 
 
 _LINUX = re.compile(r"^linux-image-(?:unsigned-)?(\d+\.\d+\S*?)(?:-unsigned)?$")
-_LINUX_META = re.compile(r"^linux-image-([a-z]\S*)$")
+_LINUX_META = re.compile(r"^linux-image-(?!unsigned-|uc-)([a-z]\S*)$")  # uc: Ubuntu Core's, which have a kernel of their own
 _PROXMOX = re.compile(r"^(proxmox|pve)-kernel-(\d+\.\d+\.\d+\S*?-pve)(?:-signed)?$")
 _PROXMOX_META = re.compile(r"^(proxmox|pve)-(?:(default)-kernel|kernel-(\d+\.\d+))$")
-# Meta packages whose headers are another's, and words in names of packages that hold no kernel.
-_OTHER_HEADERS = {"extra-virtual": "generic", "virtual": "generic"}
+# Kernels for virtual machines have no headers of their own: they are the generic ones ("virtual-hwe-24.04", "extra-virtual").
+_VIRTUAL = re.compile(r"^(?:extra-)?virtual(?=$|-)")
+# Words in names of packages that hold no kernel.
 _NO_KERNEL = ("-dbg", "-dbgsym", "-template", "-debug")
 
 
@@ -55,14 +56,16 @@ def packages(running, installed, otherwise, own_kernel=True, has_headers=False):
         proxmox, proxmox_meta = _PROXMOX.match(name), _PROXMOX_META.match(name)
         if linux:
             kernels[linux.group(1)] = "linux-headers-" + linux.group(1)
-        elif meta and not meta.group(1).startswith("unsigned"):
-            metas.append("linux-headers-" + _OTHER_HEADERS.get(meta.group(1), meta.group(1)))
+        elif meta:
+            metas.append("linux-headers-" + _VIRTUAL.sub("generic", meta.group(1)))
         elif proxmox:
             kernels[proxmox.group(2)] = "%s-headers-%s" % proxmox.groups()
         elif proxmox_meta:
             metas.append("%s-%s" % (proxmox_meta.group(1), "default-headers" if proxmox_meta.group(2) else "headers-" + proxmox_meta.group(3)))
     if running not in kernels and not own_kernel:
-        return sorted(set(metas)) or [otherwise]
+        # A container, or a kernel that was removed while it runs: what boots next is the newest that is there.
+        newest = [kernels[release] for release in sorted(kernels, key=_order)[-1:]]
+        return newest + sorted(set(metas)) or [otherwise]
     if running not in kernels and not has_headers:
         raise Refused(_why(running, sorted(kernels, key=_order), otherwise))
     # The boot loader takes the newest of what is there; older ones than the running kernel are for emergencies.

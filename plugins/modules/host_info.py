@@ -138,7 +138,9 @@ host:
       description: Version of the NVIDIA container toolkit, null where there is none.
       type: str
     cdi:
-      description: Each specification of devices for containers with C(path), C(kind), C(devices) (UUIDs) and C(drivers) (versions of libcuda).
+      description: >-
+        Each specification of devices for containers with C(path), C(kind), C(devices) (UUIDs), C(absent) (cards' device files that it names and the host has
+        not) and C(drivers) (versions of libcuda).
       type: list
       elements: dict
     models:
@@ -150,6 +152,7 @@ host:
 """
 
 import os  # noqa: E402
+import re  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
@@ -269,7 +272,11 @@ class Reader:
     def cdi(self):
         """Specifications of devices for containers."""
         paths = ["%s/%s" % (folder, name) for folder in cdi.FOLDERS for name in self.world.names(folder) if name.endswith(cdi.SUFFIXES)]
-        return [cdi.of_text(path, self.seen(path)) for path in paths]
+        there = [name for name in self.world.names("/dev") if re.match(r"^nvidia[0-9]+$", name)] if paths else []
+        found = [cdi.of_text(path, self.seen(path)) for path in paths]
+        for one in found:
+            one["absent"] = ["/dev/nvidia%d" % number for number in one.pop("nodes") if there and "nvidia%d" % number not in there]
+        return found
 
     def mounts(self):
         mounts = host_survey.mounts_of_mountinfo(self.seen("/proc/self/mountinfo"))

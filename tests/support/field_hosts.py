@@ -3,8 +3,8 @@ anything changes.
 
 A host is the reference host of reference.yml but for what its own entry says. What its entry has besides texts: ``without`` (services that its inventory has
 not), ``inventory`` (variables, and SERVICE__field), ``packages`` (installed ones, for the headers of kernels), ``headers`` (those that follow), ``disks`` (what
-is on the devices of its volumes), ``cdi`` (specifications of devices, by path), ``keys`` (files that are there), and ``findings``: the whole list, each
-"severity rule: a part of its sentence".
+is on the devices of its volumes), ``cdi`` (specifications of devices, by path), ``nodes`` (names in /dev), ``keys`` (files that are there), and ``findings``:
+the whole list, each "severity rule: a part of its sentence".
 """
 import copy
 import json
@@ -142,7 +142,9 @@ class World:
         return tuple(int(one * GIB) for one in self.host["space"][path]) if path in self.host["space"] else (None, None)
 
     def names(self, folder):
-        """Names in a folder: specifications of devices, by path."""
+        """Names in a folder: specifications of devices, by path, and device files."""
+        if folder == "/dev":
+            return self.host.get("nodes", [])
         return [path.rpartition("/")[2] for path in self.host.get("cdi", {}) if path.rpartition("/")[0] == folder]
 
     def there(self, path):

@@ -302,7 +302,7 @@ def cdi(inventory, host):
             continue
         remove = "Remove it: rm %s. host_driver has %s written at every boot." % (found["path"], specifications.OWN)
         twice = named & set(found["devices"]) if found["path"].startswith("/var/run/") else ()
-        gone = [uuid for uuid in found["devices"] if uuid not in there] if there - {None} else []
+        gone = ([uuid for uuid in found["devices"] if uuid not in there] if there - {None} else []) + found.get("absent", [])
         old = [version_ for version_ in found["drivers"] if installed and version_ != installed]
         if twice:
             yield Finding("cdi", ERROR, found["path"], ", ".join(sorted(twice)),

@@ -14,6 +14,8 @@ from .finding import ERROR, WARNING, Finding, version
 ENGINE_MINIMUM = (25, 0)
 MANY = 1 << 16  # more CPUs than any host has
 WIDE = 8  # bits; a route that is as wide can be a piece of a default route
+# What a VPN may leave out of everything, since no host has such an address: this network, multicast, what is reserved (RFC 1122, 3.2.1.3; RFC 5771).
+NOBODYS = {4: [ipaddress.ip_network(one) for one in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")], 6: [ipaddress.ip_network("ff00::/8")]}
 
 
 def numa(_inventory, host):
@@ -69,7 +71,7 @@ def _but_default(routes):
     for route, network in found:
         if network.prefixlen <= WIDE:
             pieces[route["device"], network.version].append(network)
-    everywhere = {key for key, networks in pieces.items() if next(ipaddress.collapse_addresses(networks)).prefixlen == 0}
+    everywhere = {key for key, networks in pieces.items() if len(networks) > 1 and next(ipaddress.collapse_addresses(networks + NOBODYS[key[1]])).prefixlen == 0}
     return [(route, network) for route, network in found if network.prefixlen > WIDE or (route["device"], network.version) not in everywhere]
 
 
