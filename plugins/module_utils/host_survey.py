@@ -320,6 +320,18 @@ def engine_of_info(text):
     return lines[0] or None, store
 
 
+def refused_client(text):
+    """{"client", "needed"}: versions of the API, of an engine's refusal of docker's client, on standard error; None of any other text."""
+    found = re.search(r"client version (\d+\.\d+) is too (?:old|new)\. M(?:in|ax)imum supported API version is (\d+\.\d+)", text)
+    return dict(zip(("client", "needed"), found.groups())) if found else None
+
+
+def firewall_of_info(text):
+    """"nftables" of the engine's ``FirewallBackend`` as JSON, which it tells since version 28.1; None where it does not."""
+    driver = _json(text, dict).get("Driver")
+    return driver if isinstance(driver, str) and driver else None
+
+
 def modules_of(text):
     """Names of the loaded kernel modules from /proc/modules."""
     return [line.split()[0] for line in text.splitlines() if line.strip()]

@@ -128,6 +128,15 @@ host:
     engine:
       description: Version of the Docker engine, null where none answers.
       type: str
+    engine_refuses:
+      description: Versions of the API of an engine that refuses this host's client, C(client) and C(needed); null where it does not.
+      type: dict
+    engine_firewall:
+      description: What the engine makes its rules of packets with, such as V(iptables) or V(nftables); null where it does not say.
+      type: str
+    forwarding:
+      description: Whether the kernel passes packets on between networks (C(net.ipv4.ip_forward)), null where it does not say.
+      type: bool
     engine_root:
       description: Folder of the engine's data, null where none answers.
       type: str
@@ -227,7 +236,7 @@ class Reader:
     """Reads through commands; a missing command reads as nothing."""
 
     def __init__(self, module, world=World):
-        self.module, self.world, self.said = module, world, ""
+        self.module, self.world, self.said, self.errors = module, world, "", ""
 
     def seen(self, path):
         """A file's text to look at."""
@@ -238,10 +247,12 @@ class Reader:
         return out if code == 0 else ""
 
     def run(self, *arguments):
+        self.errors = ""
         program = self.module.get_bin_path(arguments[0])
         if program is None:
             return 127, ""
-        return self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"}, errors="replace")[:2]
+        code, out, self.errors = self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"}, errors="replace")
+        return code, out
 
     def gpus(self, devices):
         # One card that does not answer makes it fail, and it prints the others all the same.
@@ -333,6 +344,8 @@ def survey(reader, asked):
     cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
     cpu.update(quota=world.quota(), allowed=topology.listed(world.allowed() or []) or None)
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if asked["bandwidth"] else None
+    engine = reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None
+    refused = host_survey.refused_client("" if engine else reader.errors)
     engine_root, engine_store = host_survey.engine_of_info(
         reader.command("docker", "info", "--format", "{{.DockerRootDir}}\n{{.Driver}}\n{{json .DriverStatus}}"))
     places = {path: (host_survey.mount_of(world.real(path), mounts) or {}).get("path") for path in asked["paths"]}
@@ -352,7 +365,9 @@ def survey(reader, asked):
         "docker_networks": reader.docker_networks(),
         "devices": {path: world.device_size(path) for path in asked["devices"]},
         "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
-        "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
+        "engine": engine, "engine_refuses": refused,
+        "engine_firewall": host_survey.firewall_of_info(reader.command("docker", "info", "--format", "{{json .FirewallBackend}}")),
+        "forwarding": {"0": False, "1": True}.get(reader.seen("/proc/sys/net/ipv4/ip_forward").strip()),
         "engine_root": engine_root, "engine_store": engine_store,
         "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
         "cdi": reader.cdi(),

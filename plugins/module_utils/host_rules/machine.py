@@ -108,7 +108,17 @@ def overlap(inventory, host):
 
 
 def engine(_inventory, host):
-    """An engine that is there is new enough."""
+    """An engine that is there is new enough, speaks with its client, and can make networks."""
+    refused = host.get("engine_refuses")
     if host["engine"] and version(host["engine"]) < ENGINE_MINIMUM:
         yield Finding("engine", ERROR, "Docker engine", host["engine"], "%d.%d or newer" % ENGINE_MINIMUM,
                       "Remove it and set container_engine_origin: docker, or upgrade the distribution.")
+    elif refused:
+        yield Finding("engine", ERROR, "Docker engine", "a client (docker) of API %s, which the engine refuses" % refused["client"],
+                      "API %s: from version 29 on the engine speaks none older than 1.44, of version 25" % refused["needed"],
+                      "Upgrade the client as the engine was: apt-get install --only-upgrade docker-ce-cli docker-cli. See which is called: command -v docker.")
+    if (host.get("engine_firewall") or "").startswith("nftables") and host.get("forwarding") is False:
+        yield Finding("engine", ERROR, "Docker engine, firewall-backend %s" % host["engine_firewall"], "net.ipv4.ip_forward = 0",
+                      "1: with that backend the engine does not switch it on itself, and makes no bridge without it",
+                      "echo net.ipv4.ip_forward=1 > /etc/sysctl.d/90-ip-forward.conf && sysctl --system. It also lets packets pass between other networks of "
+                      "this host: a policy of drop in a forward chain of your own keeps them apart.")
