@@ -38,16 +38,8 @@ def _flavour(release):
     return found.group(1) if found else ""
 
 
-def packages(running, installed, otherwise, own_kernel=True, has_headers=False):
-    """Names of the packages with headers, the running kernel's first; they may be installed already.
-
-    :param running: release of the kernel that runs (uname -r).
-    :param installed: names of the packages that are installed.
-    :param otherwise: the system's own headers, for a host without a kernel of its own (a container, whose kernel is another machine's).
-    :param own_kernel: whether the modules of the running kernel are on this host (/lib/modules/RELEASE).
-    :param has_headers: whether it has its headers without any package (/lib/modules/RELEASE/build).
-    :raises Refused: the running kernel is of no package, and has no headers.
-    """
+def _known(installed):
+    """({release: its headers' package} of the kernels that are installed, the headers' meta packages)."""
     kernels, metas = {}, []
     for name in installed:
         if name.endswith(_NO_KERNEL):
@@ -62,18 +54,43 @@ def packages(running, installed, otherwise, own_kernel=True, has_headers=False):
             kernels[proxmox.group(2)] = "%s-headers-%s" % proxmox.groups()
         elif proxmox_meta:
             metas.append("%s-%s" % (proxmox_meta.group(1), "default-headers" if proxmox_meta.group(2) else "headers-" + proxmox_meta.group(3)))
+    return kernels, sorted(set(metas))
+
+
+def _newer(running, releases):
+    """The newest release of the running kernel's flavour and the newest of the others, where they are newer than it."""
+    # The boot loader takes the newest of what is there; older ones than the running kernel are for emergencies.
+    newer = [release for release in sorted(releases, key=_order) if _order(release) > _order(running)]
+    alike = [release for release in newer if _flavour(release) == _flavour(running)]
+    return alike[-1:] + [release for release in newer if release not in alike][-1:]
+
+
+def boots(running, installed, own_kernel=True):
+    """Releases of the kernels that may boot next; none in a container. Arguments as of :func:`packages`."""
+    releases = sorted(_known(installed)[0], key=_order)
+    if running not in releases and not own_kernel:
+        return releases[-1:]
+    return _newer(running, releases) or [running]
+
+
+def packages(running, installed, otherwise, own_kernel=True, has_headers=False):
+    """Names of the packages with headers, the running kernel's first; they may be installed already.
+
+    :param running: release of the kernel that runs (uname -r).
+    :param installed: names of the packages that are installed.
+    :param otherwise: the system's own headers, for a host without a kernel of its own (a container, whose kernel is another machine's).
+    :param own_kernel: whether the modules of the running kernel are on this host (/lib/modules/RELEASE).
+    :param has_headers: whether it has its headers without any package (/lib/modules/RELEASE/build).
+    :raises Refused: the running kernel is of no package, and has no headers.
+    """
+    kernels, metas = _known(installed)
     if running not in kernels and not own_kernel:
         # A container, or a kernel that was removed while it runs: what boots next is the newest that is there.
-        newest = [kernels[release] for release in sorted(kernels, key=_order)[-1:]]
-        return newest + sorted(set(metas)) or [otherwise]
+        return [kernels[release] for release in boots(running, installed, own_kernel)] + metas or [otherwise]
     if running not in kernels and not has_headers:
         raise Refused(_why(running, sorted(kernels, key=_order), otherwise))
-    # The boot loader takes the newest of what is there; older ones than the running kernel are for emergencies.
-    newer = [release for release in sorted(kernels, key=_order) if _order(release) > _order(running)]
-    alike = [release for release in newer if _flavour(release) == _flavour(running)]
-    newest = alike[-1:] + [release for release in newer if release not in alike][-1:]
     own = [kernels[running]] if running in kernels else []
-    return own + [kernels[release] for release in newest] + sorted(set(metas))
+    return own + [kernels[release] for release in _newer(running, kernels)] + metas
 
 
 def _why(running, there, otherwise):

@@ -138,3 +138,32 @@ def test_an_installation_that_was_interrupted_is_finished_first_or_refused_with_
     assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (rc == 0)
     text = rendering.render("host_driver", refuse["ansible.builtin.assert"]["fail_msg"], variables)
     assert ", ".join(said) in text and "dpkg --configure -a; apt-get install --fix-broken" in text and text.endswith("(--configure): it failed")
+
+
+BUILT = ["version:        580.95.05", "license:        Dual MIT/GPL", "signer:         DKMS module signing key"]
+
+
+@pytest.mark.parametrize("said, cards, secure, refused", [
+    (BUILT, ["12.0"], False, ""), (BUILT, ["12.0"], True, ""), ([], ["12.0"], False, "no module nvidia is built; needed 580.95.05"),
+    (["modinfo: ERROR: Module nvidia not found."], ["8.9"], None, "no module nvidia is built"),
+    ([BUILT[0].replace("580", "570"), *BUILT[1:]], ["8.9"], False, "the module nvidia is 570.95.05"),
+    ([BUILT[0], "license:        NVIDIA"], ["8.9"], False, ""), ([BUILT[0], "license:        NVIDIA"], ["8.9", "12.0"], False, "Blackwell needs"),
+    (BUILT[:2], ["12.0"], True, "is not signed")])
+def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, cards, secure, refused):
+    look = ["library /usr/lib/x86_64-linux-gnu/libnvidia-ml.so.580.95.05", "cdi ", "persistenced ", "kernel modules ", "dpkg ", *KERNELS]
+    variables = {"__host_driver_look": {"stdout_lines": look}, "_host_driver_system": "Ubuntu 24", "ansible_check_mode": False, "bunker_reboot_needed": True,
+                 "bunker_host": {"gpus": [{"uuid": None, "capability": one} for one in cards], "toolkit": None,
+                                 "kernel": {"release": "6.8.0-45-generic", "nvidia": None, "nvidia_open": None, "nouveau": False, "secure_boot": secure,
+                                            "mok_certificates": ["/var/lib/dkms/mok.pub"]}},
+                 "bunker_services": [], "host_driver_branch": 580, "host_driver_origin": "nvidia", "host_driver_packages": ["auto"], "inventory_hostname": "here",
+                 "__host_driver_built": {"stdout_lines": ["kernel 6.8.0-50-generic", *said, "key /var/lib/dkms/mok.pub enrolled"]}}
+    see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
+    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables)
+    assert "for release in 6.8.0-50-generic; do" in command and "for key in /var/lib/dkms/mok.pub; do" in command
+    refuse = rendering.task("host_driver", "tasks/reboot.yml", "Refuse a reboot after which the host would be without its cards")
+    assert rendering.holds("host_driver", refuse, variables)
+    assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (refused == "")
+    assert refused in rendering.render("host_driver", refuse["ansible.builtin.assert"]["fail_msg"], variables)
+    names = [entry["name"] for entry in rendering.read("host_driver", "tasks/reboot.yml")]
+    assert names.index(refuse["name"]) < names.index("Stop before the reboot that the inventory does not allow") < names.index("Reboot where the inventory allows it")
+    assert rendering.holds("host_driver", refuse, dict(variables, bunker_reboot_needed=False)) is False
