@@ -258,7 +258,8 @@ def fabric(inventory, host):
         return
     what = "NVSwitches at %s" % ", ".join(found["switches"]) if found["switches"] else "cards %s" % ", ".join(sorted({gpu["name"] for gpu in several}))
     branch = inventory["host_driver_branch"] if _replaced(inventory, host) else version(installed)[0] if version(installed) else inventory["host_driver_branch"]
-    package = "nvidia-fabricmanager-%s" % branch if branch < 590 else "nvidia-fabricmanager"
+    named = branch < 590 or inventory.get("host_driver_origin") == "distribution"  # NVIDIA's own packages lost the branch with 590, Ubuntu's have it still
+    package = "nvidia-fabricmanager-%s" % branch if named else "nvidia-fabricmanager"
     if _replaced(inventory, host):
         if not any(name.startswith("nvidia-fabricmanager") for name in inventory.get("host_driver_packages", ())):
             yield Finding("fabric", ERROR, what, "no fabric manager among host_driver_packages", "the one of the driver that will be installed",

@@ -93,6 +93,9 @@ UNTIDY = {
         ("error", "fabric", "found fabric manager: 580.95.05, which does not run;")]),
     "a board under branch 590": (changed(board(8, "NVIDIA B200"), kernel={"nvidia": "590.48.01"}), of_board(0, host_driver_branch=590), [
         ("error", "fabric", "apt-get install 'nvidia-fabricmanager=590.48.01*'")]),
+    "a board under branch 595 of Ubuntu's own archive": (
+        changed(board(8, "NVIDIA B200"), kernel={"nvidia": "595.71.05"}), of_board(0, host_driver_branch=595, host_driver_origin="distribution"), [
+            ("error", "fabric", "apt-get install 'nvidia-fabricmanager-595=595.71.05*'")]),
     "a board's cards, and no switch to be seen": (board(4, "NVIDIA A100-SXM4-40GB"), of_board(0, 1), [
         ("error", "fabric", "cards NVIDIA A100-SXM4-40GB: found fabric manager: none; needed 580.95.05, the driver's very version, running. apt-get install "
                             "'nvidia-fabricmanager-580=580.95.05*' && systemctl enable --now nvidia-fabricmanager. A board without switches (HGX with 4 cards) "
