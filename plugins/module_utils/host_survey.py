@@ -176,8 +176,9 @@ def join_gpus(of_pci, of_query):
 
 
 def cpu_of_lscpu(text):
-    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), numa_nodes (those with CPUs), avx512."""
-    fields, kinds = {}, []
+    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), hypervisor (None without one), numa_nodes
+    (those with CPUs), avx512."""
+    fields, kinds, clusters = {}, [], []
 
     def collect(entries):
         own = {}
@@ -187,12 +188,15 @@ def cpu_of_lscpu(text):
                 fields[name] = own[name] = data
                 collect(entry.get("children"))
         kinds.append((_number(own.get("Socket(s)")), _number(own.get("Core(s) per socket"))))
+        clusters.append((_number(own.get("Cluster(s)")), _number(own.get("Core(s) per cluster"))))
     collect(_json(text, dict).get("lscpu"))
     # Of a processor with cores of two makes lscpu tells one after the other, each with its sockets and its cores in them.
     told = [(sockets, cores) for sockets, cores in kinds if sockets and cores]
+    # ARM servers without the firmware's table of processors tell clusters in place of sockets.
+    counted = told or [(number, cores) for number, cores in clusters if number and cores]
     return {"model": fields.get("Model name"), "sockets": max((sockets for sockets, _cores in told), default=_number(fields.get("Socket(s)"))),
-            "cores": sum(sockets * cores for sockets, cores in told) or None, "threads": _number(fields.get("CPU(s)")),
-            "online": fields.get("On-line CPU(s) list"),
+            "cores": sum(number * cores for number, cores in counted) or None, "threads": _number(fields.get("CPU(s)")),
+            "online": fields.get("On-line CPU(s) list"), "hypervisor": fields.get("Hypervisor vendor"),
             # A kernel without NUMA names no nodes: it is one.
             "numa_nodes": _nodes_with_cpus(fields) or _number(fields.get("NUMA node(s)")) or (1 if fields else None),
             "avx512": "avx512f" in fields["Flags"].split() if fields.get("Flags") else None}

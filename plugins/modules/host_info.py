@@ -90,8 +90,8 @@ host:
     cpu:
       description: >-
         C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(online) (a list of CPUs), C(allowed) (those that services may run on, a
-        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(numa_nodes) (those that
-        have CPUs), C(avx512).
+        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(hypervisor) (of a
+        virtual machine, null without one), C(numa_nodes) (those that have CPUs), C(avx512).
       type: dict
     memory:
       description: C(total) and C(available), bytes; C(bandwidth), bytes read a second, or null where it was not measured.

@@ -141,7 +141,7 @@ def test_a_processor():
     text = lscpu(Architecture="x86_64", **{"CPU(s)": "192", "Model name": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "Socket(s)": "1",
                                            "Core(s) per socket": "96", "NUMA node(s)": "4", "Flags": "sse2 avx2 avx512f"})
     assert host_survey.cpu_of_lscpu(text) == {"model": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "sockets": 1, "cores": 96, "threads": 192,
-                                              "online": None, "numa_nodes": 4, "avx512": True}
+                                              "online": None, "hypervisor": None, "numa_nodes": 4, "avx512": True}
 
 
 def test_the_cpus_that_are_online():

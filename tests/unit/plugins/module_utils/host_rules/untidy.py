@@ -126,7 +126,8 @@ UNTIDY = {
     "threads above what the control groups allow": (cpu(quota=2.5), changed(BOTH, executor__threads="8"), [
         ("warning", "threads", "service executor: threads: found 8; needed at most 2: the control groups of this host allow 2.50 CPUs. Set threads: auto")]),
     "threads within what the control groups allow": (cpu(quota=8.0), changed(BOTH, executor__threads="8"), []),
-    "half a CPU": (cpu(quota=0.5), changed(BOTH, executor__threads="1"), [("warning", "threads", "needed at most 1: the control groups")]),
+    "half a CPU": (cpu(quota=0.5), changed(BOTH, executor__threads="2"), [("warning", "threads", "found 2; needed at most 1: the control groups")]),
+    "half a CPU, and as few threads as there can be": (cpu(quota=0.5), changed(BOTH, executor__threads="1"), []),
     "a quota, and threads that are chosen by the role": (cpu(quota=2.5), BOTH, []),
     "more threads than are online": (cpu(online="0-63", allowed="0-63", cores=64), changed(BOTH, executor__threads="96"), [
         ("error", "threads", "found 96; needed at most the 64 physical cores")]),
