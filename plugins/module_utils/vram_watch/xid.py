@@ -147,8 +147,11 @@ def fault_of_recovery(kind, words):
 
 
 def fault_of_silence(words):
-    """The :class:`Fault` of a card that says "GPU requires reset" in place of its figures; None for other words, which may pass."""
-    return Fault(RESET, "in place of its figures the driver says \"%s\"" % words, None) if "requires reset" in words.lower() else None
+    """The :class:`Fault` of a card that says "GPU requires reset" or "GPU is lost" (NVML_ERROR_RESET_REQUIRED, NVML_ERROR_GPU_IS_LOST) in place of its figures;
+    None for other words, which may pass."""
+    said = words.lower()
+    kind = RESET if "requires reset" in said else REBOOT if "is lost" in said else None
+    return Fault(kind, "in place of its figures the driver says \"%s\"" % words, None) if kind else None
 
 
 def told(uuid, number):
