@@ -12,7 +12,9 @@ description:
   - Judges what C(modinfo) says of the module V(nvidia) for each kernel that may boot next, and which certificates are enrolled.
 options:
   _input:
-    description: Lines C(kernel RELEASE) with what C(modinfo -k RELEASE nvidia) prints behind each, and C(key PATH enrolled) or C(key PATH absent).
+    description: >-
+      Lines C(kernel RELEASE) with what C(modinfo -k RELEASE nvidia) prints behind each, C(key PATH enrolled) or C(key PATH absent), and C(pin RELEASE) where
+      the boot loader was told to boot that kernel.
     type: list
     elements: str
     required: true

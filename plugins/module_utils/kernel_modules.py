@@ -13,18 +13,21 @@ SIGNERS = {"/var/lib/shim-signed/mok/MOK.der": "Secure Boot Module Signature key
 
 
 def _read(lines):
-    """({release: {field: value}}, {certificate: whether it is enrolled}) of lines "kernel RELEASE", modinfo's behind each, and "key PATH enrolled|absent"."""
-    kernels, keys, fields = {}, {}, {}
+    """({release: {field: value}}, {certificate: whether it is enrolled}) of lines "kernel RELEASE", modinfo's behind each, "key PATH enrolled|absent", and
+    "pin RELEASE": of a pinned kernel that one alone."""
+    kernels, keys, fields, pinned = {}, {}, {}, None
     for line in lines:
         words = line.split()
         if len(words) == 2 and words[0] == "kernel":
             fields = kernels.setdefault(words[1], {})
+        elif len(words) == 2 and words[0] == "pin":
+            pinned = words[1]
         elif len(words) == 3 and words[0] == "key":
             keys[words[1]] = words[2] == "enrolled"
         elif ":" in line and not line.startswith("modinfo:"):
             name, _colon, value = line.partition(":")
             fields.setdefault(name.strip(), value.strip())
-    return kernels, keys
+    return {pinned: kernels[pinned]} if pinned in kernels else kernels, keys
 
 
 def _headers(release):
@@ -48,7 +51,7 @@ def refusal(lines, version, needs_open, secure_boot):
     """Why the host must not reboot yet, "" where it may.
 
     :param lines: "kernel RELEASE" and what ``modinfo -k RELEASE nvidia`` prints, for each kernel that may boot next; "key PATH enrolled" or "key PATH absent"
-        for each certificate of SIGNERS that is there.
+        for each certificate of SIGNERS that is there; "pin RELEASE" where the boot loader was told to boot that kernel.
     :param version: of the driver's libraries.
     :param needs_open: whether a card is driven by the open modules only.
     :param secure_boot: whether the kernel takes signed modules only.

@@ -1,4 +1,5 @@
 """The data of host_driver for every system, among them Ubuntu 24.04 and 26.04, on which no test runs the role."""
+import subprocess
 import sys
 
 import pytest
@@ -230,7 +231,7 @@ def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, 
                  "__host_driver_built": {"stdout_lines": ["kernel 6.8.0-50-generic", *said, "key /var/lib/dkms/mok.pub enrolled"]}}
     see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
     command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables)
-    assert "for release in 6.8.0-50-generic; do" in command and "for key in /var/lib/dkms/mok.pub; do" in command
+    assert "for release in 6.8.0-50-generic $pinned; do" in command and "for key in /var/lib/dkms/mok.pub; do" in command
     refuse = rendering.task("host_driver", "tasks/reboot.yml", "Refuse a reboot after which the host would be without its cards")
     assert rendering.holds("host_driver", refuse, variables)
     assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (refused == "")
@@ -238,3 +239,24 @@ def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, 
     names = [entry["name"] for entry in rendering.read("host_driver", "tasks/reboot.yml")]
     assert names.index(refuse["name"]) < names.index("Stop before the reboot that the inventory does not allow") < names.index("Reboot where the inventory allows it")
     assert rendering.holds("host_driver", refuse, dict(variables, bunker_reboot_needed=False)) is False
+
+
+@pytest.mark.parametrize("files, pinned", [
+    ({}, []), ({"/etc/kernel/proxmox-boot-pin": "6.14.11-4-pve\n"}, ["pin 6.14.11-4-pve", "kernel 6.14.11-4-pve"]),
+    ({"/etc/default/grub": 'GRUB_DEFAULT="Advanced options for Ubuntu>Ubuntu, with Linux 6.8.0-45-generic"\n'}, ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"]),
+    ({"/etc/default/grub": "GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\n"}, []),
+    ({"/etc/default/grub": "GRUB_DEFAULT=saved\n", "saved": "saved_entry=gnulinux-advanced-0a34-b5c1>gnulinux-6.8.0-45-generic-advanced-0a34-b5c1\n"},
+     ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"])])
+def test_what_the_boot_loader_was_told_is_read(tmp_path, files, pinned):
+    """The task's own commands, on files in a folder, with stand-ins for modinfo and grub-editenv."""
+    for path, text in files.items():
+        (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.lstrip("/")).write_text(text, encoding="ascii")
+    for name, body in (("modinfo", "true"), ("grub-editenv", "cat %s/saved" % tmp_path), ("mokutil", "echo $2 is not enrolled")):
+        (tmp_path / name).write_text("#!/bin/sh\n%s\n" % body, encoding="ascii")
+        (tmp_path / name).chmod(0o755)
+    variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": ["/var/lib/dkms/mok.pub"]}}}
+    see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
+    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/etc/", "%s/etc/" % tmp_path)
+    said = subprocess.run(["/bin/sh", "-c", command], env={"PATH": "%s:/usr/bin:/bin" % tmp_path}, capture_output=True, text=True, check=False).stdout.splitlines()
+    assert said == pinned[:1] + ["kernel 6.99.0"] + pinned[1:] + ["key /var/lib/dkms/mok.pub absent"]

@@ -54,6 +54,16 @@ def test_what_is_built_may_boot(lines, wanted):
     assert refusal(lines, **wanted) == ""
 
 
+@pytest.mark.parametrize("lines, refused", [
+    (["pin 6.14.11-4-pve", *seen(("6.17.2-1-pve", NONE), ("6.14.11-4-pve", OPEN))], ""),  # as people do where a newer kernel is too new for the driver
+    (["pin 6.14.11-4-pve", *seen(("6.17.2-1-pve", OPEN), ("6.14.11-4-pve", NONE))], "for the kernel 6.14.11-4-pve,"),
+    (["pin 6.8.0-45-generic", *seen(("6.8.0-50-generic", NONE), ("6.8.0-45-generic", OLD))], "the module nvidia is 570.133.20"),
+    (["pin", *seen(("6.8.0-50-generic", NONE))], "for the kernel 6.8.0-50-generic,"),
+])
+def test_a_kernel_that_somebody_pinned_boots_and_no_other(lines, refused):
+    assert refused in refusal(lines) and bool(refusal(lines)) is bool(refused)
+
+
 @pytest.mark.parametrize("lines, wanted, parts", [
     (seen(("6.8.0-50-generic", NONE)), {}, ["for the kernel 6.8.0-50-generic, which may boot next, no module nvidia is built; needed 580.95.05",
                                             "apt-get install linux-headers-6.8.0-50-generic; dkms autoinstall -k 6.8.0-50-generic; dkms status"]),
