@@ -118,8 +118,11 @@ def fabric_manager_version(text):
 
 
 def _row(line):
-    """The fields of a row of nvidia-smi by their names, {} of a line that is none."""
+    """The fields of a row of nvidia-smi by their names, {} of a line that is none. Of all fields a name alone can have a comma."""
     fields = [field.strip() for field in line.split(",")]
+    if len(fields) > len(GPU_QUERY) and READABLE["uuid"].match(fields[0]):
+        behind = len(fields) - len(GPU_QUERY) + 2
+        fields = [fields[0], ", ".join(fields[1:behind]), *fields[behind:]]
     return dict(zip(GPU_QUERY, fields)) if len(fields) == len(GPU_QUERY) else {}
 
 

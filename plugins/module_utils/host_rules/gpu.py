@@ -55,11 +55,17 @@ def gpu_exists(inventory, host):
         for uuid in service["gpus"]:
             if uuid not in known and not uuid.startswith("MIG-"):
                 cards = ", ".join("%s (%s)" % (gpu["uuid"], gpu["name"]) for gpu in known.values())
-                silent = [gpu["pci"] for gpu in host["gpus"] if not gpu["uuid"] and gpu["pci"] not in given_away]
+                silent = "".join(_silent(gpu) for gpu in host["gpus"] if not gpu["uuid"] and gpu["pci"] not in given_away)
                 yield Finding("gpu_exists", ERROR, "service %s" % service["name"], uuid, "one of %s" % cards,
-                              ("The card at %s tells no UUID now: see what is found of it. " % ", ".join(silent) if silent else "") + "%sCopy the UUID from: nvidia-smi -L. Where the card is gone for good take it out of gpus: the service is placed on "
+                              silent + "%sCopy the UUID from: nvidia-smi -L. Where the card is gone for good take it out of gpus: the service is placed on "
                               "those that remain." % "".join("%s has the card at %s for a virtual machine: take it back, or name another. " % (driver, pci)
                                                              for pci, driver in given_away.items()))
+
+
+def _silent(gpu):
+    """What is said of a card on the bus that the driver names no UUID of."""
+    see = "see what is found of it" if gpu["unreadable"] else "%s has it, see dmesg | grep -i -e nvrm -e %s" % (gpu["kernel_driver"] or "no driver", gpu["pci"])
+    return "The card at %s tells no UUID now: %s. " % (gpu["pci"], see)
 
 
 def _no_card(inventory, host, services):

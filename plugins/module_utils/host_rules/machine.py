@@ -121,6 +121,13 @@ def engine(_inventory, host):
         yield Finding("engine", ERROR, "Docker engine", "a client (docker) of API %s, which the engine refuses" % refused["client"],
                       "API %s: from version 29 on the engine speaks none older than 1.44, of version 25" % refused["needed"],
                       "Upgrade the client as the engine was: apt-get install --only-upgrade docker-ce-cli docker-cli. See which is called: command -v docker.")
+    root = host.get("engine_root") or ""
+    if root.startswith("/var/snap/"):
+        yield Finding("engine", ERROR, "Docker engine", "one of a snap (%s)" % root, "one of packages: a snap's has its own daemon.json and no CDI",
+                      "snap remove docker, which takes its containers and volumes with it; container_engine installs the distribution's.")
+    elif "/.local/share/docker" in root:
+        yield Finding("engine", ERROR, "Docker engine", "one without root (%s)" % root, "the system's: networks, the seal and CDI are its own",
+                      "Let docker ask it: unset DOCKER_HOST for root, docker context use default.")
     if (host.get("engine_firewall") or "").startswith("nftables") and host.get("forwarding") is False:
         yield Finding("engine", ERROR, "Docker engine, firewall-backend %s" % host["engine_firewall"], "net.ipv4.ip_forward = 0",
                       "1: with that backend the engine does not switch it on itself, and makes no bridge without it",
