@@ -81,7 +81,8 @@ def other_gpus_of_pci(devices):
     for device in devices:
         vendor, kind = _hex(device["vendor"]), _hex(device["class"])[:4]
         if vendor not in (NVIDIA, WINDOWS) and (kind in COMPUTING_CLASSES or (vendor in OTHER_VENDORS and kind in GRAPHICS_CLASSES + DISPLAY_CLASSES)):
-            found.append({"vendor": OTHER_VENDORS.get(vendor, "PCI vendor %s" % vendor), "pci": pci_address(device["address"]), "pci_device": _hex(device["device"])})
+            found.append({"vendor": OTHER_VENDORS.get(vendor, "PCI vendor %s" % vendor), "pci": pci_address(device["address"]),
+                          "pci_device": _hex(device["device"])})
     return found
 
 

@@ -74,7 +74,8 @@ def read(release, folder, names):
 
 def stanzas(text):
     """Fields of each package of an index, a dict each."""
-    return [dict(re.findall(r"(?m)^(Package|Version|Architecture|Depends|Pre-Depends|Provides): *(.*)$", stanza)) for stanza in text.split("\n\n") if stanza.strip()]
+    field = re.compile(r"(?m)^(Package|Version|Architecture|Depends|Pre-Depends|Provides): *(.*)$")
+    return [dict(field.findall(stanza)) for stanza in text.split("\n\n") if stanza.strip()]
 
 
 def driver_of_index(text):

@@ -153,8 +153,10 @@ def of_boots(text):
 READERS = {
     "modinfo": (MODINFO, of_modules),
     "names of packages, for the next boot": (PACKAGES, of_boots),
-    "nvidia-smi -q -x, recovery": (test_mig.XML.replace("<uuid>GPU", "<gpu_recovery_action>Reset</gpu_recovery_action><uuid>GPU"), host_survey.recovery_of_xml),
-    "docker version, refused": ("Error response from daemon: client version 1.41 is too old. Minimum supported API version is 1.44", host_survey.refused_client),
+    "nvidia-smi -q -x, recovery": (
+        test_mig.XML.replace("<uuid>GPU", "<gpu_recovery_action>Reset</gpu_recovery_action><uuid>GPU"), host_survey.recovery_of_xml),
+    "docker version, refused": (
+        "Error response from daemon: client version 1.41 is too old. Minimum supported API version is 1.44", host_survey.refused_client),
     "docker info, firewall": ('{"Driver": "nftables+firewalld", "Info": [["ReloadedAt", "x"]]}', host_survey.firewall_of_info),
     "nvidia-smi --query-gpu": (test_host_survey.TROUBLE + test_host_survey.QUERY, host_survey.gpus_of_query),
     "nvidia-smi -L": (test_mig.LISTING, lambda text: mig.slices(text, test_mig.XML)),

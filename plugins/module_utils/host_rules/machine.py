@@ -75,7 +75,8 @@ def _but_default(routes):
     for route, network in found:
         if network.prefixlen <= WIDE:
             pieces[route["device"], network.version].append(network)
-    everywhere = {key for key, networks in pieces.items() if len(networks) > 1 and next(ipaddress.collapse_addresses(networks + NOBODYS[key[1]])).prefixlen == 0}
+    everywhere = {key for key, networks in pieces.items()
+                  if len(networks) > 1 and next(ipaddress.collapse_addresses(networks + NOBODYS[key[1]])).prefixlen == 0}
     return [(route, network) for route, network in found if network.prefixlen > WIDE or (route["device"], network.version) not in everywhere]
 
 

@@ -136,7 +136,8 @@ def test_an_index_is_read_by_branch_as_the_command_that_refreshes_the_captures_d
     ("Ubuntu 26", "nvidia", 580, ["auto"], True), ("Ubuntu 26", "nvidia", 595, ["auto"], False), ("Ubuntu 26", "distribution", 580, ["auto"], False),
     ("Ubuntu 26", "nvidia", 580, ["nvidia-open"], False), ("Ubuntu 24", "nvidia", 580, ["auto"], False), ("Debian 13", "nvidia", 550, ["auto"], False)])
 def test_a_branch_that_nvidia_never_packaged_for_a_system_is_refused_by_name(system, origin, branch, named, refused):
-    variables = {"_host_driver_system": system, "host_driver_origin": origin, "host_driver_branch": branch, "host_driver_packages": named, "_host_driver_work": True}
+    variables = {"_host_driver_system": system, "host_driver_origin": origin, "host_driver_branch": branch, "host_driver_packages": named,
+                 "_host_driver_work": True}
     refuse = rendering.task("host_driver", "tasks/refuse.yml", "Refuse a branch that NVIDIA never packaged for this system")["ansible.builtin.assert"]
     assert rendering.holds("host_driver", {"when": refuse["that"]}, variables) is not refused
     if refused:
@@ -227,7 +228,8 @@ def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, 
                  "bunker_host": {"gpus": [{"uuid": None, "capability": one} for one in cards], "toolkit": None,
                                  "kernel": {"release": "6.8.0-45-generic", "nvidia": None, "nvidia_open": None, "nouveau": False, "secure_boot": secure,
                                             "mok_certificates": ["/var/lib/dkms/mok.pub"]}},
-                 "bunker_services": [], "host_driver_branch": 580, "host_driver_origin": "nvidia", "host_driver_packages": ["auto"], "inventory_hostname": "here",
+                 "bunker_services": [], "host_driver_branch": 580, "host_driver_origin": "nvidia", "host_driver_packages": ["auto"],
+                 "inventory_hostname": "here",
                  "__host_driver_built": {"stdout_lines": ["kernel 6.8.0-50-generic", *said, "key /var/lib/dkms/mok.pub enrolled"]}}
     see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
     command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables)
@@ -237,13 +239,15 @@ def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, 
     assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (refused == "")
     assert refused in rendering.render("host_driver", refuse["ansible.builtin.assert"]["fail_msg"], variables)
     names = [entry["name"] for entry in rendering.read("host_driver", "tasks/reboot.yml")]
-    assert names.index(refuse["name"]) < names.index("Stop before the reboot that the inventory does not allow") < names.index("Reboot where the inventory allows it")
+    stop, reboot = "Stop before the reboot that the inventory does not allow", "Reboot where the inventory allows it"
+    assert names.index(refuse["name"]) < names.index(stop) < names.index(reboot)
     assert rendering.holds("host_driver", refuse, dict(variables, bunker_reboot_needed=False)) is False
 
 
 @pytest.mark.parametrize("files, pinned", [
     ({}, []), ({"/etc/kernel/proxmox-boot-pin": "6.14.11-4-pve\n"}, ["pin 6.14.11-4-pve", "kernel 6.14.11-4-pve"]),
-    ({"/etc/default/grub": 'GRUB_DEFAULT="Advanced options for Ubuntu>Ubuntu, with Linux 6.8.0-45-generic"\n'}, ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"]),
+    ({"/etc/default/grub": 'GRUB_DEFAULT="Advanced options for Ubuntu>Ubuntu, with Linux 6.8.0-45-generic"\n'},
+     ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"]),
     ({"/etc/default/grub": "GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\n"}, []),
     ({"/etc/default/grub": "GRUB_DEFAULT=saved\n", "saved": "saved_entry=gnulinux-advanced-0a34-b5c1>gnulinux-6.8.0-45-generic-advanced-0a34-b5c1\n"},
      ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"])])
@@ -258,5 +262,6 @@ def test_what_the_boot_loader_was_told_is_read(tmp_path, files, pinned):
     variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": ["/var/lib/dkms/mok.pub"]}}}
     see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
     command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/etc/", "%s/etc/" % tmp_path)
-    said = subprocess.run(["/bin/sh", "-c", command], env={"PATH": "%s:/usr/bin:/bin" % tmp_path}, capture_output=True, text=True, check=False).stdout.splitlines()
+    environment = {"PATH": "%s:/usr/bin:/bin" % tmp_path}
+    said = subprocess.run(["/bin/bash", "-c", command], env=environment, capture_output=True, text=True, check=False).stdout.splitlines()
     assert said == pinned[:1] + ["kernel 6.99.0"] + pinned[1:] + ["key /var/lib/dkms/mok.pub absent"]

@@ -5,7 +5,8 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import kernel
 
 OPEN = ["filename:       /lib/modules/6.8.0-50-generic/updates/dkms/nvidia.ko.zst", "version:        580.95.05", "supported:      external",
         "license:        Dual MIT/GPL", "firmware:       nvidia/580.95.05/gsp_tu10x.bin", "srcversion:     6F1A2B3C4D5E6F708192A3B",
-        "alias:          pci:v000010DEd*sv*sd*bc06sc80i00*", "depends:        ", "name:           nvidia", "vermagic:       6.8.0-50-generic SMP preempt mod_unload modversions"]
+        "alias:          pci:v000010DEd*sv*sd*bc06sc80i00*", "depends:        ", "name:           nvidia",
+        "vermagic:       6.8.0-50-generic SMP preempt mod_unload modversions"]
 SIGNED = ["sig_id:         PKCS#7", "signer:         rack7 Secure Boot Module Signature key", "sig_key:        5A:1B", "sig_hashalgo:   sha512"]
 BY_DKMS = ["signer:         DKMS module signing key"]
 BY_CANONICAL = ["signer:         Canonical Ltd. Kernel Module Signing"]
@@ -45,7 +46,8 @@ def test_a_container_boots_none():
     (seen(("6.8.0-50-generic", CLOSED)), {"needs_open": False}),
     (seen(("6.8.0-50-generic", OPEN + SIGNED), keys=[("/var/lib/shim-signed/mok/MOK.der", "enrolled")]), {"secure_boot": True}),
     (seen(("6.8.0-50-generic", OPEN + BY_DKMS), keys=[("/var/lib/dkms/mok.pub", "enrolled")]), {"secure_boot": True}),
-    (seen(("6.8.0-50-generic", OPEN + SIGNED), keys=[("/var/lib/shim-signed/mok/MOK.der", "enrolled"), ("/var/lib/dkms/mok.pub", "absent")]), {"secure_boot": True}),
+    (seen(("6.8.0-50-generic", OPEN + SIGNED), keys=[("/var/lib/shim-signed/mok/MOK.der", "enrolled"), ("/var/lib/dkms/mok.pub", "absent")]),
+     {"secure_boot": True}),
     (seen(("6.8.0-50-generic", OPEN + BY_CANONICAL), keys=[("/var/lib/shim-signed/mok/MOK.der", "absent")]), {"secure_boot": True}),
     (seen(("6.8.0-50-generic", OPEN + BY_DKMS)), {"secure_boot": True}),  # its key is nowhere to be asked for: the inventory's word counts
     ([], {}),
@@ -71,8 +73,10 @@ def test_a_kernel_that_somebody_pinned_boots_and_no_other(lines, refused):
     (seen(("6.8.0-50-generic", OPEN), ("6.14.0-24-oem", NONE)), {}, ["for the kernel 6.14.0-24-oem,"]),
     (seen(("6.11.11-2-pve", NONE)), {}, ["apt-get install proxmox-headers-6.11.11-2-pve;"]),
     (seen(("6.8.0-50-generic", OLD)), {}, ["the module nvidia is 570.133.20; needed 580.95.05, as the libraries are"]),
-    (seen(("6.8.0-50-generic", CLOSED)), {}, ["the module nvidia is the proprietary one (license NVIDIA); needed the open one (Dual MIT/GPL), which Blackwell needs"]),
-    (seen(("6.8.0-50-generic", OPEN)), {"secure_boot": True}, ["the module nvidia is not signed; needed a signature by an enrolled key, since Secure Boot is on"]),
+    (seen(("6.8.0-50-generic", CLOSED)), {}, [
+        "the module nvidia is the proprietary one (license NVIDIA); needed the open one (Dual MIT/GPL), which Blackwell needs"]),
+    (seen(("6.8.0-50-generic", OPEN)), {"secure_boot": True}, [
+        "the module nvidia is not signed; needed a signature by an enrolled key, since Secure Boot is on"]),
     (seen(("6.8.0-50-generic", OPEN + SIGNED), keys=[("/var/lib/shim-signed/mok/MOK.der", "absent")]), {"secure_boot": True},
      ["is signed by rack7 Secure Boot Module Signature key, whose certificate is not enrolled", "mokutil --import /var/lib/shim-signed/mok/MOK.der"]),
     (seen(("6.8.0-50-generic", OPEN + BY_DKMS), keys=[("/var/lib/shim-signed/mok/MOK.der", "enrolled"), ("/var/lib/dkms/mok.pub", "absent")]),
