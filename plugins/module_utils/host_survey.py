@@ -228,10 +228,16 @@ def _network(text):
         return False
 
 
+def _device_of(route):
+    """The device of a route, or those of its several ways."""
+    ways = route.get("nexthops") if isinstance(route.get("nexthops"), list) else []
+    return route.get("dev") or ", ".join(way["dev"] for way in ways if isinstance(way, dict) and isinstance(way.get("dev"), str)) or None
+
+
 def routes_of_ip(text):
     """Routes to networks from ``ip -json route show table all``: list of destination, device and table (None for the main one). Default routes and those that
     lead nowhere are left out."""
-    return [{"destination": route["dst"], "device": route.get("dev"), "table": str(route["table"]) if route.get("table") else None}
+    return [{"destination": route["dst"], "device": _device_of(route), "table": str(route["table"]) if route.get("table") else None}
             for route in _json(text, list) if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
             and isinstance(route.get("dev"), (str, type(None)))]
 

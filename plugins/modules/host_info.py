@@ -115,6 +115,7 @@ host:
     kernel:
       description: >-
         C(release), C(secure_boot) (whether modules have to be signed), C(mok_certificates) (paths of the keys that are there to sign them with), C(nouveau),
+        C(nova) (whether C(nova_core), nouveau's successor, is loaded),
         C(nvidia) (version of the loaded module), C(nvidia_open).
       type: dict
     routes:
@@ -357,7 +358,7 @@ def survey(reader, asked):
             "release": world.release(),
             "secure_boot": host_survey.secure_boot_of_variables(*(world.content(os.path.join(root, name)) for name in (SECURE_BOOT, SHIM_STATE))),
             "mok_certificates": [path for path in MOK_CERTIFICATES if world.there(path)],
-            "nouveau": "nouveau" in loaded,
+            "nouveau": "nouveau" in loaded, "nova": "nova_core" in loaded,
             "nvidia": cuda_host.kernel_module_version(version),
             "nvidia_open": host_survey.kernel_module_is_open(version),
         },

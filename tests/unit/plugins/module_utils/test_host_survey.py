@@ -144,6 +144,13 @@ def test_a_processor():
                                               "online": None, "hypervisor": None, "numa_nodes": 4, "avx512": True}
 
 
+def test_a_route_over_several_ways_has_their_devices():
+    text = json.dumps([{"dst": "172.30.0.0/16", "nexthops": [{"gateway": "10.0.0.1", "dev": "eth0"}, {"gateway": "10.1.0.1", "dev": "eth1"}, "x", {"dev": 1}]},
+                       {"dst": "10.0.0.0/8", "nexthops": None}])
+    assert host_survey.routes_of_ip(text) == [{"destination": "172.30.0.0/16", "device": "eth0, eth1", "table": None},
+                                              {"destination": "10.0.0.0/8", "device": None, "table": None}]
+
+
 def test_the_cpus_that_are_online():
     text = lscpu(Architecture="x86_64", **{"CPU(s)": "192", "On-line CPU(s) list": "0-95", "Off-line CPU(s) list": "96-191"})
     assert host_survey.cpu_of_lscpu(text)["online"] == "0-95"
