@@ -60,6 +60,7 @@ CATALOGUE = [
     (158, 158, "RESET_GPU", "a fatal timeout"), (159, 159, "CHECK_UVM", "an error of a coherent access"), (160, 161, "IGNORE", "a memory channel was retired"),
 ]
 RECOVERY = 154
+CONTAINED = (94,)  # the program that had it computes no more, others and the card go on (NVIDIA, "GPU Memory Error Management")
 # nvmlDeviceGpuRecoveryAction_t, as nvidia-ml-py 13.615 has it: code to what it asks for, and NVIDIA's name of it, by which a person finds it. 3 and 4 leave the
 # work that runs alone; 5 is of a domain of several hosts, and no matter of the card. Others are not known here.
 RECOVERY_CODES = {0: NONE, 1: RESET, 2: REBOOT, 3: LATER, 4: LATER, 5: LATER, 6: RESET, 7: REBOOT}
