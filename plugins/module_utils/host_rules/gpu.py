@@ -113,7 +113,8 @@ def _nothing_known(services, host, given_away):
         return Finding("gpu_exists", WARNING, what, found, "module and libraries of one version",
                        "Restart the host; host_driver does it where host_driver_reboot is true. The UUIDs are judged after it.")
     if "valid field" in said.lower():
-        return Finding("gpu_exists", WARNING, what, found, "UUIDs of nvidia-smi -L", "This driver is too old to be asked: a newer one is judged once it answers.")
+        return Finding("gpu_exists", WARNING, what, found, "UUIDs of nvidia-smi -L",
+                       "This driver is too old to be asked: a newer one is judged once it answers.")
     if said:
         return Finding("gpu_exists", WARNING, what, found, "UUIDs of nvidia-smi -L",
                        "See why: dmesg | grep -i nvrm; ls -l /dev/nvidia*. The UUIDs are judged once it answers.")
@@ -295,7 +296,8 @@ def nouveau(inventory, host):
     """nouveau, or its successor, and NVIDIA's modules cannot both have a card."""
     loaded = [name for name, fact in (("nouveau", "nouveau"), ("nova_core", "nova")) if host["kernel"].get(fact)]
     if _used_gpus(inventory, host) and loaded:
-        yield Finding("nouveau", WARNING, "kernel module %s" % " and ".join(loaded), "loaded", "not loaded", "host_driver switches it off; a reboot is needed then.")
+        yield Finding("nouveau", WARNING, "kernel module %s" % " and ".join(loaded), "loaded", "not loaded",
+                      "host_driver switches it off; a reboot is needed then.")
 
 
 def toolkit(inventory, host):
