@@ -26,8 +26,8 @@ DISPLAY_CLASSES = ("0380", "1200")  # other display controller, processing accel
 # First and last PCI device id of a chip family, and the compute capability of its chips. What is not listed is unknown, never guessed.
 # Sources: the PCI ID Repository (pci.ids of 2025-06-09) for the ids, NVIDIA's "CUDA GPU Compute Capability" for the capabilities.
 PCI_CHIPS = [
-    (0x1021, 0x102C, "Kepler", "3.5"), (0x102D, 0x102E, "Kepler", "3.7"), (0x1340, 0x13BF, "Maxwell", "5.0"), (0x13C0, 0x143F, "Maxwell", "5.2"),
-    (0x17C0, 0x17FF, "Maxwell", "5.2"), (0x15F0, 0x15FF, "Pascal", "6.0"), (0x1B00, 0x1D7F, "Pascal", "6.1"),
+    (0x1001, 0x102C, "Kepler", "3.5"), (0x102D, 0x102D, "Kepler", "3.7"), (0x102E, 0x103F, "Kepler", "3.5"), (0x1340, 0x13BF, "Maxwell", "5.0"),
+    (0x13C0, 0x143F, "Maxwell", "5.2"), (0x17C0, 0x17FF, "Maxwell", "5.2"), (0x15F0, 0x15FF, "Pascal", "6.0"), (0x1B00, 0x1D7F, "Pascal", "6.1"),
     (0x1D81, 0x1DFF, "Volta", "7.0"), (0x1E00, 0x1FFF, "Turing", "7.5"), (0x2180, 0x21FF, "Turing", "7.5"),
     (0x2080, 0x20FF, "Ampere", "8.0"), (0x2200, 0x223F, "Ampere", "8.6"), (0x2414, 0x25FF, "Ampere", "8.6"),
     (0x2680, 0x28FF, "Ada Lovelace", "8.9"), (0x2302, 0x237F, "Hopper", "9.0"),
