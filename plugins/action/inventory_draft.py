@@ -42,8 +42,9 @@ class ActionModule(ActionBase):
             result.update(changed=False, survey=survey, questions=draft.questions(survey, self._keys(survey, arguments)))
             return result
         parts, said = self._draft(survey, arguments)
-        problems, findings = drafted_inventory.judged(parts, survey["host"], arguments["target"],
-                                                      lambda questions: self._read("host_info", questions, arguments, task_vars)["host"])
+        problems, findings = drafted_inventory.judged(
+            parts, survey["host"], arguments["target"], lambda questions: self._read("host_info", questions, arguments, task_vars)["host"],
+            ask=not arguments["offline"])
         wanted = inventory_files.texts(arguments["name"], arguments["connection"], parts)
         planned = self._on_files(arguments, inventory_files.plan, wanted, arguments["update"])
         for one in planned if arguments["update"] else []:

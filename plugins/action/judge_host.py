@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pathlib
+
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -18,6 +20,16 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = True
     _supports_check_mode = True
 
+    @staticmethod
+    def _certificates(inventory):
+        """Text of the file of bunker_ca_bundle, which is not on the host yet."""
+        path = inventory["bunker_ca_bundle"]
+        try:
+            return pathlib.Path(path).read_text(encoding="utf-8") if path else ""
+        except (OSError, ValueError) as error:
+            raise AnsibleActionFail("bunker_ca_bundle %s cannot be read (%s); nothing was changed. It is a PEM file on the machine that runs Ansible."
+                                    % (path, error)) from error
+
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(argument_spec={
@@ -30,8 +42,10 @@ class ActionModule(ActionBase):
         if problems:
             validated_inventory.refuse(problems)
         inventory["golden_image_cuda_major"] = collection_roles.cuda_major()
+        asked = room.questions(inventory)
         read = self._execute_module(module_name="protocol_omni.bunker.host_info", task_vars=task_vars, module_args=dict(
-            room.questions(inventory), hardware_root=arguments["hardware_root"], bandwidth=arguments["bandwidth"]))
+            asked, hardware_root=arguments["hardware_root"], bandwidth=arguments["bandwidth"],
+            certificates=self._certificates(inventory) if asked["sources"] else ""))
         if "host" not in read:
             result.update(read)
             return result

@@ -29,6 +29,10 @@ options:
     description: Folder on the host of the gateway's copies of the providers' keys.
     type: path
     required: true
+  failsafes:
+    description: Service to the enabled provider that answers where nobody here can.
+    type: dict
+    default: {}
   deployed:
     description: Name to the text of the service's resolved file, which says of which kind it is.
     type: dict
@@ -43,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Model name to C(target), C(host), C(address), C(fallback), C(key_file) and C(kind).
+  description: Model name to C(target), C(host), C(address), C(fallback), C(failsafe), C(key_file) and C(kind).
   type: dict
 """
 

@@ -29,27 +29,29 @@ def kind_of(service, deployed):
     return kinds.named(service) or (found if found in kinds.KINDS else "")
 
 
-def routes(services, providers, fallbacks, keys_path, deployed=None):
+def routes(services, providers, fallbacks, keys_path, deployed=None, failsafes=None):
     """
     :param services: complete service definitions.
     :param providers: enabled entries of gateway_providers.
     :param fallbacks: gateway_fallbacks, service to service.
     :param keys_path: folder of the gateway's own copies of the providers' keys.
     :param deployed: name to the text of the resolved service, as far as there is one.
+    :param failsafes: gateway_failsafes, service to provider; one that is not enabled stands in for nobody.
     :returns: dict of name to dict with ``target`` (what nginx proxies to, without the path's /v1), ``host`` (for the Host header) and
-        ``address`` (host:port of a service, "" of a provider), ``fallback`` (or ""), ``key_file`` (or "") and ``kind`` (of kinds.KINDS; "" where nobody
-        knows, and of a provider).
+        ``address`` (host:port of a service, "" of a provider), ``fallback`` and ``failsafe`` (or ""), ``key_file`` (or "") and ``kind`` (of kinds.KINDS;
+        "" where nobody knows, and of a provider).
     """
-    found = {}
+    found, enabled = {}, {provider["name"] for provider in providers}
     for service in services:
+        failsafe = (failsafes or {}).get(service["name"], "")
         address = "%s:%d" % (service["networks"][0]["address"], service["port"])
         found[service["name"]] = {"target": "http://service_%s/v1" % service["name"], "host": address, "address": address,
-                                  "fallback": fallbacks.get(service["name"], ""), "key_file": "",
+                                  "fallback": fallbacks.get(service["name"], ""), "failsafe": failsafe if failsafe in enabled else "", "key_file": "",
                                   "kind": kind_of(service, (deployed or {}).get(service["name"]))}
     for provider in providers:
         found[provider["name"]] = {"target": provider["url"].rstrip("/"), "host": urllib.parse.urlsplit(provider["url"]).netloc, "address": "",
-                                   "fallback": "", "key_file": "%s/%s" % (keys_path, key_file_name(provider["name"])) if provider["key_file"] else "",
-                                   "kind": ""}
+                                   "fallback": "", "failsafe": "", "kind": "",
+                                   "key_file": "%s/%s" % (keys_path, key_file_name(provider["name"])) if provider["key_file"] else ""}
     return found
 
 

@@ -76,6 +76,25 @@ def check_parameters(inventory):
                                   "Write numbers, texts, lists and mappings; quote dates.")
 
 
+def check_failsafes(inventory):
+    """Which providers stand in for services."""
+    services, _known = _names(inventory)
+    providers = {provider["name"]: provider["enabled"] for provider in inventory["gateway_providers"]}
+    for service, other in inventory.get("gateway_failsafes", {}).items():
+        where, name = "gateway_failsafes: %s: %s" % (service, other), other if isinstance(other, str) else str(other)
+        # A run without any service, before the driver is there, leaves what is said of them as it is.
+        if services and service not in services:
+            yield _unknown(where, service, services, "a failsafe is one of a service")
+        elif name in services:
+            yield Problem(where, "a failsafe is a provider, which has the prompts then", "A service stands in by gateway_fallbacks.")
+        elif not isinstance(other, str) or name not in providers:
+            near = difflib.get_close_matches(name, list(providers), n=1, cutoff=0.5)
+            yield Problem(where, "a failsafe is a provider, by its name alone",
+                          "Did you mean %s?" % near[0] if near else "Known: %s." % (", ".join(providers) or "none; add it to gateway_providers"))
+        elif not providers[name]:
+            yield Problem(where, "a provider that is not enabled is asked for nothing", "Set enabled: true of it, or remove the failsafe.")
+
+
 def _is_json(value):
     try:
         json.dumps(value, allow_nan=False)
@@ -86,4 +105,4 @@ def _is_json(value):
 
 def check(inventory):
     """All of them, given as to inventory_rules.check(): list of :class:`Problem`."""
-    return list(check_keys(inventory)) + list(check_parameters(inventory))
+    return list(check_keys(inventory)) + list(check_parameters(inventory)) + list(check_failsafes(inventory))

@@ -265,7 +265,8 @@ def check_services(services, networks, models):
         if service["model"] not in model_names:
             near = difflib.get_close_matches(service["model"], model_names, n=1)
             yield Problem("service %s: model %s" % (name, service["model"]), "a model stands in model_store_catalogue or model_store_extra_models",
-                          "Did you mean %s?" % near[0] if near else "Known: %s." % ", ".join(sorted(model_names)))
+                          "Did you mean %s?" % near[0] if near else "Known: %s. ./bunker model lists others and writes the entry of one." % (
+                              ", ".join(sorted(model_names))))
         if service["address"]:
             # 0.0.0.0 takes the port on every address, so it collides with each of them.
             for (address, port), other in endpoints.items():

@@ -70,8 +70,8 @@ def check_services(services, models):
             yield Problem("service %s: kind %s with extra arguments that make it %s" % (name, written, asked), "a service is of one kind",
                           "Remove one of the two.")
         elif written == kinds.CHAT and model_files.of_role(of_model, model_files.PROJECTOR):
-            yield Problem("service %s: kind chat with a projector" % name, "a service whose model has a projector sees",
-                          "Write kind: vision, or leave it out; for text alone serve an entry of the catalogue without the projector.")
+            yield Problem("service %s: kind chat with a projector" % name, "a service whose model has a projector sees or hears",
+                          "Leave kind out: the header of the projector says which. For text alone serve an entry of the catalogue without the projector.")
         elif kinds.named(service):
             yield from unfit(service, kinds.named(service), of_model)
         if not 0 <= service.get("thinking_tokens", 0) <= MOST_TOKENS:
@@ -98,7 +98,17 @@ def check_fallbacks(services, fallbacks):
                           "Choose another, or none.")
 
 
+def check_failsafes(services, failsafes):
+    """Vectors and ranks of another model mean nothing beside those of the service, so no provider stands in for it."""
+    for service in services:
+        kind = kinds.named(service)
+        if service["name"] in failsafes and kind and kind not in kinds.TEXT:
+            yield Problem("gateway_failsafes: %s: %s" % (service["name"], failsafes[service["name"]]),
+                          "the answers of a service of kind %s cannot be mixed with those of another model" % kind, "Remove it.")
+
+
 def check(inventory):
     """All of them, given as to inventory_rules.check(): list of :class:`Problem`."""
     models, services = inventory["model_store_catalogue"] + inventory["model_store_extra_models"], inventory["bunker_services"]
-    return list(check_files(models)) + list(check_services(services, models)) + list(check_fallbacks(services, inventory["gateway_fallbacks"]))
+    return list(check_files(models)) + list(check_services(services, models)) + list(check_fallbacks(services, inventory["gateway_fallbacks"])) + list(
+        check_failsafes(services, inventory.get("gateway_failsafes", {})))

@@ -73,53 +73,26 @@ failing:
   elements: dict
 """
 
-import contextlib  # noqa: E402
-import ipaddress  # noqa: E402
-
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.docker_engine import DEFAULT_HOST, Engine, EngineError  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe.namespaces import NamespaceError  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe.probe import probe  # noqa: E402
-
-
-def networks_of(engine, inspected):
-    """The bridge networks of a container, as the probe wants them; besides the engine's default one where they are all internal."""
-    networks = [engine.network(place["NetworkID"] or name) for name, place in inspected["NetworkSettings"]["Networks"].items()]
-    if all(network["Internal"] for network in networks):
-        with contextlib.suppress(EngineError):
-            networks.append(engine.network("bridge"))
-    for network in networks:
-        name = network["Name"]
-        configured = (network["IPAM"]["Config"] or [{}])[0]
-        if network["Driver"] != "bridge" or "Subnet" not in configured:
-            raise NamespaceError("network %s is of driver %s; only bridge networks can be probed" % (name, network["Driver"]))
-        bridge = network["Options"].get("com.docker.network.bridge.name") or "br-" + network["Id"][:12]
-        subnet = configured["Subnet"]
-        yield {"name": name, "bridge": bridge, "subnet": subnet, "internal": network["Internal"],
-               "gateway": configured.get("Gateway") or str(ipaddress.ip_network(subnet).network_address + 1)}
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness.docker_engine import DEFAULT_HOST  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe.container import OUTSIDE, NotProbed, probed  # noqa: E402
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
             "container": {"type": "str", "required": True},
-            "outside_subnet": {"type": "str", "default": "198.51.100.0/24"},
+            "outside_subnet": {"type": "str", "default": OUTSIDE},
             "docker_host": {"type": "str", "default": DEFAULT_HOST},
         },
         supports_check_mode=True,
     )
-    name = module.params["container"]
+    given = module.params
     try:
-        engine = Engine(module.params["docker_host"])
-        inspected = engine.container(name)
-        if not inspected["State"]["Running"]:
-            raise NamespaceError("container %s does not run. Start it" % name)
-        rows = probe(inspected["State"]["Pid"], inspected["Name"].lstrip("/"), list(networks_of(engine, inspected)),
-                     inspected["HostConfig"].get("Dns") or [], module.params["outside_subnet"])
-    except (EngineError, NamespaceError, ValueError) as error:
-        module.fail_json(msg="%s was not probed: %s." % (name, error))
-    failing = [row for row in rows if not row["does_not_apply"] and row["observed"] != row["expected"]]
-    module.exit_json(changed=False, isolated=not failing, attempts=rows, failing=failing)
+        found = probed(given["container"], given["docker_host"], given["outside_subnet"])
+    except NotProbed as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

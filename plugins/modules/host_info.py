@@ -28,6 +28,16 @@ options:
       headers tell of its kind.
     type: dict
     default: {}
+  sources:
+    description: >-
+      Files of models whose size nobody has said, by their path on the host, each with the http or https address or the path that they come from. Of one that is
+      not there its size is asked, by headers alone.
+    type: dict
+    default: {}
+  certificates:
+    description: Text of a PEM file with the authorities to trust for O(sources). Empty for those of the system.
+    type: str
+    default: ""
   devices:
     description: Block devices whose size is of interest.
     type: list
@@ -159,6 +169,12 @@ host:
         its number, values of a token's key and of its value, whether it keeps a window), null where its header does not say; C(facts) as
         M(protocol_omni.bunker.model_info) returns them; C(projector), the bytes of its projector, 0 without one.
       type: dict
+    stored:
+      description: Bytes of each file of O(models) that is there, by its path, and of the start of one that is being fetched (C(PATH.part)).
+      type: dict
+    sources:
+      description: For each of O(sources) whose file is not there C(bytes), null where nobody says it, and C(said), why nobody does.
+      type: dict
 """
 
 import os  # noqa: E402
@@ -167,10 +183,13 @@ import re  # noqa: E402
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.sizes import PART  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, kv_cache  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.origins import fetch, sizes  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import inputs, reading, topology  # noqa: E402
 
 PCI = "sys/bus/pci/devices"
+ASKED_FOR = 10  # seconds that a server has for each step of its answer; one that does not answer is asked once
 PROJECTOR = "clip"  # general.architecture of a projector's file
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM_STATE = "sys/firmware/efi/efivars/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23"
@@ -198,6 +217,14 @@ def device_size(path):
         return None
 
 
+def file_size(path):
+    """Bytes of a file, None where there is none."""
+    try:
+        return os.path.getsize(path) if os.path.isfile(path) else None
+    except OSError:
+        return None
+
+
 class World:
     """What a host is asked besides commands. The tests have another one, made of texts."""
 
@@ -207,6 +234,15 @@ class World:
     pci = staticmethod(pci_devices)
     allowed = staticmethod(reading.affinity)
     device_size = staticmethod(device_size)
+    file_size = staticmethod(file_size)
+
+    @staticmethod
+    def sizes(addresses, certificates):
+        """What servers say of the sizes of files; arguments and answer as of origins.sizes.of()."""
+        try:
+            return sizes.of(fetch.Fetcher(timeout=ASKED_FOR, certificates=certificates), addresses)
+        except fetch.OriginError as error:
+            return {name: {"bytes": None, "said": str(error)} for name in addresses}
 
     @staticmethod
     def names(folder):
@@ -330,6 +366,26 @@ def models_of(wanted):
     return found
 
 
+def stored(world, wanted):
+    """Bytes of files of models as far as they are there, by path; of what is being fetched by the path of its part."""
+    paths = [path + end for paths in wanted.values() for path in paths for end in ("", PART)]
+    return {path: size for path, size in ((path, world.file_size(path)) for path in paths) if size is not None}
+
+
+def sources(world, wanted, there, certificates):
+    """What is said of the sizes of files that are not there.
+
+    :param wanted: path to address, or to a path of the host.
+    :param there: of :func:`stored`.
+    """
+    missing = {path: origin for path, origin in wanted.items() if path not in there}
+    found = {path: {"bytes": world.file_size(origin), "said": ""} for path, origin in missing.items() if origin.startswith("/")}
+    addresses = {path: origin for path, origin in missing.items() if path not in found}
+    for path, size in found.items():
+        size["said"] = "" if size["bytes"] else "%s is not there, or empty." % missing[path]
+    return dict(found, **(world.sizes(addresses, certificates) if addresses else {}))
+
+
 def survey(reader, asked):
     """The host.
 
@@ -349,6 +405,7 @@ def survey(reader, asked):
     refused = host_survey.refused_client("" if engine else reader.errors)
     engine_root, engine_store = host_survey.engine_of_info(
         reader.command("docker", "info", "--format", "{{.DockerRootDir}}\n{{.Driver}}\n{{json .DriverStatus}}"))
+    there = stored(world, asked["models"])
     places = {path: (host_survey.mount_of(world.real(path), mounts) or {}).get("path") for path in asked["paths"]}
     return {
         "gpus": gpus, "nvidia_smi": reader.said, "slices": reader.slices(gpus), "fabric": reader.fabric(devices, gpus),
@@ -372,7 +429,7 @@ def survey(reader, asked):
         "engine_root": engine_root, "engine_store": engine_store,
         "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
         "cdi": reader.cdi(),
-        "models": models_of(asked["models"]),
+        "models": models_of(asked["models"]), "stored": there, "sources": sources(world, asked["sources"], there, asked["certificates"]),
     }
 
 
@@ -381,6 +438,8 @@ def main():
         argument_spec={
             "paths": {"type": "list", "elements": "path", "default": []},
             "models": {"type": "dict", "default": {}},
+            "sources": {"type": "dict", "default": {}},
+            "certificates": {"type": "str", "default": ""},
             "devices": {"type": "list", "elements": "path", "default": []},
             "hardware_root": {"type": "path", "default": "/"},
             "bandwidth": {"type": "bool", "default": False},

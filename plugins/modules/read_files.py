@@ -40,28 +40,15 @@ texts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-
-def read(path):
-    """A file's text, None where there is none.
-
-    :raises OSError: it is there and cannot be read.
-    :raises UnicodeDecodeError: it is no UTF-8.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return stream.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import present_files
 
 
 def main():
     module = AnsibleModule(argument_spec={"paths": {"type": "dict", "required": True}}, supports_check_mode=True)
-    texts = {}
-    for name, path in module.params["paths"].items():
-        try:
-            texts[name] = read(path)
-        except (OSError, UnicodeDecodeError) as error:
-            module.fail_json(msg="%s cannot be read: %s" % (path, error))
+    try:
+        texts = present_files.texts(module.params["paths"])
+    except present_files.Unreadable as error:
+        module.fail_json(msg=str(error))
     module.exit_json(changed=False, texts=texts)
 
 

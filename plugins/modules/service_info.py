@@ -16,6 +16,7 @@ description:
   - Waits until a llama-server answers, asks it a question, measures one completion, tries its doors, and reads its container, its process, its unit and
     what was noted of it.
   - Changes nothing and judges nothing. What is not there is told as absent; a service that does not answer, or has no container, is an error.
+  - With O(egress) it tries to get out of the container too, as M(protocol_omni.bunker.egress_probe) does.
   - Of its environment nothing is returned but C(CUDA_VISIBLE_DEVICES).
 options:
   name:
@@ -65,6 +66,10 @@ options:
     type: list
     elements: str
     default: []
+  egress:
+    description: Whether it is tried to get out of the container. That takes about two seconds, and makes devices and routes of its own for so long.
+    type: bool
+    default: false
   unit:
     description: Its unit.
     type: str
@@ -186,6 +191,12 @@ resolved:
   description: C(rung), its C(name) and llama-server's C(arguments) there, of the resolved service; empty where that cannot be read.
   returned: success
   type: dict
+egress:
+  description: >-
+    C(isolated), C(attempts) and C(failing), as M(protocol_omni.bunker.egress_probe) returns them; C(why) no attempt was made, empty where some were.
+    Empty without O(egress).
+  returned: success
+  type: dict
 last_speed:
   description: The verdict that M(protocol_omni.bunker.service_speed) noted last; empty for none.
   returned: success
@@ -199,6 +210,7 @@ import urllib.parse  # noqa: E402
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import service_survey, small_file, speed_noise  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.commands import output  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.egress_probe.container import NotProbed, probed  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client as engine  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import client as llama  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, proof  # noqa: E402
@@ -267,6 +279,16 @@ def measured(given):
     return {"samples": samples, "speeds": dict(speeds, why=reasons[0]) if reasons else speeds}
 
 
+def attempts(given):
+    """What attempts to get out of its container come to, and why none was made."""
+    if not given["egress"]:
+        return {}
+    try:
+        return dict(probed(given["name"], given["docker_host"]), why="")
+    except NotProbed as error:
+        return {"isolated": False, "attempts": [], "failing": [], "why": str(error)}
+
+
 def look(module):
     """All of it; the service first, because everything else is of no use where it does not answer."""
     given = module.params
@@ -291,7 +313,8 @@ def look(module):
               "enabled": output(module, "systemctl", "is-enabled", given["unit"]).strip(),
               "binds_to": property_of(module, given["unit"], "BindsTo").split(),
               "definition": service_survey.definition_of_unit(small_file.content(given["unit_path"]), given["label"])},
-        resolved=service_survey.resolved(small_file.record(given["resolved_path"])), last_speed=service_survey.last_speed(given["speed_path"]))
+        resolved=service_survey.resolved(small_file.record(given["resolved_path"])), last_speed=service_survey.last_speed(given["speed_path"]),
+        egress=attempts(given))
     return found
 
 
@@ -302,7 +325,7 @@ def main():
         "thinking_tokens": {"type": "int", "default": 1024, "no_log": False},
         "answer_tokens": {"type": "int", "default": 64, "no_log": False}, "patience": {"type": "int", "default": 30},
         "timeout": {"type": "int", "default": 600}, "gpus": {"type": "list", "elements": "str", "default": []}, "unit": {"type": "str", "required": True},
-        "measurements": {"type": "int", "default": 1},
+        "measurements": {"type": "int", "default": 1}, "egress": {"type": "bool", "default": False},
         "unit_path": {"type": "path", "required": True}, "resolved_path": {"type": "path", "required": True},
         "speed_path": {"type": "path", "required": True}, "label": {"type": "str", "required": True},
         "docker_host": {"type": "str", "default": engine.DEFAULT_HOST}}, supports_check_mode=True)

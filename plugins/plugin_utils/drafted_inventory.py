@@ -23,13 +23,14 @@ def variables(parts):
     return {entry.name: entry.value for part in parts for entry in part.entries}
 
 
-def judged(parts, host, address="", read=None):
+def judged(parts, host, address="", read=None, ask=True):
     """What validation and preflight say of a draft.
 
     :param parts: of inventory_draft.draft.draft().
     :param host: what host_info returned.
     :param address: ansible_host.
     :param read: function of host_info's options that reads the host once more, for the draft's folders, devices and models; None leaves it at ``host``.
+    :param ask: whether the host may ask servers for sizes that the draft does not have.
     :returns: tuple of the problems of validation (placeholders among them) and the findings of preflight, which are [] where the values have no sound types.
     """
     given = dict(variables(parts), ansible_host=address)
@@ -38,7 +39,7 @@ def judged(parts, host, address="", read=None):
         return problems, []
     inventory["golden_image_cuda_major"] = collection_roles.cuda_major()
     if read:
-        asked = read(room.questions(inventory))
-        host = dict(host, **{key: asked[key] for key in ("places", "devices", "models")})
+        asked = read(room.questions(inventory, ask))
+        host = dict(host, **{key: asked[key] for key in ("places", "devices", "models", "stored", "sources") if key in asked})
     inventory["bunker_services"] = card_names.resolved_services(inventory["bunker_services"], host["gpus"])
     return problems, judge.judge(inventory, host)

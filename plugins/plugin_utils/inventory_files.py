@@ -30,12 +30,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _dumped(value):
+def dumped(value):
+    """A value as YAML, laid out as the inventories are."""
     value = json.loads(json.dumps(value))  # Ansible's texts are of a class of its own, which YAML does not know
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=WIDTH)
 
 
-def _comment(text):
+def comment(text):
+    """A text as lines of a comment."""
     return "".join("# %s\n" % line for line in textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
@@ -55,13 +57,13 @@ def texts(name, connection, parts):
     """
     body = ""
     for part in parts:
-        body += "\n# --- %s" % _comment(part.title)[2:]
+        body += "\n# --- %s" % comment(part.title)[2:]
         for entry in part.entries:
-            body += "".join(_comment(line) for line in entry.comment)
+            body += "".join(comment(line) for line in entry.comment)
             value = [_by_slot(service) for service in entry.value] if entry.name == "bunker_services" else entry.value
-            body += _dumped({entry.name: value})
+            body += dumped({entry.name: value})
     host = dict(connection, ansible_python_interpreter="/usr/bin/python3")
-    return {"hosts.yml": _marked(_dumped({"all": {"hosts": {name: host}}})), "group_vars/all/bunker.yml": _marked(body)}
+    return {"hosts.yml": _marked(dumped({"all": {"hosts": {name: host}}})), "group_vars/all/bunker.yml": _marked(body)}
 
 
 def mark(body):

@@ -26,6 +26,7 @@ class Resolver:
     def __init__(self, settings, fetcher=None, today=None):
         self.settings, self.fetcher = settings, fetcher or fetch.Fetcher()
         self.today, self.said = today or datetime.date.today().isoformat(), []
+        self.headers = {}  # name of a model to the metadata of its first file, where the hub has shown it
 
     def _asked(self, function, *words, **named):
         try:
@@ -53,7 +54,7 @@ class Resolver:
             entry.update(sha256=one.sha256, size=one.size, source={"url": one.url})
         facts = None
         try:
-            facts = self._facts(self.fetcher, found)
+            self.headers[candidate["name"]], facts = self._facts(self.fetcher, found)
         except UNTOLD as error:
             self.said.append(str(error))
             if isinstance(error, fetch.Changed):  # there is another file than the one of that hash
@@ -65,7 +66,7 @@ class Resolver:
     def _facts(fetcher, found):
         headers = [gguf.read_header(io.BufferedReader(hub.Start(fetcher, one)), one.path) for one in found]
         tensors = {name: size for header in headers for name, size in header.tensors.items()}
-        return models.of_headers(headers[0].metadata, tensors, sum(one.size for one in found))
+        return headers[0].metadata, models.of_headers(headers[0].metadata, tensors, sum(one.size for one in found))
 
     def key(self, address):
         """dict of address, fingerprint (or None) and confirmed: whether a person has compared it."""

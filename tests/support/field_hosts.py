@@ -4,7 +4,8 @@ anything changes.
 A host is the reference host of reference.yml but for what its own entry says. What its entry has besides texts: ``without`` (services that its inventory has
 not), ``inventory`` (variables, and SERVICE__field), ``packages`` (installed ones, for the headers of kernels), ``headers`` (those that follow), ``disks`` (what
 is on the devices of its volumes), ``cdi`` (specifications of devices, by path), ``nodes`` (names in /dev), ``errors`` (standard error of commands), ``keys``
-(files that are there), and ``findings``: the whole list, each "severity rule: a part of its sentence".
+(files that are there), ``stored`` (files of models that are there, by path, in bytes), ``sizes_said`` (what servers say of a file's size, by its address:
+bytes, or why they say none), and ``findings``: the whole list, each "severity rule: a part of its sentence".
 """
 import copy
 import json
@@ -152,6 +153,15 @@ class World:
         """Whether there is a file, of those that are only looked for."""
         return path in self.host.get("keys", [])
 
+    def file_size(self, path):
+        """Bytes of a file, None where there is none."""
+        return self.host.get("stored", {}).get(path)
+
+    def sizes(self, addresses, _certificates):
+        """What servers say of sizes; one that the host does not have may not be asked."""
+        said = {name: self.host["sizes_said"][address] for name, address in addresses.items()}
+        return {name: {"bytes": one, "said": ""} if isinstance(one, int) else {"bytes": None, "said": one} for name, one in said.items()}
+
     def device_size(self, path):
         """Bytes of a device."""
         return self.host["sizes"].get(path) and self.host["sizes"][path] * GIB
@@ -199,7 +209,8 @@ class Volumes(volume_info.Survey):
 
 def survey(host):
     """What host_info returns of a host."""
-    return host_info.survey(host_info.Reader(Module(host), World(host)), dict(room.questions(host["inventory"]), hardware_root="/", bandwidth=False))
+    return host_info.survey(host_info.Reader(Module(host), World(host)), dict(
+        room.questions(host["inventory"]), hardware_root="/", bandwidth=False, certificates=""))
 
 
 def found(host):

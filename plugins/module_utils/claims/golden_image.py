@@ -17,13 +17,15 @@ VARIANTS = ("x64", "skylakex", "icelake", "sapphirerapids", "zen4")
 BUILD_HOSTS = "libggml-cpu.so"  # the one that GGML_NATIVE makes
 OPTIMISED = ("-O3", "-DNDEBUG")
 REDUCED = {"does_not_apply": "a reduced image without CUDA, as golden_image_cuda says"}
+SINGLE = {"does_not_apply": "an image with one CPU backend, as GGML_CPU_ALL_VARIANTS of golden_image_cmake_options says"}
 
 
 def results(wanted, seen):
     """Each claim of the role with what was expected and observed of it.
 
     :param wanted: dict of ``hash`` (of all inputs), ``pinned`` (lines of inputs.lock that the inventory pins), ``lock`` (golden_image_lock, "" for
-        none), ``locked`` (its lines), ``architectures`` (golden_image_cuda_architectures) and ``cuda`` (bool).
+        none), ``locked`` (its lines), ``architectures`` (golden_image_cuda_architectures), ``cuda`` (bool) and ``variants`` (bool,
+        whether CPU backends of every generation are asked for).
     :param seen: what golden_image_info returned, and as ``readiness`` what cuda_readiness did; of no account without CUDA.
     :returns: dict of claim id to observation, as module claim takes them.
     """
@@ -33,6 +35,8 @@ def results(wanted, seen):
             "under %d MB" % (LARGEST / MEGABYTE), "%d MB" % round(image.get("size", 0) / MEGABYTE), 0 < image.get("size", 0) < LARGEST),
         cmake_options=_cmake_options(wanted, inside) if wanted["cuda"] else REDUCED, kernels=_kernels(seen) if wanted["cuda"] else REDUCED,
         vmm=_vmm(seen) if wanted["cuda"] else REDUCED, **_of_files(seen, inside))
+    if not wanted["variants"]:
+        found["cpu_variants"] = SINGLE
     environment = [variable for variable in image.get("environment", []) if variable.startswith("LD_LIBRARY_PATH=")]
     found["library_path"] = _row(LIBRARY_PATH, ", ".join(environment) or "not set", environment == [LIBRARY_PATH])
     found["user"] = _row("a number other than 0", image.get("user") or "root", re.fullmatch(r"[1-9][0-9]*(:[1-9][0-9]*)?", image.get("user", "")))

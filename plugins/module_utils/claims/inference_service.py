@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The claims of the role inference_service, judged. Pure functions.
 
-Their sentences stand in roles/inference_service/vars/claims.yml; the modules service_info, cuda_readiness and egress_probe look.
+Their sentences stand in roles/inference_service/vars/claims.yml; the modules service_info and cuda_readiness look.
 """
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def results(wanted, seen):
     :param wanted: dict of ``service`` (complete definition, with the placement that it has), ``tuning`` (of throughput/tuning.py's tune()), ``file`` (its
         model's first), ``rung`` (number), ``placement`` (in words), ``placed`` (where the placement is from, as gpu_placement says it), ``width`` (numbers of a
         vector by its model's header, 0 where that does not say), ``cores`` (physical ones of the host) and ``speed_bound`` (percent, 0 for no measurement).
-    :param seen: what service_info returned, and ``readiness`` (what cuda_readiness did; of no account on the CPU) and ``egress`` (what egress_probe did).
+    :param seen: what service_info returned, and ``readiness`` (what cuda_readiness did; of no account on the CPU).
     :returns: dict of claim id to observation, as module claim takes them.
     """
     found = {}
@@ -83,6 +83,7 @@ def _of_definition(wanted, seen):
     """Which definition it runs with, and who runs it."""
     unit, made_by, resolved, words = seen["unit"], seen["container"]["definition"], seen["resolved"], seen["process"]["arguments"]
     runs, restart = "%(state)s %(enabled)s" % unit, seen["container"]["restart"]
+    told = runs.strip() or "not observed, systemctl tells nothing"
     return {
         "current": _row("definition %s, as its unit is written" % (unit["definition"] or "of a unit"), "definition %s" % (made_by or "unknown"),
                         made_by and made_by == unit["definition"]),
@@ -90,7 +91,7 @@ def _of_definition(wanted, seen):
                      "rung %s; it runs with %s" % ("%(rung)s, %(name)s" % resolved if resolved else "unknown, it has no resolved service",
                                                    _from(words, "--ctx-size", "other arguments")),
                      resolved and resolved["rung"] == wanted["rung"] and _ends_with(words, resolved["arguments"])),
-        "supervised": _row("active enabled, Docker's restart policy no", "%s, Docker's restart policy %s" % (runs, restart),
+        "supervised": _row("active enabled, Docker's restart policy no", "%s, Docker's restart policy %s" % (told, restart),
                            runs == "active enabled" and restart == "no")}
 
 
@@ -192,7 +193,7 @@ def _of_networks(wanted, seen):
     tried = [attempt for attempt in attempts if not attempt["does_not_apply"]]
     bound = SEAL_UNIT if SEAL_UNIT in seen["unit"]["binds_to"] else ""
     inside = " ".join(seen["inside"]).replace('"', "")
-    rows["isolated"] = _row(
+    rows["isolated"] = _row("attempts as expected", "not observed: %s" % seen["egress"]["why"], False) if seen["egress"]["why"] else _row(
         "%d attempts as expected" % len(tried),
         "%d of %d; %s" % (len(tried) - len(failing), len(tried), "; ".join("%(attempt)s · %(network)s · %(observed)s" % attempt for attempt in failing)
                           or "%d do not apply" % (len(attempts) - len(tried))),

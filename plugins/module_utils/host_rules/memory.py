@@ -4,17 +4,10 @@
 """Rules of models and memory. Arguments as in judge.py."""
 from __future__ import annotations
 
-from .. import card_names, kind_rules, model_files
+from .. import card_names, kind_rules
 from ..llama import kinds, kv_cache
+from . import sizes as model_sizes
 from .finding import ERROR, GIB, WARNING, Finding
-
-
-def model_sizes(inventory, host):
-    """Model name to bytes: of the files where they are there, else what the catalogue declares; 0 where nobody knows."""
-    models = inventory["model_store_catalogue"] + inventory["model_store_extra_models"]
-    sizes = {model["name"]: sum(entry["size"] for entry in model["files"]) for model in models}
-    sizes.update((name, model["bytes"]) for name, model in host["models"].items())
-    return sizes
 
 
 def model_context(inventory, host):
@@ -41,14 +34,6 @@ def model_kind(inventory, host):
                           "Name a small model that chats, of the same vocabulary, or none.")
 
 
-def _projector_bytes(inventory, host, name):
-    """Bytes of a model's projector: of the file where it is there, else what the catalogue declares."""
-    if name in host["models"]:
-        return host["models"][name].get("projector", 0)
-    return sum(entry["size"] for model in inventory["model_store_catalogue"] + inventory["model_store_extra_models"] if model["name"] == name
-               for entry in model_files.of_role(model["files"], model_files.PROJECTOR))
-
-
 def _cache_bytes(host, service, model, arguments):
     """Bytes of the KV cache of a service's model, or of its draft model, which looks back as far; 0 where the files are not there or do not say."""
     cache = kv_cache.of_json((host["models"].get(model) or {}).get("kv_cache"))
@@ -57,17 +42,18 @@ def _cache_bytes(host, service, model, arguments):
 
 def model_fits(inventory, host):
     """Weights and KV cache fit into memory: a CPU service's into RAM, a GPU service's into its cards and RAM, and all services' together."""
-    sizes, ram = model_sizes(inventory, host), host["memory"]["total"]
+    models, ram = model_sizes.models(inventory, host), host["memory"]["total"]
+    sizes = {name: model.total for name, model in models.items()}
     memory = {gpu["uuid"]: gpu["memory"] for gpu in host["gpus"] + host["slices"] if gpu["uuid"]}
     room = {part["uuid"]: part["room"] for part in host["slices"]}  # slices that share their memory have it once
 
     def of_cards(uuids):
         return sum({room.get(uuid, uuid): memory.get(uuid, 0) for uuid in uuids}.values())
 
-    together, unknown = 0, False
-    for name in sorted({service[key] for service in inventory["bunker_services"] for key in ("model", "draft_model")} - {""}):
-        if not sizes.get(name):
-            yield Finding("model_fits", WARNING, "model %s" % name, "no size: its files are not there, and its entry gives none",
+    together, unknown, refused = 0, False, False
+    for name, model in sorted(models.items()):
+        if model.unknown:
+            yield Finding("model_fits", WARNING, "model %s" % name, model_sizes.unsaid(model),
                           "one, or nobody knows whether memory and file system hold it", "Give each of its files its size in bytes.")
     if ram is None:
         yield Finding("model_fits", WARNING, "memory of the host", "no size that could be read", "MemTotal, or nobody knows what fits",
@@ -79,7 +65,7 @@ def model_fits(inventory, host):
         if any(memory.get(uuid, None if card_names.PCI_NAME.match(uuid) else 0) is None for uuid in service["gpus"]):
             unknown = True  # gpu_readable names the card, or gpu_exists says that no driver shows it yet
             continue
-        vram, projector = of_cards(service["gpus"]), _projector_bytes(inventory, host, service["model"])
+        vram, projector = of_cards(service["gpus"]), models[service["model"]].projector if service["model"] in models else 0
         together += weights + kv
         first = of_cards(service["gpus"][:1])
         if projector and first and projector > first:
@@ -91,8 +77,8 @@ def model_fits(inventory, host):
                           "%.1f GiB of weights and %.1f GiB of KV cache for %d tokens" % (weights / GIB, kv / GIB, service["context"]),
                           "at most %.1f GiB: %.1f of RAM and %.1f of its cards" % ((ram + vram) / GIB, ram / GIB, vram / GIB),
                           "Choose a smaller quantization or a smaller context.")
-            return
-    if unknown:
+            refused = True
+    if unknown or refused:
         return
     everything = ram + of_cards({uuid for service in inventory["bunker_services"] for uuid in service["gpus"]})
     if together > everything:

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import collections
 
-from .. import model_files
 from ..host_survey import inside
+from . import sizes
 from .finding import ERROR, GIB, WARNING, Finding, version
-from .memory import model_sizes
 
 # From this version on a new engine keeps images in containerd's store (Docker Engine 29 release notes).
 ENGINE_WITH_CONTAINERD_STORE = (29, 0)
@@ -26,20 +25,15 @@ def _roots(inventory):
     return inventory.get("container_engine_data_root") or DATA_ROOT, inventory.get("container_engine_containerd_root") or CONTAINERD_ROOT
 
 
-def models_used(inventory):
-    """Names of the models that services serve or draft with."""
-    return {service[key] for service in inventory["bunker_services"] for key in ("model", "draft_model")} - {""}
+def questions(inventory, ask=True):
+    """What host_info is to read for this inventory: its options paths, devices, models and sources.
 
-
-def questions(inventory):
-    """What host_info is to read for this inventory: its options paths, devices and models."""
-    used = models_used(inventory)
-    store = inventory["model_store_path"]
+    :param ask: whether servers may be asked for sizes of files that the inventory does not say.
+    """
     return {
-        "paths": sorted({*_roots(inventory), inventory["bunker_cache_path"], store}),
+        "paths": sorted({*_roots(inventory), inventory["bunker_cache_path"], inventory["model_store_path"]}),
         "devices": sorted(volume["device"] for volume in inventory.get("disk_layout_volumes") or []),
-        "models": {model["name"]: ["%s/%s/%s" % (store, model["name"], entry["name"]) for entry in model_files.ordered(model["files"])]
-                   for model in inventory["model_store_catalogue"] + inventory["model_store_extra_models"] if model["name"] in used},
+        **sizes.questions(inventory, ask),
     }
 
 
@@ -53,9 +47,8 @@ def landings(inventory, host):
         found += [("the image", images, IMAGE_BYTES), ("its build", data_root, BUILD_BYTES)]
         if inventory["golden_image_keep_archive"]:
             found.append(("the image's archive", inventory["bunker_cache_path"], IMAGE_BYTES))
-    used = models_used(inventory)
-    sizes = model_sizes(inventory, host)
-    return found + [("model %s" % name, inventory["model_store_path"], sizes[name]) for name in sorted(used) if sizes.get(name) and name not in host["models"]]
+    return found + [("model %s" % name, inventory["model_store_path"], model.missing)
+                    for name, model in sorted(sizes.models(inventory, host).items()) if model.missing]
 
 
 def _place(path, inventory, host):

@@ -29,6 +29,10 @@ class Missing(OriginError):
     """It has no such thing."""
 
 
+class Unreachable(OriginError):
+    """Nobody answers there; the message names the address and the reason."""
+
+
 class Changed(OriginError):
     """It has something else than it said it has."""
 
@@ -55,11 +59,16 @@ class Fetcher:
     :param sleep: function of seconds.
     :param timeout: seconds for each step of an answer.
     :param longest: seconds for the whole of an answer.
+    :param certificates: text of a PEM file with the authorities to trust; "" for those of the system.
+    :raises OriginError: it holds none.
     """
 
-    def __init__(self, sleep=time.sleep, timeout=20, longest=LONGEST):
+    def __init__(self, sleep=time.sleep, timeout=20, longest=LONGEST, certificates=""):
         self.sleep, self.timeout, self.longest, self.waited = sleep, timeout, longest, 0.0
-        context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
+        try:
+            context = ssl.create_default_context(cafile=None if certificates else os.environ.get("SSL_CERT_FILE") or None, cadata=certificates or None)
+        except (ssl.SSLError, ValueError) as error:
+            raise OriginError("bunker_ca_bundle: its file holds no certificates in PEM (%s). See what stands in it." % error) from error
         self.opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
 
     def get(self, url, headers=None, accepted=(200,)):
@@ -68,9 +77,19 @@ class Fetcher:
         :raises Missing: 404 or 410.
         :raises OriginError: everything else.
         """
+        return self.asked(url, headers, accepted)
+
+    def asked(self, url, headers=None, accepted=(200,), method="GET", enough=None):
+        """As :meth:`get`, by another method, or of an answer that is enough as it stands.
+
+        :param method: "HEAD" for headers alone.
+        :param enough: function of an answer; one that it is true for is taken whatever its status is, a redirect too, and no answer's body is read.
+        """
         headers = dict(headers or {})
         for _turn in range(REDIRECTS + 1):
-            answer = self._patiently(url, headers)
+            answer = self._patiently(url, headers, method, body=enough is None)
+            if enough and enough(answer):
+                return answer
             if answer.status in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
                 url, headers = self._redirected(url, answer.headers["Location"], headers)
                 continue
@@ -95,10 +114,10 @@ class Fetcher:
         # Credentials are for the host that they were made for.
         return there, headers if old.netloc == new.netloc else {name: value for name, value in headers.items() if name.lower() != "authorization"}
 
-    def _patiently(self, url, headers):
+    def _patiently(self, url, headers, method="GET", body=True):
         """An answer of any status but "later": the server is asked again after the time that it says, LONGEST_WAIT seconds in all."""
         while True:
-            answer = self._once(url, headers)
+            answer = self._once(url, headers, method, body)
             if answer.status not in (429, 503):
                 return answer
             wait = wait_of(answer.headers)
@@ -108,18 +127,18 @@ class Fetcher:
             self.sleep(wait)
             self.waited += wait
 
-    def _once(self, url, headers):
+    def _once(self, url, headers, method, body):
         try:
-            with self._opened(url, headers) as answer:
-                return Answer(answer.status, answer.headers, self._body(url, answer), url)
+            with self._opened(url, headers, method) as answer:
+                return Answer(answer.status, answer.headers, self._body(url, answer) if body else b"", url)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise OriginError("%s: cannot be reached (%s). See whether this machine reaches it: curl -sI %s" % (
+            raise Unreachable("%s: cannot be reached (%s). See whether this machine reaches it: curl -sI %s" % (
                 url, getattr(error, "reason", error), url)) from error
 
-    def _opened(self, url, headers):
+    def _opened(self, url, headers, method="GET"):
         """An answer of any status, still to be read."""
         try:
-            return self.opener.open(urllib.request.Request(url, headers=headers), timeout=self.timeout)
+            return self.opener.open(urllib.request.Request(url, headers=headers, method=method), timeout=self.timeout)
         except urllib.error.HTTPError as error:
             return error
 

@@ -26,6 +26,12 @@ function api.at_the_service(path)
     return PATHS[path] or (path == "/tokenize" and plan.tokenize and path)
 end
 
+-- What a provider may be asked in the place of a service: what every such API has. Nothing is counted or filled in for a service elsewhere.
+local GENERATES = {["/v1/chat/completions"] = true, ["/v1/completions"] = true, ["/v1/responses"] = true, ["/v1/messages"] = true}
+function api.generates(path)
+    return GENERATES[path] or false
+end
+
 function api.spoken()
     local path = api.asked()
     if path:find("^/v1/messages") then return "messages" end

@@ -9,7 +9,7 @@ local state = require "state"
 local choice = {}
 local POLL = 0.2 -- seconds
 
--- How things are at this moment: who answers and why not the one that was asked, or whom to wait for, or why nobody can.
+-- How things are at this moment: who answers and why not the one that was asked, or whom to wait for, or why nobody can (nobody: "down", "drain", "context").
 local function find(wanted, fallback, prompt)
     local unsure, awaited, reason
     if state.usable(wanted) then
@@ -31,10 +31,10 @@ local function find(wanted, fallback, prompt)
     if unsure == wanted then return {name = wanted} end
     if awaited then return {awaited = awaited} end
     if unsure then return {name = unsure, reason = reason} end
-    if reason == "down" then return {name = wanted} end -- it is tried all the same
-    if reason == "drain" then return {missing = wanted} end
-    if fallback and not state.up(fallback) and context.likely(fallback, prompt) then return {missing = fallback} end
-    return {too_long = true}
+    if reason == "down" then return {name = wanted, nobody = reason} end -- it is tried all the same
+    if reason == "drain" then return {missing = wanted, nobody = reason} end
+    if fallback and not state.up(fallback) and context.likely(fallback, prompt) then return {missing = fallback, nobody = reason} end
+    return {too_long = true, nobody = reason}
 end
 
 local function unavailable(name)
@@ -51,16 +51,22 @@ local function wait_for(name)
     if name ~= "" then ngx.sleep(POLL) end
 end
 
--- access phase: the name of who answers, or nothing after a refusal
-function choice.make(wanted, prompt)
+-- access phase: the name of who answers, or nothing after a refusal. outside: the provider that answers where nobody here can, or nothing.
+function choice.make(wanted, prompt, outside)
     local fallback, ends = plan.routes[wanted].fallback, state.now() + plan.drain_wait
     local found
     repeat
         found = find(wanted, fallback, prompt)
-        if found.awaited then
-            if state.now() >= ends then return unavailable(found.awaited) end
-            wait_for(found.awaited)
+        if found.awaited and state.now() >= ends then
+            if not outside then return unavailable(found.awaited) end
+            found = {nobody = "drain"}
         end
+        if outside and found.nobody then
+            wait_for("")
+            ngx.var.bunker_reason = found.nobody
+            return outside
+        end
+        if found.awaited then wait_for(found.awaited) end
     until not found.awaited and not (found.name and not state.enter(found.name))
     wait_for("")
     if found.missing then return unavailable(found.missing) end

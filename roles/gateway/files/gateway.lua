@@ -94,6 +94,12 @@ local function used_up()
     return true
 end
 
+-- A request for a service on its way to a provider, which knows itself by its own name and gets its own parameters.
+local function as_the_provider_has_it(name, request, given)
+    if plan.parameters[name] then given = parameters.apply(plan.parameters[name], request, given) end
+    return parameters.apply({strip = {}, defaults = {}, set = {model = cjson.encode(name)}}, request, given)
+end
+
 function gateway.nothing()
     if browsers.preflight() then return end
     return answers.refuse(404, "The door leads to /v1 only.")
@@ -126,9 +132,10 @@ function gateway.route()
     end
     if route.address then
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
-        chosen = choice.make(wanted, ngx.ctx.prompt)
+        chosen = choice.make(wanted, ngx.ctx.prompt, api.generates(path) and plan.failsafe(ngx.var.bunker_key, wanted))
         if not chosen then return end
         route = plan.routes[chosen]
+        if not route.address then ngx.req.set_body_data(as_the_provider_has_it(chosen, request, given)) end
     end
     local below = path:match("^/v1(/.*)")
     if not below and not route.address then return answers.refuse(404, ("No such path of %s: %s"):format(chosen, path)) end

@@ -30,7 +30,7 @@ function plan.load(path)
     plan.provider_keys = {}
     plan.holders = {} -- what the inventory says of holders of keys, by their names
     for name, route in pairs(plan.routes) do
-        for _, field in ipairs {"address", "fallback", "key_file", "kind"} do
+        for _, field in ipairs {"address", "fallback", "failsafe", "key_file", "kind"} do
             if route[field] == "" then route[field] = nil end -- "" is true in Lua
         end
         plan.models[#plan.models + 1] = name
@@ -43,6 +43,8 @@ function plan.load(path)
     for _, route in pairs(plan.routes) do
         local other = route.fallback and plan.routes[route.fallback]
         if other and not kinds.alike(route.kind, other.kind) then route.fallback = nil end
+        -- Vectors and ranks of another model mean nothing beside those of the service.
+        if not kinds.does(route.kind, "/v1/chat/completions") then route.failsafe = nil end
     end
     for alias, service in pairs(plan.aliases) do
         if plan.routes[service] then plan.models[#plan.models + 1] = alias else plan.aliases[alias] = nil end -- a run without services says them too
@@ -75,6 +77,12 @@ end
 function plan.may(key, name)
     local may = holder_of(key).may
     return not may or may[name] or false
+end
+
+-- The provider that answers for a service where nobody here can, if the holder of the key may be led there: prompts leave the host.
+function plan.failsafe(key, name)
+    local other = plan.routes[name].failsafe
+    return other and plan.may(key, other) and other or nil
 end
 
 -- How many tokens a day the holder of a key may have, or nothing for as many as they like.

@@ -70,10 +70,11 @@ class CardHost:
     :param cards: indices of the machine's cards that the inventory names, the first one first.
     :param cpus: of the Executor, such as "0-7"; "" leaves them to the rule. Hosts side by side would give their Executors the same ones, and threads that
         wait for each other stand still there: 0.5 tok/s were seen.
+    :param variants: of wrong_images.VARIANTS, those that the step ``plugins`` compiles.
     """
 
-    def __init__(self, folder, parts, name="card-host", cards=(0,), cpus=""):
-        self.shared, self.folder, self.parts, self.name, self.cards, self.cpus = folder, folder / name, parts, name, cards, cpus
+    def __init__(self, folder, parts, name="card-host", cards=(0,), cpus="", variants=()):
+        self.shared, self.folder, self.parts, self.name, self.cards, self.cpus, self.variants = folder, folder / name, parts, name, cards, cpus, variants
         self.bundle, self.logs = folder / "bundle", folder / name / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
 
@@ -150,9 +151,12 @@ class CardHost:
         """What computes on which card, a line each."""
         return self.execute("nvidia-smi --query-compute-apps=gpu_uuid,used_memory --format=csv,noheader").splitlines()
 
-    def write_inventory(self):
-        """tests/gpu/site/inventory.yml with what only this machine can say."""
+    def write_inventory(self, ladder=None):
+        """tests/gpu/site/inventory.yml with what only this machine can say, and another ladder where one is given (list of names of plans)."""
         text = (HERE / "inventory.yml").read_text(encoding="utf-8").replace("UUID_OF_THE_CARD", ", ".join(self.uuids))
+        if ladder:
+            text = re.sub(r"ladder: \[.*\]", "ladder: [%s]" % ", ".join(ladder), text)
+            text = text.replace("          device: cpu\n", "          device: cpu\n          ladder: []\n")  # the default one names plans that are not there
         if self.cpus:
             first, last = map(int, self.cpus.split("-"))
             text = text.replace("          batch: 512\n", "          batch: 512\n          threads: %d\n          cpuset: %s\n" % (last - first + 1, self.cpus))

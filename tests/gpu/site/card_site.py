@@ -2,8 +2,8 @@
 
     python3 tests/gpu/site/card_site.py --parts FOLDER [--state FOLDER] [--name NAME] [--cards 0[,1]] [--cpus 0-7] [--go-on] STEP...
 
-Steps, in their order: join engine host install site again claims; then each of the experiments (faults.py, wrong_images.py, gap.py, large_model.py,
-two_cards.py); at the end down. Each fits ten minutes, notes in the state's folder (default /opt/card-site) that it is done, and is
+Steps, in their order: join engine host install site again claims; then each of the experiments (faults.py, wrong_images.py, pruned_image.py, gap.py,
+large_model.py, two_cards.py); at the end down. Each fits ten minutes, notes in the state's folder (default /opt/card-site) that it is done, and is
 passed over from then on. ``results`` prints what was seen as JSON, for tests/gpu/results/site.json. With --go-on a step that fails is noted, and the next
 one is begun.
 
@@ -26,6 +26,7 @@ import traceback
 import faults
 import gap
 import large_model
+import pruned_image
 import two_cards
 import wrong_images
 from card_host import ROOT, CardHost, docker, driver_version, smi, start_engine
@@ -116,7 +117,7 @@ def down(host):
 
 SHARED = {"join": join, "engine": engine, "plugins": wrong_images.plugins}  # once for all hosts of this machine
 STEPS = {"host": bare_host, "install": install, "site": site, "again": again, "claims": claims, "speed": speed,
-         **faults.STEPS, **wrong_images.STEPS, **gap.STEPS, **large_model.STEPS, **two_cards.STEPS}
+         **faults.STEPS, **wrong_images.STEPS, **pruned_image.STEPS, **gap.STEPS, **large_model.STEPS, **two_cards.STEPS}
 
 
 def run(host, name, go_on):
@@ -158,10 +159,11 @@ def main():
     parser.add_argument("--name", default="card-host", help="of the bare host")
     parser.add_argument("--cards", default="0", help="indices of the machine's cards that are this host's")
     parser.add_argument("--cpus", default="", help="of its Executor, a range, where other hosts stand beside it")
+    parser.add_argument("--variants", default=",".join(wrong_images.VARIANTS), help="what the step plugins compiles; all of it takes six minutes")
     parser.add_argument("--go-on", action="store_true")
     parser.add_argument("steps", nargs="+", choices=[*SHARED, *STEPS, "down", "results"])
     options = parser.parse_args()
-    host = CardHost(options.state, options.parts, options.name, [int(one) for one in options.cards.split(",")], options.cpus)
+    host = CardHost(options.state, options.parts, options.name, [int(one) for one in options.cards.split(",")], options.cpus, options.variants.split(","))
     for name in options.steps:
         if name == "results":
             print(results(host))

@@ -15,7 +15,8 @@ MIB = 1 << 20
 WARN, ACT, BEGIN = 160, 60, 220  # MiB
 # MiB of a step, seconds between two: 2.7 to 4 MiB a second. Slow, for the play that takes a rung needs 20 seconds, and what is left here are MiB, not GiB.
 RUNS = ((2, 0.5), (4, 1.0), (3, 1.0), (6, 2.0), (2, 0.6), (8, 3.0), (4, 1.2), (3, 0.8), (5, 1.5), (2, 0.75))
-SECONDS = 480  # of a step of five runs, after which none is begun
+SECONDS = 560  # of a step, after which no run is begun
+ALONE = 15  # seconds that each service is asked alone
 PLANS = {"context_6144": {"context": 6144}, "context_4096": {"context": 4096}, "context_2048": {"context": 2048}}
 LADDER = [*PLANS, "kv_to_ram"]
 LAST_BEGUN = 2  # a run begins at this rung at most: one or two more are to follow, since a rung that would not be enough is passed over
@@ -114,22 +115,21 @@ def closing(watched, number, step, every):
             "in_time": "step" in names and "done" in names and not {"oom", "exit", "failed", "latch"} & set(names) and not refused and not told["failed"]}
 
 
-def deployed(host):
-    """The Oracle with the small ladder."""
-    services = host.deployed_services()
-    for service in services:
-        service["ladder"] = LADDER if service["name"] == "oracle" else []
-    found = host.play("ladder", changed=dict(CHANGED, bunker_services=services))
+def ladder(host):
+    """The site with the small ladder: the first deployment of a host, or of one that had others before. {} where it is there."""
+    if len(Watched(host).status()["predicted"]) == len(LADDER) + 1:
+        return {}
+    host.write_inventory(LADDER)
+    found = host.play("ladder", changed=CHANGED)
     if not host.report():
         raise RuntimeError("the ladder was not deployed: %s" % found)
-    return found
+    return {"deployed": found}
 
 
 def runs(host, numbers):
-    """Runs down the ladder, and from its top again: five in a step, so that one fits ten minutes."""
-    found, watched, rows, begun = {}, Watched(host), [], time.monotonic()
-    if len(watched.status()["predicted"]) != len(LADDER) + 1:
-        found["deployed"] = deployed(host)
+    """Runs down the ladder, and from its top again: some in a step, so that one fits ten minutes."""
+    watched, rows, begun = Watched(host), [], time.monotonic()
+    found = ladder(host)
     watched.back()
     predicted = watched.status()["predicted"]
     for number in numbers:
@@ -167,9 +167,8 @@ def cliff(host):
 
 def together(host):
     """Oracle and Executor alone, then both for ten minutes with all claims proven in their middle: what each gives, and what was lost."""
-    host.write_inventory()
-    found = {"deployed": host.play("small", changed={"gateway_requests_per_minute": CHANGED["gateway_requests_per_minute"]})}
-    found["alone"] = {name: host.answers("load.py 30 %s:2" % name)["services"][name] for name in ("oracle", "executor")}
+    found = ladder(host)
+    found["alone"] = {name: host.answers("load.py %d %s:2" % (ALONE, name))["services"][name] for name in ("oracle", "executor")}
     begun = time.monotonic()
     host.begin_load("oracle:2", "executor:2")
     time.sleep(TOGETHER / 2)
@@ -179,4 +178,5 @@ def together(host):
     return dict(found, both=host.end_load())
 
 
-STEPS = {"together": together, "gap": lambda host: runs(host, range(1, 6)), "gap_further": lambda host: runs(host, range(6, len(RUNS) + 1)), "cliff": cliff}
+STEPS = {"ladder": ladder, "together": together, "gap": lambda host: runs(host, range(1, 5)),
+         "gap_further": lambda host: runs(host, range(5, len(RUNS) + 1)), "cliff": cliff}

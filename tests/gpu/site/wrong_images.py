@@ -29,8 +29,8 @@ def plugins(host):
     target.mkdir(parents=True, exist_ok=True)
     subprocess.run(["tar", "-xf", str(host.parts / "source.tar.xz"), "-C", str(source)], check=True)
     with concurrent.futures.ThreadPoolExecutor() as builds:
-        seconds = builds.map(lambda name: compiled(source, host.shared / ("build-" + name), VARIANTS[name], target / (name + ".so")), VARIANTS)
-        return {"compiled_in": dict(zip(VARIANTS, seconds))}
+        seconds = builds.map(lambda name: compiled(source, host.shared / ("build-" + name), VARIANTS[name], target / (name + ".so")), host.variants)
+        return {"compiled_in": dict(zip(host.variants, seconds))}
 
 
 def compiled(source, build, options, target):

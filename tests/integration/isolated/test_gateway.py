@@ -134,7 +134,7 @@ def providers(door):
         door.stand_in(name, "127.0.0.1:%d" % (9001 + number), 100)
         door.sh("install -m 0600 /dev/stdin /root/%s.key" % name, stdin=door.provider_keys[name] + "\n")
         switched.append(dict(provider, enabled=True, url="http://127.0.0.1:%d/v1" % (9001 + number), key_file="/root/%s.key" % name))
-    door.deploy(gateway_providers=switched).assert_ok()
+    door.deploy(gateway_providers=switched, gateway_failsafes={"oracle": switched[0]["name"]}).assert_ok()
     return switched
 
 
@@ -215,6 +215,23 @@ def test_a_service_without_a_fallback_that_is_down_is_said_at_once(door):
             assert time.monotonic() - begun < 5
     finally:
         door.stand_in("executor", "172.30.0.20:8002")
+
+
+def test_where_nobody_here_can_a_provider_answers_and_is_named(door, providers):
+    name = providers[0]["name"]
+    door.sh("systemctl stop stand-in-oracle stand-in-executor")
+    try:
+        time.sleep(3)  # health is asked every second
+        with door.http() as client:
+            answer = client.post("/v1/chat/completions", json={"model": "oracle", "messages": QUESTION, "hears": "model"})
+            assert (answer.status_code, answer.headers["x-bunker-service"], answer.headers["x-bunker-reason"]) == (200, name, "down")
+            body = answer.json()
+            assert body["heard"] == name and body["choices"][0]["message"]["content"] == "%s heard %s" % (name, hashed(door.provider_keys[name]))
+            assert chat(client, "executor")[0] == 502  # it has no failsafe
+    finally:
+        door.stand_in("oracle", "172.30.0.10:8000")
+        door.stand_in("executor", "172.30.0.20:8002")
+        time.sleep(3)
 
 
 def streams(door, clients, seconds, tokens):

@@ -45,6 +45,16 @@ def test_the_inventory_is_filled_in_for_a_host(tmp_path, monkeypatch, cards, cpu
     assert {name: services["executor"].get(name) for name in executor} == executor and "cpuset" not in services["oracle"]
 
 
+def test_another_ladder_takes_the_place_of_the_inventorys(tmp_path, monkeypatch):
+    written = {}
+    monkeypatch.setattr(card_host, "smi", lambda *_words: "0, GPU-a\n")
+    monkeypatch.setattr(card_host.CardHost, "write", lambda _host, path, text: written.update({path: text}))
+    (tmp_path / "base.sha256").write_text("ab12\n", encoding="ascii")
+    card_host.CardHost(tmp_path, tmp_path).write_inventory(["one", "two"])
+    services = yaml.safe_load(written["/root/inventory.yml"])["all"]["hosts"]["card"]["bunker_services"]
+    assert [service.get("ladder") for service in services] == [["one", "two"], None]
+
+
 def test_a_bundle_that_can_build_has_the_base_under_its_own_name(tmp_path, monkeypatch):
     written = {}
     monkeypatch.setattr(card_host, "smi", lambda *_words: "0, GPU-a\n")

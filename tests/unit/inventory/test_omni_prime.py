@@ -7,6 +7,9 @@ import subprocess
 
 import pytest
 import yaml
+from support import field_hosts
+
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import drafted_inventory, validated_inventory
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 INVENTORY = ROOT / "inventory" / "omni_prime"
@@ -71,3 +74,43 @@ def test_every_variable_is_explained_where_it_stands():
     lines = (INVENTORY / "group_vars" / "all" / "bunker.yml").read_text(encoding="utf-8").splitlines()
     bare = [line for above, line in zip([""] + lines, lines) if re.match(r"^[a-z_]+:", line) and "#" not in line and not above.startswith("#")]
     assert bare == []
+
+
+def sound():
+    """The validated inventory, filled in."""
+    variables = filled(VARIABLES)
+    variables["golden_image_base"] += "@sha256:" + "0" * 64
+    for model in variables["model_store_extra_models"]:
+        for entry in model["files"]:
+            entry["sha256"] = "0" * 64
+    inventory, problems = validated_inventory.validate(dict(variables, ansible_host="192.168.1.2"), drafted_inventory.Plain)
+    assert problems == []
+    return dict(inventory, golden_image_cuda_major=13)
+
+
+SMALL = """
+small:
+  pci: ""
+  smi: ""
+  mig: ""
+  recovery: ""
+  fabric: ""
+  listing: ""
+  version: ""
+  toolkit: ""
+  meminfo: |
+    MemTotal:       16777216 kB
+    MemAvailable:   15000000 kB
+  space: {/: [24, 20], /nvme: [24, 20], /nvme/models: [24, 20]}
+"""
+
+
+def test_a_host_of_16_gib_is_refused_before_the_first_byte_by_the_sizes_that_the_hub_says():
+    (host,) = field_hosts.of_text(SMALL).values()
+    host["inventory"] = inventory = sound()
+    files = {entry["source"]["url"]: model["name"] for model in inventory["model_store_extra_models"] for entry in model["files"]}
+    host["sizes_said"] = {url: 4_683_074_240 if name == "qwen2.5-coder-7b" else 45_600_000_000 for url, name in files.items()}
+    errors = [text for kind, text in field_hosts.found(host) if kind.startswith("error ")]
+    assert [re.match(r"error \(([a-z_]+)\)", text).group(1) for text in errors] == ["gpu_exists", "room", "model_fits"]
+    assert "20.0 GiB free" in errors[1] and "297.3 for model deepseek-v3-0324-q3_k_m (/nvme/models), 4.4 for model qwen2.5-coder-7b" in errors[1]
+    assert "model deepseek-v3-0324-q3_k_m: found 297.3 GiB of weights" in errors[2] and "needed at most 16.0 GiB" in errors[2]

@@ -169,18 +169,24 @@ def test_debians_driver_is_judged_by_card_and_image(capability, cuda, needed, in
     assert [finding.needed.split(" (")[0] for finding in findings] == ([needed] if needed else [])
 
 
-LOOKED = ["library /usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1", "cdi ", "persistenced "]
+def looked(packages=(), interrupted=(), modules=True, headers=False):
+    """What host_driver_info returned, of packages as dpkg-query prints them."""
+    return {"library": "", "cdi": [], "persistenced": False, "interrupted": list(interrupted), "held": [], "unheld": [], "dpkg": "",
+            "kernel": {"modules": modules, "headers": headers},
+            "packages": [dict(zip(("want", "status", "name", "version"), line.split())) for line in packages]}
+
+
 KERNELS = ["install installed linux-image-6.8.0-45-generic 6.8.0-45.45", "install installed linux-image-6.8.0-50-generic 6.8.0-50.51",
            "install installed linux-image-generic 6.8.0-50.51", "deinstall config-files linux-image-6.8.0-60-generic 6.8.0-60.60",
            "install installed linux-headers-generic 6.8.0-50.51"]
 
 
 @pytest.mark.parametrize("kernel, rows, headers, refused", [
-    ("kernel modules ", KERNELS, ["linux-headers-6.8.0-45-generic", "linux-headers-6.8.0-50-generic", "linux-headers-generic"], False),
-    ("kernel modules headers", [], [], False), ("kernel  ", [], ["linux-headers-generic"], False), ("kernel modules ", [], [], True)],
+    ((True, False), KERNELS, ["linux-headers-6.8.0-45-generic", "linux-headers-6.8.0-50-generic", "linux-headers-generic"], False),
+    ((True, True), [], [], False), ((False, False), [], ["linux-headers-generic"], False), ((True, False), [], [], True)],
     ids=["a newer kernel waits", "headers of one's own", "a container", "a kernel of one's own"])
 def test_the_headers_of_what_look_yml_saw(kernel, rows, headers, refused):
-    variables = {"__host_driver_look": {"stdout_lines": [*LOOKED, kernel, "dpkg ", *rows]}, "_host_driver_system": "Ubuntu 24",
+    variables = {"__host_driver_look": looked(rows, (), *kernel), "_host_driver_system": "Ubuntu 24",
                  "bunker_host": {"gpus": [], "kernel": {"release": "6.8.0-45-generic", "nvidia": None, "nvidia_open": None}, "toolkit": None},
                  "bunker_services": [], "host_driver_branch": 580, "host_driver_origin": "nvidia", "host_driver_packages": ["auto"]}
     role = rendering.read("host_driver", "vars/main.yml")
@@ -190,16 +196,10 @@ def test_the_headers_of_what_look_yml_saw(kernel, rows, headers, refused):
     assert bool(rendering.render("host_driver", role["_host_driver_headers_chosen"], variables)["refusal"]) is refused
 
 
-@pytest.mark.parametrize("notes, rows, said", [
-    ("dpkg ", KERNELS, []),
-    ("dpkg ", ["install half-configured nvidia-smi 580.95.05-1", "install unpacked libcuda1 580.95.05-1", "install installed nvidia-persistenced 580.95.05-1"],
-     ["nvidia-smi is half-configured", "libcuda1 is unpacked"]),
-    ("dpkg interrupted", ["install half-installed nvidia-kernel-open-dkms 580.95.05-1"],
-     ["nvidia-kernel-open-dkms is half-installed", "dpkg has unfinished notes (/var/lib/dpkg/updates)"])],
-    ids=["nothing", "killed while it configured", "killed while it unpacked"])
+@pytest.mark.parametrize("said", [[], ["nvidia-smi is half-configured", "libcuda1 is unpacked"]], ids=["nothing", "killed while it configured"])
 @pytest.mark.parametrize("rc", [0, 1])
-def test_an_installation_that_was_interrupted_is_finished_first_or_refused_with_the_command(notes, rows, said, rc):
-    variables = {"__host_driver_look": {"stdout_lines": [*LOOKED, "kernel modules headers", notes, *rows]}, "_host_driver_system": "Ubuntu 24",
+def test_an_installation_that_was_interrupted_is_finished_first_or_refused_with_the_command(said, rc):
+    variables = {"__host_driver_look": looked(KERNELS, said, True, True), "_host_driver_system": "Ubuntu 24",
                  "inventory_hostname": "here", "ansible_check_mode": False, "_host_driver_work": True, "_host_driver_toolkit_work": False,
                  "__host_driver_finished": {"rc": rc, "stderr_lines": ["dpkg: error processing package nvidia-smi (--configure):", " it failed"]}}
     role = rendering.read("host_driver", "vars/main.yml")
@@ -223,8 +223,7 @@ BUILT = ["version:        580.95.05", "license:        Dual MIT/GPL", "signer:  
     ([BUILT[0], "license:        NVIDIA"], ["8.9"], False, ""), ([BUILT[0], "license:        NVIDIA"], ["8.9", "12.0"], False, "Blackwell needs"),
     (BUILT[:2], ["12.0"], True, "is not signed")])
 def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, cards, secure, refused):
-    look = ["library /usr/lib/x86_64-linux-gnu/libnvidia-ml.so.580.95.05", "cdi ", "persistenced ", "kernel modules ", "dpkg ", *KERNELS]
-    variables = {"__host_driver_look": {"stdout_lines": look}, "_host_driver_system": "Ubuntu 24", "ansible_check_mode": False, "bunker_reboot_needed": True,
+    variables = {"__host_driver_look": dict(looked(KERNELS), library="580.95.05"), "_host_driver_system": "Ubuntu 24", "ansible_check_mode": False, "bunker_reboot_needed": True,
                  "bunker_host": {"gpus": [{"uuid": None, "capability": one} for one in cards], "toolkit": None,
                                  "kernel": {"release": "6.8.0-45-generic", "nvidia": None, "nvidia_open": None, "nouveau": False, "secure_boot": secure,
                                             "mok_certificates": ["/var/lib/dkms/mok.pub"]}},
@@ -265,3 +264,10 @@ def test_what_the_boot_loader_was_told_is_read(tmp_path, files, pinned):
     environment = {"PATH": "%s:/usr/bin:/bin" % tmp_path}
     said = subprocess.run(["/bin/bash", "-c", command], env=environment, capture_output=True, text=True, check=False).stdout.splitlines()
     assert said == pinned[:1] + ["kernel 6.99.0"] + pinned[1:] + ["key /var/lib/dkms/mok.pub absent"]
+
+
+def test_the_role_looks_as_its_claims_do_and_does_not_go_on_without_dpkg():
+    variables = {"host_driver_packages": ["nvidia-open"], "preflight_hardware_root": "/opt/card"}
+    look, claimed = (rendering.render("host_driver", rendering.task("host_driver", "tasks/" + file, name)["protocol_omni.bunker.host_driver_info"], variables)
+                     for file, name in (("look.yml", "See what is installed"), ("verify.yml", "Look at the driver")))
+    assert look == dict(claimed, strict=True) and claimed["hardware_root"] == "/opt/card"

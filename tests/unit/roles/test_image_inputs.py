@@ -3,6 +3,8 @@ import configparser
 
 import pytest
 import rendering
+import yaml
+from support import ROOT
 
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
@@ -109,3 +111,11 @@ def test_a_pruned_image_takes_its_libraries_from_the_stage_that_pruned_them():
 def test_a_pruned_image_keeps_what_the_inventory_proves():
     removed = files(golden_image_prune=True, golden_image_cuda_architectures=["120"], golden_image_capabilities=["9.0"])["removed-architectures"].split(",")
     assert not {"sm_90", "sm_90a", "sm_120", "sm_120f"} & set(removed) and {"sm_80", "sm_100f"} <= set(removed)
+
+
+def test_the_image_of_the_quick_look_is_configured_without_cuda_and_for_any_processor():
+    quick = yaml.safe_load((ROOT / "tests/host/vars/quick.yml").read_text(encoding="utf-8"))
+    options = rendering.render("golden_image", rendering.read("golden_image", "vars/main.yml")["_golden_image_cmake_options"], {**HERE, **quick})
+    assert [name for name in options if "CUDA" in name] == ["GGML_CUDA"] and options["GGML_BACKEND_DL"] == "ON"
+    assert {options[name] for name in ("GGML_CUDA", "GGML_NATIVE", "GGML_CPU_ALL_VARIANTS", "GGML_SSE42", "GGML_AVX", "GGML_AVX2", "GGML_FMA", "GGML_F16C",
+                                       "GGML_BMI2")} == {"OFF"}

@@ -55,15 +55,22 @@ def test_the_watcher_stops_where_its_service_leaves_and_goes_on_where_another_do
 def test_a_container_of_others_with_the_name_of_a_service_is_refused_before_a_start_would_remove_it():
     refuse = rendering.task("inference_service", "tasks/preflight.yml", "Refuse names that containers of others have")
     seen = {"inventory_hostname": "prime", "__inference_service_deployed": {"taken": ["oracle"]}}
-    assert rendering.holds("inference_service", refuse, seen) is True
+    assert "when" not in refuse
     judged = {"when": refuse["ansible.builtin.assert"]["that"]}
     assert rendering.holds("inference_service", judged, seen) is False
     assert rendering.holds("inference_service", judged, {"__inference_service_deployed": {"taken": []}}) is True
     said = rendering.render("inference_service", refuse["ansible.builtin.assert"]["fail_msg"], seen, refuse["vars"])
     assert said == ("prime has containers of others under names that bunker_services gives to services: oracle. The start of a service removes what has its "
                     "name, so nothing was changed. Rename them (docker rename oracle ANOTHER), or give the services other names.")
-    look = rendering.task("inference_service", "tasks/verify_host.yml", "Look which services this host has")
-    assert rendering.holds("inference_service", refuse, dict(seen, **look["vars"])) is False
+
+
+def test_verify_looks_as_it_does_before_a_change_and_refuses_nothing():
+    variables = {"bunker_services": [{"name": "oracle"}], "bunker_config_path": "/etc/protocol_omni"}
+    before, look = (rendering.render("inference_service", rendering.task("inference_service", "tasks/" + name, "Look which services this host has")
+                                     ["protocol_omni.bunker.deployed_info"], variables) for name in ("preflight.yml", "verify_host.yml"))
+    assert look == before == {"names": ["oracle"], "folder": "/etc/protocol_omni/services", "label": "protocol_omni.bunker.definition"}
+    names = [set(task) & {"ansible.builtin.assert", "ansible.builtin.fail"} for task in rendering.read("inference_service", "tasks/verify_host.yml")]
+    assert names == [set(), set()]
 
 
 def test_it_is_refused_by_name_where_the_inventory_says_so():

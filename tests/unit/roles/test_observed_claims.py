@@ -1,4 +1,5 @@
 """From the inventory to the module that looks and to the claims: verify.yml of the roles that only join the two, rendered as a play would."""
+import pytest
 import rendering
 import yaml
 from support import ROOT
@@ -122,6 +123,11 @@ def test_device_code_is_only_read_of_an_image_that_has_some():
     assert [name for name, row in found.items() if "does_not_apply" in row] == ["image.cmake_options", "image.kernels", "image.vmm"]
 
 
+@pytest.mark.parametrize(("options", "applies"), [({}, True), ({"GGML_CPU_ALL_VARIANTS": "OFF"}, False), ({"GGML_CUDA_FA": "OFF"}, True)])
+def test_cpu_backends_are_claimed_where_the_options_ask_for_them(options, applies):
+    assert ("does_not_apply" not in golden_image(golden_image_cmake_options=options)[2]["image.cpu_variants"]) is applies
+
+
 def test_the_models_that_are_used_are_read_and_no_others():
     catalogue = rendering.read("model_store", "defaults/main.yml")["model_store_catalogue"]
     variables = {"model_store_path": "/nvme/models", "model_store_extra_models": [dict(catalogue[0], name="unused")],
@@ -139,3 +145,91 @@ def test_what_was_measured_is_read_where_the_role_put_it():
         "path": "/etc/ansible/facts.d/protocol_omni_throughput.fact", "label": "protocol_omni.bunker.bench",
         "lock": "/var/lib/protocol_omni/throughput/state.json.lock"}
     assert [row["holds"] for row in recorded("throughput", "Record the claims", variables).values()] == [False, False]
+
+
+def gateway(**variables):
+    """(arguments of the module, status by claim) of a gateway that is not there, before services of the demo and one of the inventory's key holders."""
+    services = [dict(service, address="", port=8000 + number, question="Where?", start_timeout=600,
+                     networks=[{"name": "omni-network", "address": "172.30.0.%d" % (10 + number)}]) for number, service in enumerate(DEMO["bunker_services"])]
+    routes = {service["name"]: {"address": "%s:%d" % (service["networks"][0]["address"], service["port"]), "kind": "chat", "key_file": ""}
+              for service in services}
+    nothing = {"status": None, "why": "nobody listens"}
+    variables = dict({
+        "ansible_facts": {"default_ipv4": {"address": "192.0.2.7"}, "dns": {}}, "inventory_hostname": "here", "_gateway_providers": [],
+        "_gateway_services": services, "_gateway_routes": dict(routes, far={"address": "", "kind": "", "key_file": "/etc/protocol_omni/gateway/given/far.key"}),
+        "gateway_keys": [{"name": "alice", "sha256": "0" * 64}], "__gateway_seen": {
+            "listening": [], "ss": "", "loaded": "", "plan": {"digest": "", "holders": [], "routes": [], "why": "there is none"},
+            "doors": [dict(nothing, path=path, key=key) for path, key in (("/health", "none"), ("/v1/models", "none"), ("/v1/models", "wrong"),
+                                                                          ("/slots", "operator"), ("/props", "operator"), ("/metrics", "operator"))],
+            "answers": [dict(nothing, service=service["name"], by="", answered=False) for service in services],
+            "files": [], "control": {"root": "there is none", "others": "there is none", "says": {}, "thinks": {}}}}, **variables)
+    return (asked("gateway", "Look at the gateway, and ask each service through it", "gateway_info", variables),
+            recorded("gateway", "Record the claims of the gateway", variables))
+
+
+def test_the_gateway_is_looked_at_where_the_role_put_it():
+    look, found = gateway()
+    folder = "/etc/protocol_omni/gateway/"
+    assert {name: value for name, value in look.items() if name not in ("services", "routes")} == {
+        "endpoint": "http://127.0.0.1:8080", "operator_key": folder + "operator.key", "plan": folder + "routes.json",
+        "files": [folder + "operator.key", folder + "routes.json", folder + "given/far.key"],
+        "unit": "protocol-omni-gateway.service", "control": "/run/protocol-omni-gateway/control.sock"}
+    assert [service["name"] for service in look["services"]] == [service["name"] for service in DEMO["bunker_services"]]
+    assert look["routes"]["oracle"]["address"] == "172.30.0.10:8000" and "far" in look["routes"]
+    assert found["gateway.door"]["expected"] == "127.0.0.1:8080, 127.0.0.1:9180"
+    assert found["gateway.keys"]["expected"].endswith("keys of alice, operator, loaded")
+    assert found["gateway.routes"]["expected"] == "oracle, executor; routes to executor, far, oracle, and to nobody else"
+    assert "others of protocol-omni-gateway 600" in found["gateway.secrets"]["expected"] and {row["holds"] for row in found.values()} == {False}
+
+
+def test_a_door_with_a_certificate_of_its_own_has_one_more_secret():
+    look, found = gateway(gateway_tls="self_signed", gateway_address="::", gateway_port="8443", gateway_metrics_port="9280")
+    assert look["endpoint"] == "https://[::1]:8443" and "/etc/protocol_omni/gateway/self_signed.key" in look["files"]
+    assert found["gateway.door"]["expected"] == "127.0.0.1:9280, [::]:8443"
+    assert gateway(gateway_tls="files", gateway_tls_certificate="/a", gateway_tls_key="/b")[0]["files"][3:] == [
+        "/etc/protocol_omni/gateway/given/certificate.pem", "/etc/protocol_omni/gateway/given/certificate.key"]
+
+
+BARE_HOST = {"gpus": [], "slices": [], "toolkit": None, "kernel": {"release": "6.12", "nvidia": None, "nvidia_open": None, "nouveau": False}}
+DRIVER = {"library": "", "packages": [], "dpkg": "", "held": [], "unheld": ["libcuda1"], "interrupted": [], "kernel": {}, "modules_listed": True, "cdi": [],
+          "persistenced": False, "persistence": "inactive"}
+
+
+def host_driver(**variables):
+    """(arguments of the module, claims) of a host with services that want cards, and no driver."""
+    services = [{"name": "oracle", "device": "gpu", "gpus": ["GPU-1", "MIG-2"]}, {"name": "executor", "device": "cpu"}]
+    machine = {"distribution": "Debian", "distribution_major_version": "13", "virtualization_role": "host", "virtualization_type": "kvm"}
+    variables = dict({"ansible_facts": machine, "preflight_hardware_root": "/", "bunker_services": services, "bunker_host": BARE_HOST,
+                      "__host_driver_look": DRIVER}, **variables)
+    return (asked("host_driver", "Look at the driver", "host_driver_info", variables),
+            recorded("host_driver", "Record the claims of the driver", variables))
+
+
+def test_what_the_inventory_wants_of_the_driver_is_handed_on():
+    look, found = host_driver(host_driver_packages=["nvidia-open"], host_driver_branch="570", preflight_hardware_root="/opt/card")
+    assert look == {"packages": ["nvidia-open"], "cdi": "/var/run/cdi/nvidia.yaml", "hardware_root": "/opt/card"}
+    assert [found[name]["expected"] for name in ("driver.branch", "driver.gpus", "toolkit.version", "toolkit.cdi")] == [
+        "570 or newer", "GPU-1", "1.17.8 or newer", "MIG-2, libraries"]
+    assert found["driver.held"]["observed"] == "0 packages held, not held: libcuda1"
+    assert [name for name, row in found.items() if row["holds"]] == ["driver.nouveau"]
+
+
+@pytest.mark.parametrize("virtual, services, reason", [
+    ("guest", DEMO["bunker_services"], "this host is a container: its driver is that of the machine that runs it"),
+    ("host", [], "no NVIDIA card on the PCI bus, and no service of the inventory wants a GPU")], ids=["a container", "no card"])
+def test_a_container_and_a_host_without_cards_claim_nothing_of_a_driver(virtual, services, reason):
+    variables = {"ansible_facts": {"virtualization_role": virtual, "virtualization_type": "docker"}, "preflight_hardware_root": "/", "bunker_host": BARE_HOST,
+                 "bunker_services": services, "__host_driver_look": {"skipped": True}}
+    assert not rendering.holds("host_driver", rendering.task("host_driver", "tasks/verify.yml", "Look at the driver"), variables)
+    found = recorded("host_driver", "Record the claims of the driver", variables)
+    assert len(found) == 9 and {row["does_not_apply"] for row in found.values()} == {reason}
+
+
+def test_the_volumes_of_the_inventory_are_looked_at_with_all_their_defaults():
+    volume = {"device": "/dev/disk/by-id/nvme-EXAMPLE", "mount": "/nvme"}
+    variables = {"disk_layout_volumes": [volume], "disk_layout_root_fill_limit": "70", "__disk_layout_now": {"root_use": 71, "volumes": [
+        {"mount": "/nvme", "number": None, "use": None, "at_mount": None}]}}
+    (looked,) = asked("disk_layout", "Look at the volumes", "volume_info", variables)["volumes"]
+    found = recorded("disk_layout", "Record the claims of the volumes", variables)
+    assert looked.items() > volume.items() and looked["filesystem"] in found["volumes.mounted"]["expected"]
+    assert (found["root.room"]["expected"], found["root.room"]["observed"]) == ("at most 70 %", "71 %") and {row["holds"] for row in found.values()} == {False}

@@ -56,16 +56,16 @@ def service(name, change=None, origin=None, **variables):
                       "model_store_extra_models": [], "_inference_service_tuning": TUNING, "_inference_service_rung": 0,
                       "golden_image_name": "omni/llama-server", "golden_image_alias": "sm120-cuda13",
                       "__inference_service_placed": {"origin": origin} if origin else {"skipped": True},
-                      "__inference_service_throughput": {"fingerprint": {"cores": 4}}}, **variables)
+                      "__inference_service_there": {"texts": {}, "host": {"fingerprint": {"cores": 4}}, "header": {"facts": {
+                          "architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 576,
+                          "vision": None}}}}, **variables)
     complete = rendering.task("inference_service", "tasks/complete.yml", "Complete the definition with the defaults of the role's spec")
     variables["_inference_service_spec"] = rendering.render("inference_service", complete["ansible.builtin.set_fact"]["_inference_service_spec"], variables)
-    facts = {"architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 576, "vision": None}
-    found = rendering.task("inference_service", "tasks/kind.yml", "Find out what it is for")
-    variables["__inference_service_header"] = {"facts": facts}
+    found = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
     variables["_inference_service_spec"] = rendering.render("inference_service", found["ansible.builtin.set_fact"]["_inference_service_spec"], variables,
                                                             found["vars"])
     look, record, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
-        "Look at the service", "Record the claims of the service", "Publish what was measured"))
+        "Look at the service, and try to get out of its container", "Record the claims of the service", "Publish what was measured"))
     asked = rendering.render("inference_service", look["protocol_omni.bunker.service_info"], variables)
     words = ["llama-server", "--batch-size", "2048", "--threads", "4", "--ctx-size", "2048", "--n-gpu-layers", "0"]
     seen = {
@@ -75,10 +75,10 @@ def service(name, change=None, origin=None, **variables):
                       "networks": {network["name"]: network["address"] for network in variables["_inference_service_spec"]["networks"]}},
         "process": {"arguments": words, "visible_devices": "", "devices": [], "libcuda": [], "backend": [], "memory": 2 * 10 ** 9}, "gpus": [],
         "inside": [], "unit": {"state": "active", "enabled": "enabled", "binds_to": [], "definition": "ab"},
-        "resolved": {"rung": 0, "name": "inventory", "arguments": words[1:]}, "last_speed": {}}
-    attempts = [{"attempt": "ping", "does_not_apply": ""}]
+        "resolved": {"rung": 0, "name": "inventory", "arguments": words[1:]}, "last_speed": {},
+        "egress": {"isolated": True, "failing": [], "attempts": [{"attempt": "ping", "does_not_apply": ""}], "why": ""}}
     variables.update(
-        __inference_service_seen=seen, __inference_service_egress={"isolated": True, "failing": [], "attempts": attempts},
+        __inference_service_seen=seen,
         __inference_service_readiness={"skipped": True} if definition["device"] == "cpu" else {
             "host": {"kernel_module": "580.1"}, "libcuda": [], "mapped": [{"path": "/libcuda.so.580.1", "origin": "host_driver"}]})
     results = rendering.render("inference_service", record["protocol_omni.bunker.claim"]["results"], variables, record["vars"])
@@ -91,7 +91,7 @@ def test_a_service_is_looked_at_where_the_role_put_it():
     asked, _results, _published = service("executor")
     assert asked == {
         "name": "executor", "endpoint": "http://172.30.0.20:8002", "question": "What is the capital of France? Answer with one word.", "answer_tokens": 64,
-        "kind": "chat", "expected_word": "Paris", "thinking_tokens": 1024, "patience": 30, "timeout": 600, "measurements": 1, "gpus": [],
+        "kind": "chat", "expected_word": "Paris", "thinking_tokens": 1024, "patience": 30, "timeout": 600, "measurements": 1, "gpus": [], "egress": True,
         "unit": "protocol-omni-executor.service",
         "unit_path": "/etc/systemd/system/protocol-omni-executor.service", "resolved_path": "/etc/protocol_omni/services/executor.json",
         "speed_path": "/var/lib/protocol_omni/throughput/executor.speed.json", "label": "protocol_omni.bunker.definition"}

@@ -29,9 +29,8 @@ def test_a_report_has_the_speeds_that_a_service_has(speeds, told):
     publish = rendering.task("inference_service", "tasks/verify.yml", "Publish what was measured")
     found = rendering.render("inference_service", publish["ansible.builtin.set_fact"]["bunker_service_results"], {
         "_inference_service_spec": {"name": "s", "model": "m", "device": "cpu", "port": 8000, "networks": [{"address": "172.30.0.20"}]},
-        "__inference_service_seen": {"speeds": speeds, "container": {"image": "sha256:0123456789abcdef"}},
-        "golden_image_name": "omni", "golden_image_alias": "x",
-        "__inference_service_egress": {"attempts": []}})
+        "__inference_service_seen": {"speeds": speeds, "container": {"image": "sha256:0123456789abcdef"}, "egress": {"attempts": []}},
+        "golden_image_name": "omni", "golden_image_alias": "x"})
     assert {name: value for name, value in found["s"].items() if name.endswith("_speed")} == told
 
 
@@ -39,8 +38,8 @@ def test_the_claims_name_the_first_of_the_weights_and_the_length_of_vectors():
     record = rendering.task("inference_service", "tasks/verify.yml", "Record the claims of the service")
     for name, expected in (("file", "m-00001-of-00002.gguf"), ("width", 384)):
         assert rendering.render("inference_service", record["vars"]["_wanted"][name], {
-            "_inference_service_model": MODEL, "__inference_service_header": {"facts": {"width": 384}}}) == expected
-    assert rendering.render("inference_service", record["vars"]["_wanted"]["width"], {"__inference_service_header": {"facts": {}}}) == 0
+            "_inference_service_model": MODEL, "__inference_service_there": {"header": {"facts": {"width": 384}}}}) == expected
+    assert rendering.render("inference_service", record["vars"]["_wanted"]["width"], {"__inference_service_there": {"header": {"facts": {}}}}) == 0
 
 
 def test_the_watcher_reads_weights_and_nothing_else():
@@ -53,7 +52,7 @@ def test_the_gateway_learns_kinds_from_what_is_deployed(texts, kind):
     resolve = rendering.task("gateway", "tasks/routes.yml", "Resolve the routes")
     services = [{"name": "vec", "port": 8001, "extra_arguments": [], "networks": [{"address": "172.30.0.31"}]}]
     found = rendering.render("gateway", resolve["ansible.builtin.set_fact"]["_gateway_routes"], {
-        "_gateway_services": services, "_gateway_providers": [], "gateway_fallbacks": {}, "bunker_config_path": "/etc/protocol_omni",
+        "_gateway_services": services, "_gateway_providers": [], "gateway_fallbacks": {}, "gateway_failsafes": {}, "bunker_config_path": "/etc/protocol_omni",
         "__gateway_deployed": {"texts": texts}}, resolve["vars"])
     assert found["vec"]["kind"] == kind
     read = rendering.task("gateway", "tasks/routes.yml", "Read what is deployed")
@@ -61,24 +60,26 @@ def test_the_gateway_learns_kinds_from_what_is_deployed(texts, kind):
         "_gateway_services": services, "bunker_config_path": "/etc/protocol_omni"}, read["vars"]) == {"vec": "/etc/protocol_omni/services/vec.json"}
 
 
-@pytest.mark.parametrize("kind, path, field", [
-    ("embeddings", "/v1/embeddings", "input"), ("", "/v1/chat/completions", "messages"), ("completion", "/infill", "input_prefix")])
-def test_the_gateway_is_asked_for_what_each_service_is_for(kind, path, field):
-    ask = rendering.task("gateway", "tasks/verify.yml", "Ask each service through the gateway")
-    variables = {"item": {"name": "vec", "question": "Where?"}, "_gateway_routes": {"vec": {"kind": kind}}, "_gateway_endpoint": "http://127.0.0.1:8080"}
-    asked = {key: value for key, value in ask["vars"].items() if key == "_asked"}
-    assert rendering.render("gateway", ask["ansible.builtin.uri"]["url"], variables, asked) == "http://127.0.0.1:8080" + path
-    body = rendering.render("gateway", ask["ansible.builtin.uri"]["body"], variables, asked)
-    assert body["model"] == "vec" and field in body
+@pytest.mark.parametrize("rungs, asked, rung", [
+    (None, -1, 0), ('{"rungs": {}}', -1, 0), ('{"rungs": {"s": {"name": "kv_to_ram"}}}', -1, 1), ('{"rungs": {"other": {"name": "kv_to_ram"}}}', -1, 0),
+    ('{"rungs": {"s": {"name": "a rung that was"}}}', -1, 0), ('{"rungs": {"s": {"name": "kv_to_ram"}}}', 2, 2),
+    ('{"rungs": {"s": {"name": "kv_to_ram"}}}', 0, 0)],
+    ids=["nothing is remembered", "of nobody", "its own", "another's", "one that it has no more", "another is asked for", "none is asked for"])
+def test_the_rung_is_the_one_that_is_asked_for_or_that_this_host_remembers(rungs, asked, rung):
+    decide = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
+    service = {"name": "s", "model": "small", "kind": "chat", "extra_arguments": [], "ladder": ["kv_to_ram", "context_4096"], "context": 4096}
+    variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "bunker_rung": asked,
+                 "__inference_service_there": {"header": {"facts": {}}, "texts": {"rungs": rungs}}}
+    assert int(rendering.render("inference_service", decide["ansible.builtin.set_fact"]["_inference_service_rung"], variables, decide["vars"])) == rung
 
 
 @pytest.mark.parametrize("pooling, asked, rung", [(1, -1, 0), (None, -1, 2), (1, 2, 2)], ids=["vectors", "chat", "vectors, and a rung was asked for"])
 def test_a_rung_that_the_service_took_as_a_chat_is_none_of_one_without_a_ladder(pooling, asked, rung):
-    decide = rendering.task("inference_service", "tasks/kind.yml", "Find out what it is for")
+    decide = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
     service = {"name": "s", "model": "small", "kind": "auto", "extra_arguments": [], "ladder": ["kv_to_ram", "context_4096"], "context": 4096}
     facts = {"architecture": "llama", "pooling": pooling, "head": False, "template": True, "fim": False, "width": 4, "context": 4096, "vision": None}
-    variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "__inference_service_header": {"facts": facts}, "bunker_rung": asked,
-                 "_inference_service_rung": 2}
+    there = {"header": {"facts": facts}, "texts": {"rungs": '{"rungs": {"s": {"name": "context_4096"}}}'}}
+    variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "__inference_service_there": there, "bunker_rung": asked}
     assert int(rendering.render("inference_service", decide["ansible.builtin.set_fact"]["_inference_service_rung"], variables, decide["vars"])) == rung
 
 
@@ -93,8 +94,8 @@ def test_what_the_watchers_own_ansible_runs_needs_no_other_collection():
 
 
 def test_a_models_files_are_read_by_name_and_role():
-    read = rendering.task("inference_service", "tasks/kind.yml", "Read the model's header")
+    read = rendering.task("inference_service", "tasks/complete.yml", "Read what this host has of it, its model's header and the processor")
     model = {"name": "m", "architecture": "llama", "files": [
         {"name": "a.gguf", "sha256": "0" * 64, "size": 5, "source": {}}, {"name": "p.gguf", "role": "projector", "sha256": "1" * 64}]}
-    found = rendering.render("inference_service", read["protocol_omni.bunker.model_info"]["files"], {"_inference_service_model": model})
+    found = rendering.render("inference_service", read["protocol_omni.bunker.service_inputs_info"]["files"], {"_inference_service_model": model})
     assert found == [{"name": "a.gguf"}, {"name": "p.gguf", "role": "projector"}]

@@ -41,3 +41,11 @@ def test_before_the_driver_nothing_is_known_of_them():
 def test_a_card_that_is_not_there_is_refused():
     with pytest.raises(AnsibleActionFail, match="service oracle: found PCI-0000:41:00.0-2b85"):
         judged(dict(HOSTS["two unequal"]["host"], gpus=HOSTS["two unequal"]["host"]["gpus"][1:]))
+
+
+def test_the_authorities_of_the_inventory_go_with_the_question(tmp_path):
+    (tmp_path / "ca.pem").write_text("PEM")
+    assert judge_host.ActionModule._certificates({"bunker_ca_bundle": str(tmp_path / "ca.pem")}) == "PEM"
+    assert judge_host.ActionModule._certificates({"bunker_ca_bundle": ""}) == ""
+    with pytest.raises(AnsibleActionFail, match="bunker_ca_bundle .*absent.pem cannot be read"):
+        judge_host.ActionModule._certificates({"bunker_ca_bundle": str(tmp_path / "absent.pem")})

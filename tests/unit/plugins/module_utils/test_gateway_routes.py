@@ -14,7 +14,7 @@ SERVICES = [
 def test_a_service_answers_at_its_first_address_and_has_its_fallback():
     found = routes(SERVICES, [], {"oracle": "executor"}, "/keys")
     assert found["oracle"] == {"target": "http://service_oracle/v1", "host": "172.30.0.10:8000", "address": "172.30.0.10:8000",
-                               "fallback": "executor", "key_file": "", "kind": ""}
+                               "fallback": "executor", "failsafe": "", "key_file": "", "kind": ""}
     assert found["executor"]["fallback"] == ""
 
 
@@ -22,8 +22,15 @@ def test_a_provider_is_asked_by_its_name_with_a_key_of_its_own():
     found = routes([], [{"name": "kimi", "url": "https://api.example.com/v1/", "key_file": "/root/kimi"},
                         {"name": "open", "url": "http://127.0.0.1:9000/v1", "key_file": ""}], {}, "/keys")
     assert found["kimi"] == {"target": "https://api.example.com/v1", "host": "api.example.com", "address": "", "fallback": "",
-                             "key_file": "/keys/e4f9c522e1c89280.key", "kind": ""}
+                             "failsafe": "", "key_file": "/keys/e4f9c522e1c89280.key", "kind": ""}
     assert found["open"]["host"] == "127.0.0.1:9000" and found["open"]["key_file"] == ""
+
+
+def test_a_provider_stands_in_where_the_inventory_says_so_and_it_is_on():
+    kimi = {"name": "kimi", "url": "https://api.example.com/v1", "key_file": ""}
+    assert routes(SERVICES, [kimi], {}, "/keys", failsafes={"oracle": "kimi"})["oracle"]["failsafe"] == "kimi"
+    assert routes(SERVICES, [], {}, "/keys", failsafes={"oracle": "kimi"})["oracle"]["failsafe"] == ""
+    assert {route["failsafe"] for route in routes(SERVICES, [kimi], {"oracle": "executor"}, "/keys").values()} == {""}
 
 
 @pytest.mark.parametrize("definition, deployed, kind", [

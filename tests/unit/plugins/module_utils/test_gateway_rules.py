@@ -37,6 +37,12 @@ def parameters(*entries):
     (parameters({"set": {"seed": float("nan")}}), "gateway_parameters: oracle: set: seed", "quote dates"),
     (parameters({"set": {"seed": datetime.date(2026, 1, 1)}}), "gateway_parameters: oracle: set: seed", "quote dates"),
     (parameters({"set": {4: 1}}), "gateway_parameters: oracle: set: 4", "quote dates"),
+    (inventory(gateway_failsafes={"oracle": "kim"}), "gateway_failsafes: oracle: kim", "Did you mean kimi?"),
+    (inventory(gateway_failsafes={"oracle": "executor"}), "gateway_failsafes: oracle: executor", "gateway_fallbacks"),
+    (inventory(gateway_failsafes={"oracle": "glm"}), "gateway_failsafes: oracle: glm", "enabled: true"),
+    (inventory(gateway_failsafes={"oracel": "kimi"}), "gateway_failsafes: oracel: kimi", "Did you mean oracle?"),
+    (inventory(gateway_failsafes={"kimi": "kimi"}), "gateway_failsafes: kimi: kimi", "Known: oracle, executor"),
+    (inventory(gateway_failsafes={"oracle": ["kimi"]}), "gateway_failsafes: oracle: ['kimi']", "Did you mean kimi?"),
 ])
 def test_one_fault_is_one_problem(given, value, remedy):
     (problem,) = gateway_rules.check(given)
@@ -48,6 +54,7 @@ def test_one_fault_is_one_problem(given, value, remedy):
     inventory({"models": ["oracle"], "aliases": {"gpt-4o": "oracle"}}, services=()),
     inventory({}, services=(), gateway_parameters=[{"model": "oracle", "set": {"top_k": 1}}]),
     parameters({"set": {"top_k": 1}, "defaults": {"stop": [], "temperature": 0.6, "chat_template_kwargs": {"enable_thinking": False}}, "strip": ["n"]}),
+    inventory(gateway_failsafes={"oracle": "kimi", "executor": "kimi"}), inventory(services=(), gateway_failsafes={"oracle": "kimi"}),
     parameters({"model": "kimi", "strip": ["cache_prompt"]})])
 def test_what_is_sound_is_sound(given):
     assert gateway_rules.check(given) == []

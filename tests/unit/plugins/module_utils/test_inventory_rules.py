@@ -163,6 +163,7 @@ def volume(**values):
     (service(name="seal"), "service seal", "Rename"),
     (service(name="gateway"), "service gateway", "Rename"),
     (service(model="tony"), "model tony", "Did you mean tiny?"),
+    (service(model="glm-4.7-ud-q4_k_xl"), "model glm-4.7-ud-q4_k_xl", "./bunker model"),
     (service(threads="-4"), "threads -4", "physical cores"),
     (service(threads="0"), "threads 0", "physical cores"),
     (service(context=0), "context 0", "Raise"),

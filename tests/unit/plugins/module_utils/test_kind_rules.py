@@ -47,7 +47,7 @@ def test_sound_ones(files, service):
     ([WEIGHTS, file("mmproj-tiny.gguf")], {}, "file tiny.gguf as number 1 of 2", "A projector, a chat template or an adapter says so by its role"),
     ([WEIGHTS, file("mmproj-tiny.gguf", role="projector", sha256="")], {}, "file mmproj-tiny.gguf: no sha256", "sha256sum"),
     ([WEIGHTS], {"kind": "vision"}, "kind vision", "role: projector"),
-    ([WEIGHTS, PROJECTOR], {"kind": "chat"}, "kind chat with a projector", "kind: vision"),
+    ([WEIGHTS, PROJECTOR], {"kind": "chat"}, "kind chat with a projector", "Leave kind out: the header of the projector says"),
     ([WEIGHTS, PROJECTOR], {"kind": "embeddings"}, "kind embeddings: projector mmproj-tiny.gguf", "has none"),
     ([WEIGHTS, PROJECTOR], {"extra_arguments": ["--reranking"]}, "kind reranking: projector", "has none"),
     ([WEIGHTS], {"kind": "chat", "extra_arguments": ["--embeddings"]}, "kind chat with extra arguments that make it embeddings", "one of the two"),
@@ -77,6 +77,16 @@ def test_who_stands_in_for_a_service_is_of_its_kind(first, second, fine):
     inventory["gateway_fallbacks"] = {"oracle": "executor"}
     found = kind_rules.check(inventory)
     assert [problem.value for problem in found] == ([] if fine else ["gateway_fallbacks: oracle: executor"])
+
+
+@pytest.mark.parametrize("kind, fine", [("chat", True), ("completion", True), ("auto", True), ("embeddings", False), ("reranking", False)])
+def test_no_provider_stands_in_for_vectors_and_ranks(kind, fine):
+    inventory = copy.deepcopy(SOUND)
+    inventory["bunker_services"][0]["kind"] = kind
+    inventory["gateway_failsafes"] = {"oracle": "kimi"}
+    found = kind_rules.check(inventory)
+    assert [problem.value for problem in found] == ([] if fine else ["gateway_failsafes: oracle: kimi"])
+    assert fine or kind in found[0].rule
 
 
 def test_the_default_ladder_is_the_specs():

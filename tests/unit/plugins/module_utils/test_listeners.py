@@ -10,10 +10,10 @@ tcp   LISTEN 0      128                [::]:22            [::]:*
 """
 
 
-def test_addresses_and_programs_of_all_sockets_are_read():
-    assert [(one["protocol"], one["address"], one["programs"]) for one in listeners.parsed(SS)] == [
-        ("udp", "127.0.0.53%lo:53", ["systemd-resolve"]), ("tcp", "127.0.0.1:9090", ["prometheus"]), ("tcp", "127.0.0.1:9180", ["nginx", "nginx"]),
-        ("tcp", "*:9100", ["prometheus-node"]), ("tcp", "[::]:22", [])]
+def test_addresses_programs_and_their_processes_are_read_of_all_sockets():
+    assert [(one["protocol"], one["address"], one["programs"], one["pids"]) for one in listeners.parsed(SS)] == [
+        ("udp", "127.0.0.53%lo:53", ["systemd-resolve"], [310]), ("tcp", "127.0.0.1:9090", ["prometheus"], [5120]),
+        ("tcp", "127.0.0.1:9180", ["nginx", "nginx"], [41, 40]), ("tcp", "*:9100", ["prometheus-node"], [5121]), ("tcp", "[::]:22", [], [])]
 
 
 def test_what_is_no_socket_is_none():

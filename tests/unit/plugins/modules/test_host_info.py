@@ -49,3 +49,34 @@ def test_a_projector_is_told_from_the_weights(tmp_path):
     found = host_info.models_of({"m": [str(tmp_path / name) for name in ("m.gguf", "m.jinja", "mmproj.gguf")]})["m"]
     assert found["facts"]["vision"] is True and found["facts"]["architecture"] == "deepseek2" and found["projector"] == len(projector)
     assert found["bytes"] == sum(path.stat().st_size for path in tmp_path.iterdir())
+
+
+def test_what_is_there_of_a_model_and_what_has_begun_to_come(tmp_path):
+    wanted = {"m": [str(tmp_path / name) for name in ("a.gguf", "b.gguf", "c.gguf")]}
+    (tmp_path / "a.gguf").write_bytes(b"abc")
+    (tmp_path / "b.gguf.part").write_bytes(b"abcde")
+    (tmp_path / "c.gguf").mkdir()
+    assert host_info.stored(host_info.World, wanted) == {str(tmp_path / "a.gguf"): 3, str(tmp_path / "b.gguf.part"): 5}
+
+
+def test_nobody_is_asked_for_the_size_of_a_file_that_is_there(tmp_path):
+    class World(host_info.World):
+        asked = []
+
+        @classmethod
+        def sizes(cls, addresses, certificates):
+            cls.asked.append((addresses, certificates))
+            return {path: {"bytes": 7, "said": ""} for path in addresses}
+
+    (tmp_path / "brought").write_bytes(b"abcd")
+    found = host_info.sources(World, {"/s/a": "https://hub.invalid/a", "/s/b": "https://hub.invalid/b", "/s/c": str(tmp_path / "brought"),
+                                      "/s/d": str(tmp_path / "absent")}, {"/s/a": 3}, "PEM")
+    assert World.asked == [({"/s/b": "https://hub.invalid/b"}, "PEM")]
+    assert found == {"/s/b": {"bytes": 7, "said": ""}, "/s/c": {"bytes": 4, "said": ""},
+                     "/s/d": {"bytes": None, "said": "%s is not there, or empty." % (tmp_path / "absent")}}
+    assert host_info.sources(World, {"/s/a": "https://hub.invalid/a"}, {"/s/a": 3}, "") == {} and len(World.asked) == 1
+
+
+def test_authorities_that_are_none_are_told_of_each_file():
+    found = host_info.World.sizes({"/s/a": "https://hub.invalid/a"}, "no certificate")
+    assert found["/s/a"]["bytes"] is None and "bunker_ca_bundle" in found["/s/a"]["said"]

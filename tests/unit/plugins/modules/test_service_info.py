@@ -143,7 +143,8 @@ def test_everything_is_read(look, process):
                           "pids": 4096, "models_writable": [False]}},
         "gpus": ["GPU-a", "GPU-b"], "inside": ['oifname "lo" accept', "counter drop"],
         "unit": {"state": "active", "enabled": "enabled", "binds_to": ["protocol-omni-seal.service", "docker.service"], "definition": "abcd"},
-        "resolved": {"rung": 1, "name": "kv_to_ram", "arguments": ["--ctx-size", "8192"]}, "last_speed": {"definition": "abcd", "holds": True}}
+        "resolved": {"rung": 1, "name": "kv_to_ram", "arguments": ["--ctx-size", "8192"]}, "last_speed": {"definition": "abcd", "holds": True},
+        "egress": {}}
     assert "--net=/proc/%d/ns/net nft --stateless list table inet bunker_seal_inside\n" % process.pid in (look.folder / "calls").read_text(encoding="utf-8")
 
 
@@ -283,3 +284,20 @@ def test_a_refused_measurement_is_told(look, server):
     server.answers["measured"] = (400, {"error": {"message": "exceeds the available context size"}})
     found = look()
     assert not found.get("failed") and found["speeds"]["prompt"] is None and "exceeds the available context size" in found["speeds"]["why"]
+
+
+def test_it_is_tried_to_get_out_where_that_is_asked_for(look, monkeypatch):
+    tried = {"isolated": True, "attempts": [{"attempt": "ping"}], "failing": []}
+    asked = []
+    monkeypatch.setattr(service_info, "probed", lambda *words: asked.append(words) or dict(tried))
+    assert look(egress=True)["egress"] == dict(tried, why="") and asked == [("oracle", "unix://%s" % look.socket)]
+
+
+def test_a_container_that_cannot_be_probed_is_told_and_the_rest_is_read(look):
+    look.engine["/containers/oracle/json"].update(Name="/oracle")
+    look.engine["/containers/oracle/json"]["NetworkSettings"]["Networks"] = {"lan": {"NetworkID": "n1", "IPAddress": "10.0.0.9"}}
+    look.engine["/networks/n1"] = {"Name": "lan", "Id": "n1", "Driver": "macvlan", "Internal": False, "Options": {}, "IPAM": {"Config": []}}
+    found = look(egress=True)
+    assert found["answer"]["said"] == "Paris." and found["egress"] == {
+        "isolated": False, "attempts": [], "failing": [],
+        "why": "oracle was not probed: network lan is of driver macvlan; only bridge networks can be probed."}

@@ -182,3 +182,41 @@ def test_a_link_that_leaves_the_store_is_refused(server, tmp_path):
     answer = run_module(source={"url": server.url + "/model"}, sha256=hashlib.sha256(CONTENT).hexdigest(), dest=str(tmp_path / "store" / "model"),
                         store=str(tmp_path / "store"))
     assert answer["failed"] and "leads to %s by a link" % (tmp_path / "outside") in answer["msg"]
+
+
+def test_a_size_that_the_server_contradicts_is_told_before_the_first_byte(server, tmp_path):
+    part = tmp_path / "model.part"
+    with pytest.raises(source_file.FetchError, match="has %d bytes, expected are 5. Is the size in the inventory" % len(CONTENT)):
+        source_file.download(server.url + "/model", str(part), None, size=5)
+    assert len(server.requests) == 1 and not part.exists()
+
+
+def test_the_rest_of_a_file_has_the_size_of_the_whole(server, tmp_path):
+    part = tmp_path / "model.part"
+    part.write_bytes(CONTENT[:4096])
+    with pytest.raises(source_file.FetchError, match="has %d bytes" % len(CONTENT)):
+        source_file.download(server.url + "/model", str(part), None, size=len(CONTENT) - 4096)
+    assert part.read_bytes() == CONTENT[:4096]
+    source_file.download(server.url + "/model", str(part), None, size=len(CONTENT))
+    assert part.read_bytes() == CONTENT
+
+
+def test_a_wrong_size_is_told_without_reading_the_file(tmp_path):
+    source, dest = tmp_path / "brought", tmp_path / "model"
+    source.write_bytes(CONTENT)
+    wanted = {"source": {"file": str(source)}, "sha256": hashlib.sha256(CONTENT).hexdigest(), "dest": str(dest)}
+    answer = run_module(size=5, **wanted)
+    assert answer["failed"] and "What came for %s has %d bytes, expected are 5. It was deleted" % (dest, len(CONTENT)) in answer["msg"]
+    assert os.listdir(tmp_path) == ["brought"]
+    dest.write_bytes(CONTENT)
+    answer = run_module(size=5, **wanted)
+    assert answer["failed"] and "%s has %d bytes, expected are 5. It is not used and not overwritten" % (dest, len(CONTENT)) in answer["msg"]
+    assert sorted(os.listdir(tmp_path)) == ["brought", "model"]  # not even hashed
+    assert not run_module(size=len(CONTENT), **wanted)["failed"]
+
+
+def test_what_an_earlier_run_brought_needs_no_room_again(tmp_path):
+    part = tmp_path / "model.part"
+    assert source_file.needed(1000, str(part)) == 1000
+    part.write_bytes(b"x" * 400)
+    assert source_file.needed(1000, str(part)) == 600 and source_file.needed(0, str(part)) == 0

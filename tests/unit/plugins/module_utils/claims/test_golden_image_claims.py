@@ -15,7 +15,7 @@ CONFIGURED = [
     "BUILD_SHARED_LIBS=ON", "CMAKE_BUILD_TYPE=Release", "CMAKE_CUDA_ARCHITECTURES=90;120", "GGML_CUDA=ON",
     "flags of ggml-cuda/ggml-cuda.cu: --generate-code=arch=compute_120a,code=[sm_120a] --generate-code=arch=compute_90,code=[sm_90] -DNDEBUG -O3",
     "flags of llama.cpp: -DNDEBUG -O3"]
-WANTED = {"hash": HASH, "pinned": PINNED, "lock": "", "locked": [], "architectures": ["90", "120"], "cuda": True}
+WANTED = {"hash": HASH, "pinned": PINNED, "lock": "", "locked": [], "architectures": ["90", "120"], "cuda": True, "variants": True}
 SEEN = {
     "image": {"id": "sha256:0123456789abcdef01234567", "size": 772400000, "labels": {"protocol_omni.bunker.input-hash": HASH}, "user": "65532:65532",
               "environment": ["PATH=/opt/llama:/usr/bin", "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu"]},
@@ -131,6 +131,12 @@ def test_a_reduced_image_claims_nothing_of_cuda():
     found = rows(lambda seen: seen.update(readiness={"skipped": True}), cuda=False)
     assert named(found, "does not apply") == ["cmake_options", "kernels", "vmm"] and named(found, "fails") == []
     assert found["vmm"]["reason"] == "a reduced image without CUDA, as golden_image_cuda says"
+
+
+def test_an_image_with_one_cpu_backend_claims_nothing_of_generations():
+    found = rows(of_inside("variant", ["libggml-cpu.so"]), variants=False)
+    assert named(found, "does not apply") == ["cpu_variants"] and named(found, "fails") == []
+    assert found["cpu_variants"]["reason"] == "an image with one CPU backend, as GGML_CPU_ALL_VARIANTS of golden_image_cmake_options says"
 
 
 def test_an_image_that_is_not_there_proves_nothing():

@@ -38,7 +38,7 @@ SEEN = {
                    "against": {"generation": 10.96, "prompt": 168.0}, "since": "2026-11-28 10:00:00 UTC", "changed": ["kernel was 6.1 and is 6.12"]},
     "readiness": {"mapped": [{"path": LIBCUDA, "origin": "host_driver"}], "libcuda": [{"origin": "host_driver", "reason": "the host driver's"}],
                   "host": {"kernel_module": "580.95.05"}},
-    "egress": {"isolated": True, "failing": [], "attempts": [
+    "egress": {"why": "", "isolated": True, "failing": [], "attempts": [
         {"attempt": "ping", "network": "omni-network", "observed": "blocked", "expected": "blocked", "does_not_apply": ""},
         {"attempt": "frames", "network": "omni-network", "observed": "blocked", "expected": "blocked", "does_not_apply": ""},
         {"attempt": "IPv6", "network": "omni-network", "observed": "", "expected": "blocked", "does_not_apply": "no IPv6 here"}]}}
@@ -84,7 +84,7 @@ def test_of_an_executor_without_figures_some_do_not_apply_and_the_others_hold():
     assert {name: row["observed"] for name, row in found.items() if row["status"] == "fails"} == {}
 
 
-EGRESS = {"isolated": False, "failing": [{"attempt": "ping", "network": "omni-network", "observed": "passed"}],
+EGRESS = {"why": "", "isolated": False, "failing": [{"attempt": "ping", "network": "omni-network", "observed": "passed"}],
           "attempts": [dict(SEEN["egress"]["attempts"][0], observed="passed"), SEEN["egress"]["attempts"][1]]}
 FAULTS = {
     "another answer": ("answers", lambda seen: seen["answer"].update(said="Rome")),
@@ -113,6 +113,7 @@ FAULTS = {
     "one more network": ("networks", lambda seen: seen["container"]["networks"].update({"bridge": "172.17.0.2"})),
     "no network": ("networks", lambda seen: seen["container"].update(networks={})),
     "it gets out": ("isolated", lambda seen: seen.update(egress=EGRESS)),
+    "nothing could be tried": ("isolated", lambda seen: seen.update(egress={"isolated": False, "attempts": [], "failing": [], "why": "no iproute2"})),
     "nothing was tried": ("isolated", lambda seen: seen["egress"].update(attempts=[SEEN["egress"]["attempts"][2]])),
     "no table inside": ("sealed_inside", lambda seen: seen.update(inside=[])),
     "half of a table": ("sealed_inside", lambda seen: seen["inside"].pop()),
@@ -258,6 +259,7 @@ def test_the_words():
 @pytest.mark.parametrize("fault, observed", [
     ("no words", "no words"), ("no model", "no model"), ("a container of somebody", "definition unknown"), ("none mapped", "none mapped"),
     ("another would be got", LIBCUDA + ": host_driver; x gets compat"), ("it gets out", "1 of 2; ping · omni-network · passed"),
+    ("nothing could be tried", "not observed: no iproute2"), ("not active", "deactivating enabled, Docker's restart policy no"),
     ("no table inside", "no table in its namespace; bound to protocol-omni-seal.service"),
     ("bound to nothing", "oifname lo accept counter drop; bound to nothing"), ("every origin", "404, 501, 200, allowed origin *, none"),
     ("the driver shows it on one card", "CUDA_VISIBLE_DEVICES=GPU-a,GPU-b; devices: /dev/nvidia0 /dev/nvidiactl; libcuda: %s; "
@@ -277,6 +279,22 @@ def test_a_process_with_nothing_on_its_command_line_is_told_in_words():
     assert found["placed"]["observed"] == "planned; no layers named, no --override-tensor"
     assert found["tuned"]["observed"].startswith("threads none, CPUs 0-7, batch none, speculation none")
     assert found["placement"]["observed"].startswith("no CUDA_VISIBLE_DEVICES; devices: none; libcuda: not mapped; libggml-cuda not mapped")
+
+
+def test_a_host_whose_commands_tell_nothing_proves_nothing_by_them():
+    """As module service_info returns it where systemctl, nft and nvidia-smi are not there, and where none of its files can be read."""
+    def change(seen):
+        seen.update(unit={"state": "", "enabled": "", "binds_to": [], "definition": ""}, inside=[], gpus=[], resolved={}, last_speed={},
+                    egress={"isolated": False, "attempts": [], "failing": [], "why": "no iproute2"})
+    found = rows(change)
+    assert {name: row["observed"] for name, row in found.items() if row["status"] == "fails"} == {
+        "current": "definition abcd", "isolated": "not observed: no iproute2", "sealed_inside": "no table in its namespace; bound to nothing",
+        "placement": "CUDA_VISIBLE_DEVICES=GPU-a,GPU-b; devices: /dev/nvidia0 /dev/nvidiactl; libcuda: %s; "
+                     "nvidia-smi does not show it on GPU-a, GPU-b" % LIBCUDA,
+        "rung": "rung unknown, it has no resolved service; it runs with --ctx-size 8192 --ubatch-size 512 --override-tensor blk\\.5\\.=CUDA1 "
+                "--n-gpu-layers 62 --tensor-split 75,25",
+        "supervised": "not observed, systemctl tells nothing, Docker's restart policy no"}
+    assert found["kept_speed"]["status"] == "does not apply"
 
 
 def test_the_first_measurement_is_compared_with_nothing():

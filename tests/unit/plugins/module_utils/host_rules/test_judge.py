@@ -302,4 +302,15 @@ def test_what_host_info_is_asked_for():
         "paths": ["/nvme/build-cache", "/nvme/containerd", "/nvme/docker", "/nvme/models"],
         "devices": ["/dev/disk/by-id/nvme-first", "/dev/disk/by-id/nvme-second"],
         "models": {"small": ["/nvme/models/small/small.gguf"], "big": ["/nvme/models/big/big-1.gguf", "/nvme/models/big/big-2.gguf"]},
+        "sources": {},
     }
+
+
+def test_what_host_info_asks_servers_for():
+    inventory = changed(CPU_ONLY, model_store_catalogue=[{"name": "small", "files": [
+        {"name": "a.gguf", "size": 0, "source": {"url": "https://hub.invalid/a"}}, {"name": "b.gguf", "size": 5, "source": {"url": "https://hub.invalid/b"}},
+        {"name": "c.gguf", "size": 0, "source": {"file": "/root/c.gguf"}}, {"name": "d.gguf", "size": 0, "source": {"package": "d"}}]}])
+    assert room.questions(inventory)["sources"] == {"/nvme/models/small/a.gguf": "https://hub.invalid/a", "/nvme/models/small/c.gguf": "/root/c.gguf"}
+    assert room.questions(inventory, ask=False)["sources"] == {}
+    assert room.questions(dict(inventory, bunker_bundle="/srv/bundle"))["sources"] == {
+        "/nvme/models/small/%s.gguf" % name: "/srv/bundle/models/small/%s.gguf" % name for name in "acd"}

@@ -30,10 +30,14 @@ class StandIn(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(status)
-        for name, value in dict(headers, **{"Content-Length": str(len(body))}).items():
+        length = {} if body is None or "Content-Length" in headers else {"Content-Length": str(len(body))}  # None: an answer of headers alone
+        for name, value in dict(headers, **length).items():
             self.send_header(name, value.replace("{host}", "127.0.0.1:%d" % self.server.server_port))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body or b"")
+        self.close_connection = self.close_connection or "Content-Length" in headers
+
+    do_HEAD = do_GET
 
     def log_message(self, *_arguments):
         pass

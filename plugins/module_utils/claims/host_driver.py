@@ -1,0 +1,81 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The claims of the role host_driver, judged. Pure functions.
+
+Their sentences stand in roles/host_driver/vars/claims.yml; the modules host_driver_info and host_info look.
+"""
+from __future__ import annotations
+
+import re
+
+IDS = ("driver.branch", "driver.open", "driver.match", "driver.gpus", "driver.held", "driver.nouveau", "driver.persistence", "toolkit.version", "toolkit.cdi")
+NOT_LOADED = "no NVIDIA kernel module is loaded"
+BLACKWELL = 10  # compute capability of its first chips; theirs are the first that need the open modules
+
+
+def results(wanted, seen):
+    """Each claim of the role with what was expected and observed of it.
+
+    :param wanted: dict of ``not_applicable`` (why none of them applies, "" where they do; then nothing else counts), ``branch`` (int), ``uuids`` and
+        ``slices`` (of the cards and of their slices that services name), ``toolkit`` (its least version).
+    :param seen: what host_driver_info returned, and as ``host`` what host_info did: of that ``gpus``, ``kernel`` and ``toolkit``.
+    :returns: dict of claim id to observation, as module claim takes them.
+    """
+    if wanted["not_applicable"]:
+        return {name: {"does_not_apply": wanted["not_applicable"]} for name in IDS}
+    kernel, toolkit = seen["host"]["kernel"], seen["host"]["toolkit"] or ""
+    loaded, library, answering = kernel["nvidia"] or "", seen["library"], [gpu["uuid"] for gpu in seen["host"]["gpus"] if gpu["uuid"]]
+    return {
+        "driver.branch": _row("%d or newer" % wanted["branch"], loaded or NOT_LOADED, loaded != "" and _numbers(loaded)[0] >= wanted["branch"]),
+        "driver.open": _open(kernel, seen["host"]["gpus"]),
+        "driver.match": _row(library or "libraries", loaded or NOT_LOADED, library != "" and library == loaded),
+        "driver.gpus": _gpus(wanted["uuids"], answering), "driver.held": _held(seen), "driver.nouveau": _nouveau(kernel, seen),
+        "driver.persistence": _row("active", seen["persistence"] or "unknown", seen["persistence"] == "active"),
+        "toolkit.version": _row("%s or newer" % wanted["toolkit"], toolkit or "none", toolkit != "" and _numbers(toolkit) >= _numbers(wanted["toolkit"])),
+        "toolkit.cdi": _cdi(answering, wanted["slices"], library, seen["cdi"])}
+
+
+def _row(expected, observed, holds):
+    return {"expected": expected, "observed": observed, "holds": bool(holds)}
+
+
+def _not(reason):
+    return {"does_not_apply": reason}
+
+
+def _numbers(version):
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
+
+
+def _open(kernel, gpus):
+    blackwell = any(gpu["capability"] and _numbers(gpu["capability"])[0] >= BLACKWELL for gpu in gpus)
+    observed = {True: "open", False: "proprietary"}.get(kernel["nvidia_open"], NOT_LOADED)
+    return _row("open" if blackwell else "open or proprietary: there is no Blackwell card", observed,
+                kernel["nvidia_open"] is True or (not blackwell and kernel["nvidia"]))
+
+
+def _gpus(uuids, answering):
+    if not uuids:
+        return _not("no service of the inventory wants a GPU")
+    return _row(", ".join(uuids), ", ".join(answering) or "none answers", set(uuids) <= set(answering))
+
+
+def _held(seen):
+    held, unheld = seen["held"], seen["unheld"]
+    if seen["dpkg"]:
+        return _row("the driver's packages held", "not observed: %s" % seen["dpkg"], False)
+    if not held + unheld:
+        return _not("the driver was not installed from packages")
+    return _row("%d packages held" % len(held + unheld), "%d packages held%s" % (len(held), ", not held: %s" % ", ".join(unheld) if unheld else ""), not unheld)
+
+
+def _nouveau(kernel, seen):
+    if not seen["modules_listed"]:
+        return _row("not loaded", "not observed: the kernel lists no modules (/proc/modules)", False)
+    return _row("not loaded", "loaded" if kernel["nouveau"] else "not loaded", not kernel["nouveau"])
+
+
+def _cdi(answering, slices, library, named):
+    expected = [*answering, *slices, library or "libraries"]
+    return _row(", ".join(expected), ", ".join(named) or "no specification", answering and set(expected) <= set(named))

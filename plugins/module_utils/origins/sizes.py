@@ -1,0 +1,71 @@
+# Copyright: Contributors to protocol_omni.bunker
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a server says of a file's size before its first byte (RFC 9110, 8.6, 9.3.2 and 14.4). Runs on the host, which will fetch it."""
+from __future__ import annotations
+
+import re
+import urllib.parse
+
+from .fetch import OriginError, Unreachable
+
+LINKED = "X-Linked-Size"  # of Hugging Face's hub, on its redirect: the size of the large file that it leads to
+LARGEST = 1 << 60  # bytes; no file has as many
+REFUSALS = (400, 403, 405, 500, 501)  # of servers that answer GET and do not know HEAD, or have signed an address for GET alone
+
+
+def _number(text):
+    text = (text or "").strip()
+    return int(text) if re.match(r"^[1-9][0-9]{0,18}$", text) and int(text) < LARGEST else None
+
+
+def _of(answer):
+    """Bytes of the file that an answer is about, None where it does not say."""
+    whole = re.match(r"^bytes .*/([0-9]+)$", answer.headers.get("Content-Range") or "")
+    return _number(answer.headers.get(LINKED)) or _number(whole.group(1) if whole else answer.headers.get("Content-Length"))
+
+
+def of_address(fetcher, url):
+    """Bytes of the file that an address leads to. No body is read.
+
+    :raises OriginError: nobody says it; the message names the address and the reason.
+    """
+    def enough(answer):
+        return answer.status in REFUSALS or (answer.status < 400 and bool(_number(answer.headers.get(LINKED))))
+
+    answer = fetcher.asked(url, method="HEAD", enough=enough)
+    if answer.status in REFUSALS:
+        answer = fetcher.asked(url, {"Range": "bytes=0-0"}, accepted=(200, 206), enough=lambda one: one.status < 400 and bool(_number(one.headers.get(LINKED))))
+    if (answer.headers.get("Content-Type") or "").startswith("text/html"):
+        raise OriginError("%s: answers with a page, not with a file. See what stands there with a browser." % answer.url)
+    size = _of(answer)
+    if not size:
+        raise OriginError("%s: says no size. Give the file's size in the inventory." % answer.url)
+    return size
+
+
+def of(fetcher, addresses):
+    """What is said of each of several files. A server that cannot be reached is tried once.
+
+    :param addresses: dict of a name to an http or https address.
+    :returns: dict of the name to dict of ``bytes`` (int, None where nobody says) and ``said`` (why nobody does, "" otherwise).
+    """
+    found, silent = {}, {}
+    for name, url in addresses.items():
+        try:
+            parts = urllib.parse.urlsplit(url)
+            account, _at, server = parts.netloc.rpartition("@")
+        except ValueError as error:
+            found[name] = {"bytes": None, "said": "%s: is no address (%s). Correct it." % (url, error)}
+            continue
+        if account:
+            found[name] = {"bytes": None, "said": "%s://%s%s: has an account in its address and is not asked. Give the file's size in the inventory." % (
+                parts.scheme, server, parts.path)}
+            continue
+        try:
+            found[name] = {"bytes": None, "said": silent[server]} if server in silent else {"bytes": of_address(fetcher, url), "said": ""}
+        except OriginError as error:
+            found[name] = {"bytes": None, "said": str(error)}
+            if isinstance(error, Unreachable):
+                silent[server] = str(error)
+    return found
