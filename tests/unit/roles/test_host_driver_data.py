@@ -223,7 +223,8 @@ BUILT = ["version:        580.95.05", "license:        Dual MIT/GPL", "signer:  
     ([BUILT[0], "license:        NVIDIA"], ["8.9"], False, ""), ([BUILT[0], "license:        NVIDIA"], ["8.9", "12.0"], False, "Blackwell needs"),
     (BUILT[:2], ["12.0"], True, "is not signed")])
 def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, cards, secure, refused):
-    variables = {"__host_driver_look": dict(looked(KERNELS), library="580.95.05"), "_host_driver_system": "Ubuntu 24", "ansible_check_mode": False, "bunker_reboot_needed": True,
+    variables = {"__host_driver_look": dict(looked(KERNELS), library="580.95.05"), "_host_driver_system": "Ubuntu 24", "ansible_check_mode": False,
+                 "bunker_reboot_needed": True,
                  "bunker_host": {"gpus": [{"uuid": None, "capability": one} for one in cards], "toolkit": None,
                                  "kernel": {"release": "6.8.0-45-generic", "nvidia": None, "nvidia_open": None, "nouveau": False, "secure_boot": secure,
                                             "mok_certificates": ["/var/lib/dkms/mok.pub"]}},

@@ -52,7 +52,9 @@ def test_a_driver_that_shows_the_recovery_action_and_knows_no_such_field():
 
 def test_a_driver_that_answers_is_not_asked_for_all_it_knows():
     module = Module({"nvidia-smi --query-gpu=uuid,gpu_recovery_action": "GPU-a, None\nGPU-b, None\n", "nvidia-smi -L": LISTING})
-    host_info.Reader(module).slices(gpus())
+    cards = gpus()
+    host_info.Reader(module).slices(cards)
+    assert [card["recovery"] for card in cards] == ["None", "None", None]
     assert not any("-q -x" in line for line in module.asked)  # half a second, for nothing
 
 
