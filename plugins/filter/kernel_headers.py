@@ -42,7 +42,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(packages), a list of names, and C(refusal), why there are none, empty otherwise.
+  description: >-
+    C(packages), a list of names, C(refusal), why there are none, empty otherwise, and C(boots), a list of releases of the kernels that may boot next.
   type: dict
 """
 
@@ -51,10 +52,11 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import kernel
 
 def kernel_headers(installed, running, otherwise, own_kernel=True, has_headers=False):
     """Packages, or why there are none."""
+    boots = rules.boots(running, installed, own_kernel)
     try:
-        return {"packages": rules.packages(running, installed, otherwise, own_kernel, has_headers), "refusal": ""}
+        return {"packages": rules.packages(running, installed, otherwise, own_kernel, has_headers), "refusal": "", "boots": boots}
     except rules.Refused as refused:
-        return {"packages": [], "refusal": str(refused)}
+        return {"packages": [], "refusal": str(refused), "boots": boots}
 
 
 class FilterModule:

@@ -10,9 +10,13 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from xml.etree import ElementTree
 
 NVIDIA = "10de"
 OTHER_VENDORS = {"1002": "AMD", "8086": "Intel"}  # whose graphics cards people compute with; what a board manages itself by is none of them
+# 3D controller and processing accelerator: what is there to compute with, whoever made it.
+COMPUTING_CLASSES = ("0302", "1200")
+WINDOWS = "1414"  # what Windows lends its Linux (WSL) of a card has Microsoft's number, whoever made the card
 # PCI class codes of a graphics card: VGA controller, 3D controller.
 GRAPHICS_CLASSES = ("0300", "0302")
 BRIDGE_CLASS = "0680"
@@ -22,6 +26,8 @@ DISPLAY_CLASSES = ("0380", "1200")  # other display controller, processing accel
 # First and last PCI device id of a chip family, and the compute capability of its chips. What is not listed is unknown, never guessed.
 # Sources: the PCI ID Repository (pci.ids of 2025-06-09) for the ids, NVIDIA's "CUDA GPU Compute Capability" for the capabilities.
 PCI_CHIPS = [
+    (0x1001, 0x102C, "Kepler", "3.5"), (0x102D, 0x102D, "Kepler", "3.7"), (0x102E, 0x103F, "Kepler", "3.5"), (0x1340, 0x13BF, "Maxwell", "5.0"),
+    (0x13C0, 0x143F, "Maxwell", "5.2"), (0x17C0, 0x17FF, "Maxwell", "5.2"), (0x15F0, 0x15FF, "Pascal", "6.0"), (0x1B00, 0x1D7F, "Pascal", "6.1"),
     (0x1D81, 0x1DFF, "Volta", "7.0"), (0x1E00, 0x1FFF, "Turing", "7.5"), (0x2180, 0x21FF, "Turing", "7.5"),
     (0x2080, 0x20FF, "Ampere", "8.0"), (0x2200, 0x223F, "Ampere", "8.6"), (0x2414, 0x25FF, "Ampere", "8.6"),
     (0x2680, 0x28FF, "Ada Lovelace", "8.9"), (0x2302, 0x237F, "Hopper", "9.0"),
@@ -67,9 +73,17 @@ def gpus_of_pci(devices):
 
 
 def other_gpus_of_pci(devices):
-    """Graphics cards of other makers on the bus: list of dict of vendor (its name), pci and pci_device. Arguments as of :func:`gpus_of_pci`."""
-    return [{"vendor": OTHER_VENDORS[_hex(device["vendor"])], "pci": pci_address(device["address"]), "pci_device": _hex(device["device"])}
-            for device in devices if _hex(device["vendor"]) in OTHER_VENDORS and _hex(device["class"])[:4] in GRAPHICS_CLASSES + DISPLAY_CLASSES]
+    """Cards of other makers on the bus that people compute with: list of dict of vendor (its name, or its PCI number), pci and pci_device.
+
+    Graphics cards of AMD and Intel, and whatever is a 3D controller or an accelerator. Arguments as of :func:`gpus_of_pci`.
+    """
+    found = []
+    for device in devices:
+        vendor, kind = _hex(device["vendor"]), _hex(device["class"])[:4]
+        if vendor not in (NVIDIA, WINDOWS) and (kind in COMPUTING_CLASSES or (vendor in OTHER_VENDORS and kind in GRAPHICS_CLASSES + DISPLAY_CLASSES)):
+            found.append({"vendor": OTHER_VENDORS.get(vendor, "PCI vendor %s" % vendor), "pci": pci_address(device["address"]),
+                          "pci_device": _hex(device["device"])})
+    return found
 
 
 def nvswitches_of_pci(devices):
@@ -88,36 +102,65 @@ def fabric_of_query(text):
     return {row[0]: row[1] for row in rows if len(row) == 2 and row[0].startswith("GPU-") and re.match(r"^[A-Z][A-Za-z ]{2,30}$", row[1])}
 
 
+def recovery_of_xml(xml):
+    """UUID to the recovery action of each card, of ``nvidia-smi -q -x``: drivers show it there that do not know it as a field to ask for."""
+    try:
+        root = ElementTree.fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", xml))
+    except (ElementTree.ParseError, ValueError):
+        return {}
+    pairs = [[(card.findtext(tag) or "").strip() for tag in ("uuid", "gpu_recovery_action")] for card in root.iter("gpu")]
+    return {uuid: words for uuid, words in pairs if uuid.startswith("GPU-") and words}
+
+
 def fabric_manager_version(text):
     """"580.95.05" of ``nv-fabricmanager --version``; None where it does not say."""
     match = re.search(r"Fabric Manager version is *: *(\d+\.\d+(?:\.\d+)?)", text)
     return match.group(1) if match else None
 
 
+def _row(line):
+    """The fields of a row of nvidia-smi by their names, {} of a line that is none. Of all fields a name alone can have a comma."""
+    fields = [field.strip() for field in line.split(",")]
+    if len(fields) > len(GPU_QUERY) and READABLE["uuid"].match(fields[0]):
+        behind = len(fields) - len(GPU_QUERY) + 2
+        fields = [fields[0], ", ".join(fields[1:behind]), *fields[behind:]]
+    return dict(zip(GPU_QUERY, fields)) if len(fields) == len(GPU_QUERY) else {}
+
+
+def _address_in(line):
+    return pci_address(line.replace("GPU", " "))
+
+
 def words_of_query(text):
-    """What nvidia-smi says where it names no card at all, such as "No devices were found"; "" where it names one, or is silent."""
-    return "" if gpus_of_query(text) else next((line.strip()[:200] for line in text.splitlines() if line.strip()), "")
+    """What nvidia-smi says of no card by its address, such as "No devices were found"; "" where it says nothing else than of cards."""
+    return next((line.strip()[:200] for line in text.splitlines() if line.strip() and not _row(line) and not _address_in(line)), "")
 
 
 def gpus_of_query(text):
     """GPUs from ``nvidia-smi --query-gpu=GPU_QUERY --format=csv,noheader,nounits``, whatever its exit status.
 
     A field in whose place words stand is None; ``unreadable`` has the words, by the field's name. A line that is no row but names a card, such as
-    "Unable to determine the device handle for GPU0000:41:00.0: Unknown Error", is that card's, with the line as the words of "nvidia-smi".
+    "Unable to determine the device handle for GPU0000:41:00.0: Unknown Error", is that card's, with the line as the words of "nvidia-smi"; so is a warning of
+    a card that has a row ("WARNING: infoROM is corrupted at gpu 0000:41:00.0").
     """
     found = []
-    for line in text.splitlines():
-        fields = [field.strip() for field in line.split(",")]
-        said = dict(zip(GPU_QUERY, fields)) if len(fields) == len(GPU_QUERY) else {}
-        values = {key: said[key] if key in said and READABLE[key].match(said[key]) else None for key in GPU_QUERY}
-        unreadable = {key: word for key, word in said.items() if values[key] is None}
-        address = pci_address(values["pci.bus_id"] or "") if said else pci_address(line.replace("GPU", " "))
-        if not said:
-            unreadable = {"nvidia-smi": line.strip()}
+    for said in filter(None, map(_row, text.splitlines())):
+        values = {key: said[key] if READABLE[key].match(said[key]) else None for key in GPU_QUERY}
+        address = pci_address(values["pci.bus_id"] or "")
         if values["uuid"] or address:
             found.append({"uuid": values["uuid"], "name": values["name"], "capability": values["compute_cap"],
                           "memory": _mebibytes(values["memory.total"]), "memory_free": _mebibytes(values["memory.free"]),
-                          "pci": address, "driver": values["driver_version"], "unreadable": unreadable})
+                          "pci": address, "driver": values["driver_version"],
+                          "unreadable": {key: word for key, word in said.items() if values[key] is None}})
+    nothing = dict.fromkeys(("uuid", "name", "capability", "memory", "memory_free", "driver"))
+    for line in text.splitlines():
+        address = None if _row(line) else _address_in(line)
+        if address:
+            there = next((gpu for gpu in found if gpu["pci"] == address), None)
+            if there is None:
+                there = dict(nothing, pci=address, unreadable={})
+                found.append(there)
+            there["unreadable"].setdefault("nvidia-smi", line.strip())
     return found
 
 
@@ -137,8 +180,9 @@ def join_gpus(of_pci, of_query):
 
 
 def cpu_of_lscpu(text):
-    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), numa_nodes (those with CPUs), avx512."""
-    fields, kinds = {}, []
+    """CPU facts from ``lscpu --json``: model, sockets, cores (physical), threads, online (a list such as "0-95"), hypervisor (None without one), numa_nodes
+    (those with CPUs), avx512."""
+    fields, kinds, clusters = {}, [], []
 
     def collect(entries):
         own = {}
@@ -148,12 +192,15 @@ def cpu_of_lscpu(text):
                 fields[name] = own[name] = data
                 collect(entry.get("children"))
         kinds.append((_number(own.get("Socket(s)")), _number(own.get("Core(s) per socket"))))
+        clusters.append((_number(own.get("Cluster(s)")), _number(own.get("Core(s) per cluster"))))
     collect(_json(text, dict).get("lscpu"))
     # Of a processor with cores of two makes lscpu tells one after the other, each with its sockets and its cores in them.
     told = [(sockets, cores) for sockets, cores in kinds if sockets and cores]
+    # ARM servers without the firmware's table of processors tell clusters in place of sockets.
+    counted = told or [(number, cores) for number, cores in clusters if number and cores]
     return {"model": fields.get("Model name"), "sockets": max((sockets for sockets, _cores in told), default=_number(fields.get("Socket(s)"))),
-            "cores": sum(sockets * cores for sockets, cores in told) or None, "threads": _number(fields.get("CPU(s)")),
-            "online": fields.get("On-line CPU(s) list"),
+            "cores": sum(number * cores for number, cores in counted) or None, "threads": _number(fields.get("CPU(s)")),
+            "online": fields.get("On-line CPU(s) list"), "hypervisor": fields.get("Hypervisor vendor"),
             # A kernel without NUMA names no nodes: it is one.
             "numa_nodes": _nodes_with_cpus(fields) or _number(fields.get("NUMA node(s)")) or (1 if fields else None),
             "avx512": "avx512f" in fields["Flags"].split() if fields.get("Flags") else None}
@@ -181,10 +228,16 @@ def _network(text):
         return False
 
 
+def _device_of(route):
+    """The device of a route, or those of its several ways."""
+    ways = route.get("nexthops") if isinstance(route.get("nexthops"), list) else []
+    return route.get("dev") or ", ".join(way["dev"] for way in ways if isinstance(way, dict) and isinstance(way.get("dev"), str)) or None
+
+
 def routes_of_ip(text):
     """Routes to networks from ``ip -json route show table all``: list of destination, device and table (None for the main one). Default routes and those that
     lead nowhere are left out."""
-    return [{"destination": route["dst"], "device": route.get("dev"), "table": str(route["table"]) if route.get("table") else None}
+    return [{"destination": route["dst"], "device": _device_of(route), "table": str(route["table"]) if route.get("table") else None}
             for route in _json(text, list) if isinstance(route, dict) and route.get("type", "unicast") == "unicast" and _network(route.get("dst"))
             and isinstance(route.get("dev"), (str, type(None)))]
 
@@ -279,6 +332,18 @@ def engine_of_info(text):
     lines = [line.strip() for line in text.split("\n")] + ["", ""]
     store = "containerd" if "io.containerd.snapshotter" in " ".join(lines[2:]) else "docker" if lines[1] else None
     return lines[0] or None, store
+
+
+def refused_client(text):
+    """{"client", "needed"}: versions of the API, of an engine's refusal of docker's client, on standard error; None of any other text."""
+    found = re.search(r"client version (\d+\.\d+) is too (?:old|new)\. M(?:in|ax)imum supported API version is (\d+\.\d+)", text)
+    return dict(zip(("client", "needed"), found.groups())) if found else None
+
+
+def firewall_of_info(text):
+    """"nftables" of the engine's ``FirewallBackend`` as JSON, which it tells since version 28.1; None where it does not."""
+    driver = _json(text, dict).get("Driver")
+    return driver if isinstance(driver, str) and driver else None
 
 
 def modules_of(text):

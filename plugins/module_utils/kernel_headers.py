@@ -18,11 +18,12 @@ class Refused(Exception):
 
 
 _LINUX = re.compile(r"^linux-image-(?:unsigned-)?(\d+\.\d+\S*?)(?:-unsigned)?$")
-_LINUX_META = re.compile(r"^linux-image-([a-z]\S*)$")
+_LINUX_META = re.compile(r"^linux-image-(?!unsigned-|uc-)([a-z]\S*)$")  # uc: Ubuntu Core's, which have a kernel of their own
 _PROXMOX = re.compile(r"^(proxmox|pve)-kernel-(\d+\.\d+\.\d+\S*?-pve)(?:-signed)?$")
 _PROXMOX_META = re.compile(r"^(proxmox|pve)-(?:(default)-kernel|kernel-(\d+\.\d+))$")
-# Meta packages whose headers are another's, and words in names of packages that hold no kernel.
-_OTHER_HEADERS = {"extra-virtual": "generic", "virtual": "generic"}
+# Kernels for virtual machines have no headers of their own: they are the generic ones ("virtual-hwe-24.04", "extra-virtual").
+_VIRTUAL = re.compile(r"^(?:extra-)?virtual(?=$|-)")
+# Words in names of packages that hold no kernel.
 _NO_KERNEL = ("-dbg", "-dbgsym", "-template", "-debug")
 
 
@@ -37,6 +38,41 @@ def _flavour(release):
     return found.group(1) if found else ""
 
 
+def _known(installed):
+    """({release: its headers' package} of the kernels that are installed, the headers' meta packages)."""
+    kernels, metas = {}, []
+    for name in installed:
+        if name.endswith(_NO_KERNEL):
+            continue
+        linux, meta = _LINUX.match(name), _LINUX_META.match(name)
+        proxmox, proxmox_meta = _PROXMOX.match(name), _PROXMOX_META.match(name)
+        if linux:
+            kernels[linux.group(1)] = "linux-headers-" + linux.group(1)
+        elif meta:
+            metas.append("linux-headers-" + _VIRTUAL.sub("generic", meta.group(1)))
+        elif proxmox:
+            kernels[proxmox.group(2)] = "%s-headers-%s" % proxmox.groups()
+        elif proxmox_meta:
+            metas.append("%s-%s" % (proxmox_meta.group(1), "default-headers" if proxmox_meta.group(2) else "headers-" + proxmox_meta.group(3)))
+    return kernels, sorted(set(metas))
+
+
+def _newer(running, releases):
+    """The newest release of the running kernel's flavour and the newest of the others, where they are newer than it."""
+    # The boot loader takes the newest of what is there; older ones than the running kernel are for emergencies.
+    newer = [release for release in sorted(releases, key=_order) if _order(release) > _order(running)]
+    alike = [release for release in newer if _flavour(release) == _flavour(running)]
+    return alike[-1:] + [release for release in newer if release not in alike][-1:]
+
+
+def boots(running, installed, own_kernel=True):
+    """Releases of the kernels that may boot next; none in a container. Arguments as of :func:`packages`."""
+    releases = sorted(_known(installed)[0], key=_order)
+    if running not in releases and not own_kernel:
+        return releases[-1:]
+    return _newer(running, releases) or [running]
+
+
 def packages(running, installed, otherwise, own_kernel=True, has_headers=False):
     """Names of the packages with headers, the running kernel's first; they may be installed already.
 
@@ -47,30 +83,14 @@ def packages(running, installed, otherwise, own_kernel=True, has_headers=False):
     :param has_headers: whether it has its headers without any package (/lib/modules/RELEASE/build).
     :raises Refused: the running kernel is of no package, and has no headers.
     """
-    kernels, metas = {}, []
-    for name in installed:
-        if name.endswith(_NO_KERNEL):
-            continue
-        linux, meta = _LINUX.match(name), _LINUX_META.match(name)
-        proxmox, proxmox_meta = _PROXMOX.match(name), _PROXMOX_META.match(name)
-        if linux:
-            kernels[linux.group(1)] = "linux-headers-" + linux.group(1)
-        elif meta and not meta.group(1).startswith("unsigned"):
-            metas.append("linux-headers-" + _OTHER_HEADERS.get(meta.group(1), meta.group(1)))
-        elif proxmox:
-            kernels[proxmox.group(2)] = "%s-headers-%s" % proxmox.groups()
-        elif proxmox_meta:
-            metas.append("%s-%s" % (proxmox_meta.group(1), "default-headers" if proxmox_meta.group(2) else "headers-" + proxmox_meta.group(3)))
+    kernels, metas = _known(installed)
     if running not in kernels and not own_kernel:
-        return sorted(set(metas)) or [otherwise]
+        # A container, or a kernel that was removed while it runs: what boots next is the newest that is there.
+        return [kernels[release] for release in boots(running, installed, own_kernel)] + metas or [otherwise]
     if running not in kernels and not has_headers:
         raise Refused(_why(running, sorted(kernels, key=_order), otherwise))
-    # The boot loader takes the newest of what is there; older ones than the running kernel are for emergencies.
-    newer = [release for release in sorted(kernels, key=_order) if _order(release) > _order(running)]
-    alike = [release for release in newer if _flavour(release) == _flavour(running)]
-    newest = alike[-1:] + [release for release in newer if release not in alike][-1:]
     own = [kernels[running]] if running in kernels else []
-    return own + [kernels[release] for release in newest] + sorted(set(metas))
+    return own + [kernels[release] for release in _newer(running, kernels)] + metas
 
 
 def _why(running, there, otherwise):

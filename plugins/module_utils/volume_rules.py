@@ -20,6 +20,7 @@ PARTITION_TABLES = ("dos", "gpt", "PMBR", "mac", "sgi", "sun", "bsd")
 WORDS = {"LVM2_member": "an LVM physical volume", "LVM1_member": "an LVM physical volume", "linux_raid_member": "a member of a RAID (md)",
          "crypto_LUKS": "an encrypted volume (LUKS)", "swap": "swap space", "zfs_member": "a member of a ZFS pool",
          "bcache": "a bcache device", "ceph_bluestore": "a Ceph OSD"}
+REMOTE = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "ceph", "glusterfs", "9p", "virtiofs")  # file systems that another machine has
 
 
 def describe(signature):
@@ -116,6 +117,22 @@ def _other_mount(where, mount, other):
     return Problem(where, "%s is mounted at %s" % (named, mount), remedy)
 
 
+def _is_bound(entry):
+    return bool({"bind", "rbind"} & set(entry["options"]))
+
+
+def _entry_in_words(entry):
+    """(what an entry of fstab does, what its device is), as it is: a folder that is bound, a dataset of ZFS, a share of another machine, a device."""
+    device, mount = entry["device"], entry["mount"]
+    if _is_bound(entry):
+        return "/etc/fstab binds the folder %s to %s" % (device, mount), "no device of its own"
+    if entry["type"] == "zfs":
+        return "/etc/fstab mounts the ZFS dataset %s at %s" % (device, mount), "another place for data"
+    if entry["type"] in REMOTE:
+        return "/etc/fstab mounts the %s share %s at %s" % (entry["type"], device, mount), "another machine's"
+    return "/etc/fstab mounts %s at %s" % (device, mount), "another device"
+
+
 def _place_problems(where, found):
     """Problems of the mount point."""
     mount, other = found["mount"], found["at_mount"]
@@ -130,9 +147,11 @@ def _place_problems(where, found):
         yield Problem(where, "%s is not empty (%s); a mount would hide what is in it" % (mount, ", ".join(found["hidden"])),
                       "Move its content away, for example: mv %s %s.before" % (mount, mount))
     for entry in found["fstab"]:
-        text = "/etc/fstab mounts %s at %s" % (entry["device"], entry["mount"])
+        text, other = _entry_in_words(entry)
+        if entry["mount"] == mount and entry["device"] == mount and _is_bound(entry):
+            continue  # a folder that is bound to itself stays what it is
         if entry["mount"] == mount and not entry["same_device"]:
-            yield Problem(where, "%s, which is another device" % text, "Remove that line from /etc/fstab, or choose another mount point.")
+            yield Problem(where, "%s, which is %s" % (text, other), "Remove that line from /etc/fstab, or choose another mount point.")
         elif entry["mount"] != mount and entry["mount"].startswith("/"):
             yield Problem(where, text, "Remove that line from /etc/fstab, or set mount: %s." % entry["mount"])
 

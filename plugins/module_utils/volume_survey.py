@@ -111,7 +111,7 @@ def fstab(text):
         fields = re.split(r"[ \t]+", line.strip(" \t\r"))
         if len(fields) >= 3 and not fields[0].startswith("#"):
             device, mount = (re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), field) for field in fields[:2])
-            entries.append({"device": device, "mount": mount.rstrip("/") or "/", "type": fields[2],
+            entries.append({"device": device, "mount": re.sub("/+", "/", mount).rstrip("/") or "/", "type": fields[2],
                             "options": fields[3].split(",") if len(fields) > 3 else []})
     return entries
 
@@ -130,7 +130,7 @@ def fstab_names_device(entry, found, real_path):
     :param entry: dict as :func:`fstab` makes them; ``found`` has the device's own real path in ``real``.
     """
     name, _equals, value = entry["device"].partition("=")
-    value = value.strip('"')
+    value = value[1:-1] if value[:1] in ("'", '"') and value[-1:] == value[:1] and len(value) > 1 else value  # libmount takes both
     if name in LINKS and value:
         return real_path(LINKS[name] + (value.lower() if name == "PARTUUID" else udev_escaped(value))) == found["real"]
     if value:

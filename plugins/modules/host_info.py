@@ -80,7 +80,7 @@ host:
       type: list
       elements: dict
     nvidia_smi:
-      description: What nvidia-smi says where it names no card, an empty text otherwise.
+      description: What nvidia-smi says of no card by its address, such as that it found none; an empty text where it says nothing else than of cards.
       type: str
     slices:
       description: >-
@@ -100,8 +100,8 @@ host:
     cpu:
       description: >-
         C(model), C(sockets), C(cores) (physical, of all sockets), C(threads), C(online) (a list of CPUs), C(allowed) (those that services may run on, a
-        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(numa_nodes) (those that
-        have CPUs), C(avx512).
+        list), C(quota) (how many CPUs the host's control groups allow, null for no limit), C(hypervisor) (of a
+        virtual machine, null without one), C(numa_nodes) (those that have CPUs), C(avx512).
       type: dict
     memory:
       description: C(total) and C(available), bytes; C(bandwidth), bytes read a second, or null where it was not measured.
@@ -125,6 +125,7 @@ host:
     kernel:
       description: >-
         C(release), C(secure_boot) (whether modules have to be signed), C(mok_certificates) (paths of the keys that are there to sign them with), C(nouveau),
+        C(nova) (whether C(nova_core), nouveau's successor, is loaded),
         C(nvidia) (version of the loaded module), C(nvidia_open).
       type: dict
     routes:
@@ -138,6 +139,15 @@ host:
     engine:
       description: Version of the Docker engine, null where none answers.
       type: str
+    engine_refuses:
+      description: Versions of the API of an engine that refuses this host's client, C(client) and C(needed); null where it does not.
+      type: dict
+    engine_firewall:
+      description: What the engine makes its rules of packets with, such as V(iptables) or V(nftables); null where it does not say.
+      type: str
+    forwarding:
+      description: Whether the kernel passes packets on between networks (C(net.ipv4.ip_forward)), null where it does not say.
+      type: bool
     engine_root:
       description: Folder of the engine's data, null where none answers.
       type: str
@@ -148,7 +158,9 @@ host:
       description: Version of the NVIDIA container toolkit, null where there is none.
       type: str
     cdi:
-      description: Each specification of devices for containers with C(path), C(kind), C(devices) (UUIDs) and C(drivers) (versions of libcuda).
+      description: >-
+        Each specification of devices for containers with C(path), C(kind), C(devices) (UUIDs), C(absent) (cards' device files that it names and the host has
+        not) and C(drivers) (versions of libcuda).
       type: list
       elements: dict
     models:
@@ -166,6 +178,7 @@ host:
 """
 
 import os  # noqa: E402
+import re  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
@@ -260,7 +273,7 @@ class Reader:
     """Reads through commands; a missing command reads as nothing."""
 
     def __init__(self, module, world=World):
-        self.module, self.world, self.said = module, world, ""
+        self.module, self.world, self.said, self.errors = module, world, "", ""
 
     def seen(self, path):
         """A file's text to look at."""
@@ -271,10 +284,12 @@ class Reader:
         return out if code == 0 else ""
 
     def run(self, *arguments):
+        self.errors = ""
         program = self.module.get_bin_path(arguments[0])
         if program is None:
             return 127, ""
-        return self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"}, errors="replace")[:2]
+        code, out, self.errors = self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"}, errors="replace")
+        return code, out
 
     def gpus(self, devices):
         # One card that does not answer makes it fail, and it prints the others all the same.
@@ -286,6 +301,8 @@ class Reader:
         """MIG slices; says of each card whether it is split, and what it needs. A field that a driver does not know makes the whole query fail."""
         said = self.run("nvidia-smi", "--query-gpu=uuid,gpu_recovery_action", "--format=csv,noheader")[1] if gpus else ""
         recovery = dict([field.strip() for field in line.split(",")] for line in said.splitlines() if line.startswith("GPU-") and line.count(",") == 1)
+        if gpus and not recovery:
+            recovery = host_survey.recovery_of_xml(self.run("nvidia-smi", "-q", "-x")[1])
         modes = mig.modes(self.run("nvidia-smi", "--query-gpu=uuid,mig.mode.current", "--format=csv,noheader")[1]) if gpus else {}
         for gpu in gpus:
             gpu["mig"], gpu["recovery"] = modes.get(gpu["uuid"]), recovery.get(gpu["uuid"])
@@ -303,7 +320,11 @@ class Reader:
     def cdi(self):
         """Specifications of devices for containers."""
         paths = ["%s/%s" % (folder, name) for folder in cdi.FOLDERS for name in self.world.names(folder) if name.endswith(cdi.SUFFIXES)]
-        return [cdi.of_text(path, self.seen(path)) for path in paths]
+        there = [name for name in self.world.names("/dev") if re.match(r"^nvidia[0-9]+$", name)] if paths else []
+        found = [cdi.of_text(path, self.seen(path)) for path in paths]
+        for one in found:
+            one["absent"] = ["/dev/nvidia%d" % number for number in one.pop("nodes") if there and "nvidia%d" % number not in there]
+        return found
 
     def mounts(self):
         mounts = host_survey.mounts_of_mountinfo(self.seen("/proc/self/mountinfo"))
@@ -380,6 +401,8 @@ def survey(reader, asked):
     cpu = host_survey.cpu_of_lscpu(reader.command("lscpu", "--json") or "{}")
     cpu.update(quota=world.quota(), allowed=topology.listed(world.allowed() or []) or None)
     memory["bandwidth"] = memory_bandwidth.measure(cpu["threads"] or os.cpu_count()) if asked["bandwidth"] else None
+    engine = reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None
+    refused = host_survey.refused_client("" if engine else reader.errors)
     engine_root, engine_store = host_survey.engine_of_info(
         reader.command("docker", "info", "--format", "{{.DockerRootDir}}\n{{.Driver}}\n{{json .DriverStatus}}"))
     there = stored(world, asked["models"])
@@ -392,7 +415,7 @@ def survey(reader, asked):
             "release": world.release(),
             "secure_boot": host_survey.secure_boot_of_variables(*(world.content(os.path.join(root, name)) for name in (SECURE_BOOT, SHIM_STATE))),
             "mok_certificates": [path for path in MOK_CERTIFICATES if world.there(path)],
-            "nouveau": "nouveau" in loaded,
+            "nouveau": "nouveau" in loaded, "nova": "nova_core" in loaded,
             "nvidia": cuda_host.kernel_module_version(version),
             "nvidia_open": host_survey.kernel_module_is_open(version),
         },
@@ -400,7 +423,9 @@ def survey(reader, asked):
         "docker_networks": reader.docker_networks(),
         "devices": {path: world.device_size(path) for path in asked["devices"]},
         "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
-        "engine": reader.command("docker", "version", "--format", "{{.Server.Version}}").strip() or None,
+        "engine": engine, "engine_refuses": refused,
+        "engine_firewall": host_survey.firewall_of_info(reader.command("docker", "info", "--format", "{{json .FirewallBackend}}")),
+        "forwarding": {"0": False, "1": True}.get(reader.seen("/proc/sys/net/ipv4/ip_forward").strip()),
         "engine_root": engine_root, "engine_store": engine_store,
         "toolkit": host_survey.toolkit_version(reader.command("nvidia-ctk", "--version")),
         "cdi": reader.cdi(),

@@ -15,7 +15,7 @@ import test_mig  # noqa: E402
 from support import field_hosts  # noqa: E402
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import (  # noqa: E402
-    cdi, daemon_config, engine_data, host_survey, kernel_headers, mig, volume_survey)
+    cdi, daemon_config, engine_data, host_survey, kernel_headers, kernel_modules, mig, volume_survey)
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import reading, rule, topology  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch import xid  # noqa: E402
 
@@ -126,7 +126,38 @@ def of_wipefs(text):
         return None  # never "no signature": an empty device is formatted
 
 
+MODINFO = """kernel 6.8.0-50-generic
+filename:       /lib/modules/6.8.0-50-generic/updates/dkms/nvidia.ko.zst
+version:        580.95.05
+license:        Dual MIT/GPL
+signer:         DKMS module signing key
+kernel 6.14.0-24-oem
+modinfo: ERROR: Module nvidia not found.
+key /var/lib/dkms/mok.pub enrolled
+key /var/lib/shim-signed/mok/MOK.der absent
+"""
+
+
+def of_modules(text):
+    said = kernel_modules.refusal(text.split("\n"), "580.95.05", True, True)
+    assert isinstance(said, str) and (not said or "needed" in said)
+    return said
+
+
+def of_boots(text):
+    found = kernel_headers.boots("6.8.0-45-generic", text.split("\n"))
+    assert 1 <= len(found) <= 2
+    return found
+
+
 READERS = {
+    "modinfo": (MODINFO, of_modules),
+    "names of packages, for the next boot": (PACKAGES, of_boots),
+    "nvidia-smi -q -x, recovery": (
+        test_mig.XML.replace("<uuid>GPU", "<gpu_recovery_action>Reset</gpu_recovery_action><uuid>GPU"), host_survey.recovery_of_xml),
+    "docker version, refused": (
+        "Error response from daemon: client version 1.41 is too old. Minimum supported API version is 1.44", host_survey.refused_client),
+    "docker info, firewall": ('{"Driver": "nftables+firewalld", "Info": [["ReloadedAt", "x"]]}', host_survey.firewall_of_info),
     "nvidia-smi --query-gpu": (test_host_survey.TROUBLE + test_host_survey.QUERY, host_survey.gpus_of_query),
     "nvidia-smi -L": (test_mig.LISTING, lambda text: mig.slices(text, test_mig.XML)),
     "nvidia-smi -q -x": (test_mig.XML, lambda text: mig.slices(test_mig.LISTING, text)),

@@ -3,9 +3,9 @@ anything changes.
 
 A host is the reference host of reference.yml but for what its own entry says. What its entry has besides texts: ``without`` (services that its inventory has
 not), ``inventory`` (variables, and SERVICE__field), ``packages`` (installed ones, for the headers of kernels), ``headers`` (those that follow), ``disks`` (what
-is on the devices of its volumes), ``cdi`` (specifications of devices, by path), ``keys`` (files that are there), ``stored`` (files of models that are there, by
-path, in bytes), ``sizes_said`` (what servers say of a file's size, by its address: bytes, or why they say none), and ``findings``: the whole list, each
-"severity rule: a part of its sentence".
+is on the devices of its volumes), ``cdi`` (specifications of devices, by path), ``nodes`` (names in /dev), ``errors`` (standard error of commands), ``keys``
+(files that are there), ``stored`` (files of models that are there, by path, in bytes), ``sizes_said`` (what servers say of a file's size, by its address:
+bytes, or why they say none), and ``findings``: the whole list, each "severity rule: a part of its sentence".
 """
 import copy
 import json
@@ -27,10 +27,11 @@ COMMANDS = {
     "nvidia-smi --query-gpu=uuid,name,": "smi", "nvidia-smi --query-gpu=uuid,mig.mode": "mig", "nvidia-smi --query-gpu=uuid,gpu_recovery": "recovery",
     "nvidia-smi --query-gpu=uuid,fabric": "fabric", "nvidia-smi -L": "listing", "nvidia-smi -q -x": "xml", "nv-fabricmanager": "manager",
     "systemctl is-active": "manager_state", "lscpu": "lscpu", "ip -json -4": "routes", "ip -json -6": "routes6", "docker network inspect": "networks",
-    "docker network ls": "networks", "docker version": "engine", "docker info": "engine_info", "docker image ls": "images", "nvidia-ctk": "toolkit"}
+    "docker network ls": "networks", "docker version": "engine", "docker info --format {{json .FirewallBackend}}": "firewall",
+    "docker info": "engine_info", "docker image ls": "images", "nvidia-ctk": "toolkit"}
 TEXTS_OF = {line.split()[0]: [text for other, text in COMMANDS.items() if other.split()[0] == line.split()[0]] for line in COMMANDS}
 FILES = {"/proc/self/mountinfo": "mountinfo", "/proc/meminfo": "meminfo", "/proc/driver/nvidia/version": "version", "/proc/modules": "modules",
-         "/etc/fstab": "fstab"}
+         "/etc/fstab": "fstab", "/proc/sys/net/ipv4/ip_forward": "forwarding"}
 KINDS = ("unreachable", "blackhole", "prohibit", "throw", "local", "broadcast", "multicast", "anycast")
 
 
@@ -143,7 +144,9 @@ class World:
         return tuple(int(one * GIB) for one in self.host["space"][path]) if path in self.host["space"] else (None, None)
 
     def names(self, folder):
-        """Names in a folder: specifications of devices, by path."""
+        """Names in a folder: specifications of devices, by path, and device files."""
+        if folder == "/dev":
+            return self.host.get("nodes", [])
         return [path.rpartition("/")[2] for path in self.host.get("cdi", {}) if path.rpartition("/")[0] == folder]
 
     def there(self, path):
@@ -179,7 +182,7 @@ class Module:
         """Exit status and output: a text that is not there is a program that fails."""
         line = " ".join([words[0].rpartition("/")[2], *words[1:]])
         text = next((self.host[name] for start, name in COMMANDS.items() if line.startswith(start)), "")
-        return (0 if text else 6), text or "", ""
+        return (0 if text else 6), text or "", self.host["errors"].get(line.split(" --")[0], "")
 
 
 class Volumes(volume_info.Survey):

@@ -14,6 +14,8 @@ from .finding import ERROR, WARNING, Finding, version
 
 # The legacy hook's container escape was closed here (CVE-2025-23266).
 TOOLKIT_MINIMUM = (1, 17, 8)
+# NVIDIA's open kernel modules begin with Turing (open-gpu-kernel-modules, README.md), and so does CUDA 13 (its release notes, "Deprecated Architectures").
+TURING, CUDA_FROM_TURING = 75, 13
 # Kernel drivers that hold a card for a virtual machine.
 PASSED_THROUGH = ("vfio-pci", "pci-stub", "xen-pciback", "pciback")
 
@@ -41,12 +43,7 @@ def gpu_exists(inventory, host):
     if not services:
         return
     if not host["gpus"]:
-        others = ", ".join("%s (%s at %s)" % (card["vendor"], card["pci_device"], card["pci"]) for card in host["other_gpus"])
-        yield Finding("gpu_exists", ERROR, "GPU services %s" % ", ".join(service["name"] for service in services),
-                      "no NVIDIA card on the PCI bus%s" % (", and cards of other makers: " + others if others else ""),
-                      "an NVIDIA card: the image has CUDA's kernels and no others" if others else "a card",
-                      "Set device: cpu for these services: the CPU serves them, and an Executor alone is a sound stack." if others
-                      else "Seat the card, or set device: cpu for these services.")
+        yield _no_card(inventory, host, services)
         return
     known = {gpu["uuid"]: gpu for gpu in host["gpus"] if gpu["uuid"]}
     given_away = {gpu["pci"]: gpu["kernel_driver"] for gpu in host["gpus"] if gpu["kernel_driver"] in PASSED_THROUGH}
@@ -58,15 +55,42 @@ def gpu_exists(inventory, host):
         for uuid in service["gpus"]:
             if uuid not in known and not uuid.startswith("MIG-"):
                 cards = ", ".join("%s (%s)" % (gpu["uuid"], gpu["name"]) for gpu in known.values())
+                silent = "".join(_silent(gpu) for gpu in host["gpus"] if not gpu["uuid"] and gpu["pci"] not in given_away)
                 yield Finding("gpu_exists", ERROR, "service %s" % service["name"], uuid, "one of %s" % cards,
-                              "%sCopy the UUID from: nvidia-smi -L. Where the card is gone for good take it out of gpus: the service is placed on "
+                              silent + "%sCopy the UUID from: nvidia-smi -L. Where the card is gone for good take it out of gpus: the service is placed on "
                               "those that remain." % "".join("%s has the card at %s for a virtual machine: take it back, or name another. " % (driver, pci)
                                                              for pci, driver in given_away.items()))
 
 
+def _silent(gpu):
+    """What is said of a card on the bus that the driver names no UUID of."""
+    see = "see what is found of it" if gpu["unreadable"] else "%s has it, see dmesg | grep -i -e nvrm -e %s" % (gpu["kernel_driver"] or "no driver", gpu["pci"])
+    return "The card at %s tells no UUID now: %s. " % (gpu["pci"], see)
+
+
+def _no_card(inventory, host, services):
+    """The finding of a host without any card of NVIDIA: what is there, what would run all the same, and what would not."""
+    others = ", ".join("%s (%s at %s)" % (card["vendor"], card["pci_device"], card["pci"]) for card in host["other_gpus"])
+    names, on_cpu = (", ".join(one["name"] for one in some) for some in (
+        services, [service for service in inventory["bunker_services"] if service["device"] != "gpu"]))
+    return Finding("gpu_exists", ERROR, "GPU services %s" % names,
+                   "no NVIDIA card on the PCI bus%s" % (", and cards of other makers: " + others if others else ""),
+                   "an NVIDIA card: the image has CUDA's kernels and no others" if others else "a card",
+                   "%s would not run here%s. %set device: cpu for these services: the CPU serves them, and an Executor alone is a sound stack." % (
+                       names, "; %s would, on the CPU" % on_cpu if on_cpu else "", "S" if others else "Seat the card, or s"))
+
+
+def _see_or_restart(words, see):
+    """What to do about a card by nvidia-smi's own words."""
+    lost = any(word in words.lower() for word in ("is lost", "reboot", "fallen off"))
+    return "Restart the host: systemctl reboot (where it stays away: power off and on)." if lost else see
+
+
 def _nothing_known(services, host, given_away):
     """The finding of a host none of whose cards has a UUID."""
-    loaded, said, what = host["kernel"]["nvidia"], host.get("nvidia_smi") or "", "UUIDs of the GPUs"
+    loaded, what = host["kernel"]["nvidia"], "UUIDs of the GPUs"
+    of_cards = [gpu["unreadable"]["nvidia-smi"] for gpu in host["gpus"] if "nvidia-smi" in gpu["unreadable"]]
+    said = host.get("nvidia_smi") or next(iter(of_cards), "")
     addresses = ", ".join(gpu["pci"] or "?" for gpu in host["gpus"])
     if len(given_away) == len({gpu["pci"] for gpu in host["gpus"]}):
         return Finding("gpu_exists", ERROR, "GPU services %s" % ", ".join(service["name"] for service in services),
@@ -82,9 +106,18 @@ def _nothing_known(services, host, given_away):
         return Finding("gpu_exists", ERROR, what, found, "the cards at %s" % addresses,
                        "See why it could not start them: dmesg | grep -i nvrm. A cold start helps where a card hangs; else its power, its seat, or a driver "
                        "that knows it.")
+    if of_cards:
+        return Finding("gpu_exists", ERROR, what, found, "UUIDs of nvidia-smi -L",
+                       _see_or_restart(said, "See why it could not start them: dmesg | grep -i -e nvrm -e xid."))
     if "mismatch" in said.lower():
         return Finding("gpu_exists", WARNING, what, found, "module and libraries of one version",
                        "Restart the host; host_driver does it where host_driver_reboot is true. The UUIDs are judged after it.")
+    if "valid field" in said.lower():
+        return Finding("gpu_exists", WARNING, what, found, "UUIDs of nvidia-smi -L",
+                       "This driver is too old to be asked: a newer one is judged once it answers.")
+    if said:
+        return Finding("gpu_exists", WARNING, what, found, "UUIDs of nvidia-smi -L",
+                       "See why: dmesg | grep -i nvrm; ls -l /dev/nvidia*. The UUIDs are judged once it answers.")
     return Finding("gpu_exists", WARNING, what, found, "UUIDs of nvidia-smi -L", "Install the driver's own nvidia-smi; the UUIDs are judged once it answers.")
 
 
@@ -119,22 +152,36 @@ def gpu_readable(inventory, host):
         card, address = "card %s" % " ".join(filter(None, (gpu["uuid"], gpu["name"], gpu["pci"]))), gpu["pci"] or gpu["uuid"]
         reset = "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % address
         if gpu["unreadable"]:
-            said = ", ".join("%s for %s" % (word, field) for field, word in sorted(gpu["unreadable"].items()))
-            needed = gpu["uuid"] in named and not set(gpu["unreadable"]) <= {"memory.free", "name"}
+            said = ", ".join(word if field == "nvidia-smi" else "%s for %s" % (word, field) for field, word in sorted(gpu["unreadable"].items()))
+            needed = gpu["uuid"] in named and not set(gpu["unreadable"]) <= {"memory.free", "name", "nvidia-smi"}
             yield Finding("gpu_readable", ERROR if needed else WARNING, card, "nvidia-smi says %s" % said, "its figures",
-                          reset if "reset" in said.lower() else "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % address)
+                          reset if "reset" in said.lower() else _see_or_restart(said, "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % address))
         mend = {xid.RESET: reset, xid.REBOOT: "Restart the host: systemctl reboot.",
                 xid.LATER: "When it suits, stop what uses the card, then: nvidia-smi --gpu-reset -i %s." % address}
         kind = xid.kind_of_words(gpu["recovery"] or "")
+        if not xid.is_known(gpu["recovery"] or ""):
+            mend[xid.LATER] = "See what it asks for: nvidia-smi -q -i %s." % address
         if kind in mend:
             yield Finding("gpu_readable", ERROR if gpu["uuid"] in named and kind != xid.LATER else WARNING, card,
                           "the driver's recovery action \"%s\"" % gpu["recovery"],
                           "none" if kind == xid.LATER else "none, since it computes nothing until then", mend[kind])
+    if services and host.get("nvidia_smi") and any(gpu["uuid"] for gpu in host["gpus"]):
+        yield Finding("gpu_readable", WARNING, "the driver's cards", "nvidia-smi says %s" % host["nvidia_smi"], "a row for each card",
+                      _see_or_restart(host["nvidia_smi"], "See: dmesg | grep -i -e nvrm -e xid."))
     for part in host["slices"]:
         if part["uuid"] in named and part["memory"] is None:
             yield Finding("gpu_readable", ERROR, "slice %s of card %s" % (part["uuid"], part["card"]), "no memory that can be read of %s" % part["profile"],
                           "its size, or nobody knows what fits",
                           "See: nvidia-smi -q -x. Where it stays silent, name a slice that shares its memory with none, such as 1g.24gb.")
+
+
+def _left_behind(inventory, host, capability):
+    """Why a card of such a capability cannot serve, list of str: what was before Turing."""
+    if parse_capability(capability) >= TURING:
+        return []
+    modules = ["NVIDIA's open kernel modules drive no older card"] if _replaced(inventory, host) else []
+    cuda = inventory["golden_image_cuda_major"]
+    return modules + (["CUDA %d makes no code for one" % cuda] if cuda >= CUDA_FROM_TURING else [])
 
 
 def gpu_family(inventory, host):
@@ -144,6 +191,12 @@ def gpu_family(inventory, host):
     built = inventory["golden_image_cuda_architectures"]
     for gpu in _used_gpus(inventory, host):
         capability = gpu["capability"]
+        why = _left_behind(inventory, host, capability) if capability else []
+        if why:
+            yield Finding("gpu_family", ERROR, gpu["name"] or gpu["pci"], "compute capability %s%s" % (
+                capability, " (%s)" % gpu["family"] if gpu["family"] else ""), "7.5 (Turing) or newer: %s" % ", and ".join(why),
+                "Set device: cpu for its service, or take another card.")
+            continue
         if capability is None and "compute_cap" in gpu["unreadable"]:
             continue  # gpu_readable names it
         if capability is None:
@@ -217,7 +270,8 @@ def fabric(inventory, host):
         return
     what = "NVSwitches at %s" % ", ".join(found["switches"]) if found["switches"] else "cards %s" % ", ".join(sorted({gpu["name"] for gpu in several}))
     branch = inventory["host_driver_branch"] if _replaced(inventory, host) else version(installed)[0] if version(installed) else inventory["host_driver_branch"]
-    package = "nvidia-fabricmanager-%s" % branch if branch < 590 else "nvidia-fabricmanager"
+    named = branch < 590 or inventory.get("host_driver_origin") == "distribution"  # NVIDIA's own packages lost the branch with 590, Ubuntu's have it still
+    package = "nvidia-fabricmanager-%s" % branch if named else "nvidia-fabricmanager"
     if _replaced(inventory, host):
         if not any(name.startswith("nvidia-fabricmanager") for name in inventory.get("host_driver_packages", ())):
             yield Finding("fabric", ERROR, what, "no fabric manager among host_driver_packages", "the one of the driver that will be installed",
@@ -239,9 +293,11 @@ def secure_boot(inventory, host):
 
 
 def nouveau(inventory, host):
-    """nouveau and NVIDIA's modules cannot both have a card."""
-    if _used_gpus(inventory, host) and host["kernel"]["nouveau"]:
-        yield Finding("nouveau", WARNING, "kernel module nouveau", "loaded", "not loaded", "host_driver switches it off; a reboot is needed then.")
+    """nouveau, or its successor, and NVIDIA's modules cannot both have a card."""
+    loaded = [name for name, fact in (("nouveau", "nouveau"), ("nova_core", "nova")) if host["kernel"].get(fact)]
+    if _used_gpus(inventory, host) and loaded:
+        yield Finding("nouveau", WARNING, "kernel module %s" % " and ".join(loaded), "loaded", "not loaded",
+                      "host_driver switches it off; a reboot is needed then.")
 
 
 def toolkit(inventory, host):
@@ -261,7 +317,7 @@ def cdi(inventory, host):
             continue
         remove = "Remove it: rm %s. host_driver has %s written at every boot." % (found["path"], specifications.OWN)
         twice = named & set(found["devices"]) if found["path"].startswith("/var/run/") else ()
-        gone = [uuid for uuid in found["devices"] if uuid not in there] if there - {None} else []
+        gone = ([uuid for uuid in found["devices"] if uuid not in there] if there - {None} else []) + found.get("absent", [])
         old = [version_ for version_ in found["drivers"] if installed and version_ != installed]
         if twice:
             yield Finding("cdi", ERROR, found["path"], ", ".join(sorted(twice)),

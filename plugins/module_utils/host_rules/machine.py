@@ -14,12 +14,18 @@ from .finding import ERROR, WARNING, Finding, version
 ENGINE_MINIMUM = (25, 0)
 MANY = 1 << 16  # more CPUs than any host has
 WIDE = 8  # bits; a route that is as wide can be a piece of a default route
+# What a VPN may leave out of everything, since no host has such an address: this network, multicast, what is reserved (RFC 1122, 3.2.1.3; RFC 5771).
+NOBODYS = {4: [ipaddress.ip_network(one) for one in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")], 6: [ipaddress.ip_network("ff00::/8")]}
 
 
 def numa(_inventory, host):
     """One NUMA node a socket: a split of the memory halves what one reader gets of it."""
-    if (host["cpu"]["numa_nodes"] or 0) > (host["cpu"]["sockets"] or 1):
-        yield Finding("numa", WARNING, "NUMA nodes", "%d on %d socket(s)" % (host["cpu"]["numa_nodes"], host["cpu"]["sockets"] or 1), "one a socket (NPS1)",
+    nodes, sockets, hypervisor = host["cpu"]["numa_nodes"] or 0, host["cpu"]["sockets"], host["cpu"].get("hypervisor")
+    if sockets and nodes > sockets and hypervisor:
+        yield Finding("numa", WARNING, "NUMA nodes", "%d on %d socket(s) of a virtual machine (%s)" % (nodes, sockets, hypervisor), "one a socket",
+                      "Give the virtual machine one node, with CPUs and memory of one socket of its host, or NPS1 in that host's firmware.")
+    elif sockets and nodes > sockets:
+        yield Finding("numa", WARNING, "NUMA nodes", "%d on %d socket(s)" % (nodes, sockets), "one a socket (NPS1)",
                       "Set NPS1 in the firmware (this collection never does): the reference host fell from 10.9 to under 7 tok/s with NPS4.")
 
 
@@ -53,7 +59,7 @@ def threads(inventory, host):
             few = "at most %d, as many CPUs as it may use (%s)" % (most, listed(usable)) if most < host["cpu"]["cores"] else ""
             yield Finding("threads", ERROR if number > (len(usable) or MANY) else WARNING, "service %s: threads" % service["name"], str(number),
                           few or "at most the %d physical cores" % host["cpu"]["cores"], "Set threads: auto.")
-        elif service["threads"] != "auto" and quota and int(service["threads"]) > quota:
+        elif service["threads"] != "auto" and quota and int(service["threads"]) > max(int(quota), 1):
             yield Finding("threads", WARNING, "service %s: threads" % service["name"], service["threads"],
                           "at most %d: the control groups of this host allow %.2f CPUs" % (max(int(quota), 1), quota), "Set threads: auto, or raise the limit.")
         if service["cpuset"] not in ("auto", "") and usable and not set(expanded(service["cpuset"])) <= usable:
@@ -69,7 +75,8 @@ def _but_default(routes):
     for route, network in found:
         if network.prefixlen <= WIDE:
             pieces[route["device"], network.version].append(network)
-    everywhere = {key for key, networks in pieces.items() if next(ipaddress.collapse_addresses(networks)).prefixlen == 0}
+    everywhere = {key for key, networks in pieces.items()
+                  if len(networks) > 1 and next(ipaddress.collapse_addresses(networks + NOBODYS[key[1]])).prefixlen == 0}
     return [(route, network) for route, network in found if network.prefixlen > WIDE or (route["device"], network.version) not in everywhere]
 
 
@@ -106,7 +113,24 @@ def overlap(inventory, host):
 
 
 def engine(_inventory, host):
-    """An engine that is there is new enough."""
+    """An engine that is there is new enough, speaks with its client, and can make networks."""
+    refused = host.get("engine_refuses")
     if host["engine"] and version(host["engine"]) < ENGINE_MINIMUM:
         yield Finding("engine", ERROR, "Docker engine", host["engine"], "%d.%d or newer" % ENGINE_MINIMUM,
                       "Remove it and set container_engine_origin: docker, or upgrade the distribution.")
+    elif refused:
+        yield Finding("engine", ERROR, "Docker engine", "a client (docker) of API %s, which the engine refuses" % refused["client"],
+                      "API %s: from version 29 on the engine speaks none older than 1.44, of version 25" % refused["needed"],
+                      "Upgrade the client as the engine was: apt-get install --only-upgrade docker-ce-cli docker-cli. See which is called: command -v docker.")
+    root = host.get("engine_root") or ""
+    if root.startswith("/var/snap/"):
+        yield Finding("engine", ERROR, "Docker engine", "one of a snap (%s)" % root, "one of packages: a snap's has its own daemon.json and no CDI",
+                      "snap remove docker, which takes its containers and volumes with it; container_engine installs the distribution's.")
+    elif "/.local/share/docker" in root:
+        yield Finding("engine", ERROR, "Docker engine", "one without root (%s)" % root, "the system's: networks, the seal and CDI are its own",
+                      "Let docker ask it: unset DOCKER_HOST for root, docker context use default.")
+    if (host.get("engine_firewall") or "").startswith("nftables") and host.get("forwarding") is False:
+        yield Finding("engine", ERROR, "Docker engine, firewall-backend %s" % host["engine_firewall"], "net.ipv4.ip_forward = 0",
+                      "1: with that backend the engine does not switch it on itself, and makes no bridge without it",
+                      "echo net.ipv4.ip_forward=1 > /etc/sysctl.d/90-ip-forward.conf && sysctl --system. It also lets packets pass between other networks of "
+                      "this host: a policy of drop in a forward chain of your own keeps them apart.")

@@ -15,13 +15,15 @@ from . import cards, disks, models, subnets
 Entry = collections.namedtuple("Entry", ["name", "value", "comment"])
 # title and entries of a part of the file.
 Part = collections.namedtuple("Part", ["title", "entries"])
-SYSTEMS = ("Debian 12", "Debian 13", "Ubuntu 24")
+SYSTEMS = ("Debian 12", "Debian 13", "Ubuntu 24", "Ubuntu 26")
 BRANCH = BRANCH_OF_CUDA[13]
 KEYS = (("host_driver_repository_fingerprint", "driver", "https://developer.download.nvidia.com/compute/cuda/repos/%s/x86_64/%s"),
         ("host_driver_toolkit_repository_fingerprint", "toolkit", "https://nvidia.github.io/libnvidia-container/gpgkey"))
 PUBLISHED = "https://docs.nvidia.com/cuda/cuda-installation-guide-linux/ and https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/"
 # Of NVIDIA's repositories: the folder of each system, and the key file in it (roles/host_driver/vars/main.yml).
-REPOSITORIES = {"Debian 12": ("debian12", "3bf863cc.pub"), "Debian 13": ("debian13", "8793F200.pub"), "Ubuntu 24": ("ubuntu2404", "3bf863cc.pub")}
+REPOSITORIES = {"Debian 12": ("debian12", "3bf863cc.pub"), "Debian 13": ("debian13", "8793F200.pub"), "Ubuntu 24": ("ubuntu2404", "3bf863cc.pub"),
+                "Ubuntu 26": ("ubuntu2604", "60DF8A40.pub")}
+OLDEST = {"Ubuntu 26": 595}  # the first branch that NVIDIA packaged for a system, where that is newer than what CUDA needs (the same file)
 
 
 def unsupported(system):
@@ -84,7 +86,10 @@ def _driver(survey, answers, origins):
     """Entries of host_driver."""
     host = survey["host"]
     need = driver_is_needed(host)
-    entries = [Entry("host_driver_branch", BRANCH, ["CUDA 13 needs 580 or newer. Installed: %s." % (host["kernel"]["nvidia"] or "none")])]
+    oldest = OLDEST.get(survey["system"]["name"], BRANCH) if need else BRANCH
+    why = "CUDA 13 needs 580 or newer%s. Installed: %s." % (
+        ", and NVIDIA's repository for %s begins with %d" % (survey["system"]["name"], oldest) if oldest > BRANCH else "", host["kernel"]["nvidia"] or "none")
+    entries = [Entry("host_driver_branch", oldest, [why])]
     if need:
         entries.append(Entry("host_driver_reboot", bool(answers["allow_reboot"]), ["Whether site.yml may reboot this host for the driver (--allow-reboot)."]))
     if need == "old":

@@ -60,6 +60,7 @@ CATALOGUE = [
     (158, 158, "RESET_GPU", "a fatal timeout"), (159, 159, "CHECK_UVM", "an error of a coherent access"), (160, 161, "IGNORE", "a memory channel was retired"),
 ]
 RECOVERY = 154
+CONTAINED = (94,)  # the program that had it computes no more, others and the card go on (NVIDIA, "GPU Memory Error Management")
 # nvmlDeviceGpuRecoveryAction_t, as nvidia-ml-py 13.615 has it: code to what it asks for, and NVIDIA's name of it, by which a person finds it. 3 and 4 leave the
 # work that runs alone; 5 is of a domain of several hosts, and no matter of the card. Others are not known here.
 RECOVERY_CODES = {0: NONE, 1: RESET, 2: REBOOT, 3: LATER, 4: LATER, 5: LATER, 6: RESET, 7: REBOOT}
@@ -112,6 +113,12 @@ def kind_of_words(words, code=None):
     return next((kind for word, kind in RECOVERY_WORDS if word in said), None) or RECOVERY_CODES.get(code, LATER)
 
 
+def is_known(words):
+    """Whether a recovery action is one of those whose remedy is known here."""
+    said = words.lower().replace("_", " ")
+    return any(word in said for word, _kind in RECOVERY_WORDS)
+
+
 def changed_to(text):
     """(kind, words) that the text of Xid 154 tells of; (None, "") where it does not say."""
     found = _CHANGED.search(text)
@@ -141,8 +148,11 @@ def fault_of_recovery(kind, words):
 
 
 def fault_of_silence(words):
-    """The :class:`Fault` of a card that says "GPU requires reset" in place of its figures; None for other words, which may pass."""
-    return Fault(RESET, "in place of its figures the driver says \"%s\"" % words, None) if "requires reset" in words.lower() else None
+    """The :class:`Fault` of a card that says "GPU requires reset" or "GPU is lost" (NVML_ERROR_RESET_REQUIRED, NVML_ERROR_GPU_IS_LOST) in place of its figures;
+    None for other words, which may pass."""
+    said = words.lower()
+    kind = RESET if "requires reset" in said else REBOOT if "is lost" in said else None
+    return Fault(kind, "in place of its figures the driver says \"%s\"" % words, None) if kind else None
 
 
 def told(uuid, number):
@@ -164,6 +174,7 @@ def sentence(uuid, at, fault, units):
     # Each part whatever came of the one before: a host without one of the units makes stop fail after it has stopped the others. What died three times by then
     # is started by nobody until its failures are forgotten.
     reset = "systemctl stop {0}; nvidia-smi --gpu-reset -i {1}; systemctl reset-failed {0}; systemctl start {0}".format(names, at + ".0" if at else uuid)
+    see = "it works on; see what that asks for: nvidia-smi -q -i %s" % (at + ".0" if at else uuid)
     asked = {REBOOT: "it needs a restart of the host: systemctl reboot (where it stays away: power off and on)", RESET: "it needs a reset: " + reset,
-             LATER: "it works on, and is to be reset when that suits: " + reset}[fault.kind]
+             LATER: "it works on, and is to be reset when that suits: " + reset if is_known(fault.why) else see}[fault.kind]
     return "card %s: %s; %s" % (uuid, fault.why, asked)

@@ -44,6 +44,7 @@ class Cards:
         self._away = set()  # those with a fault that were not there meanwhile: a reset takes them away
         self._relapses = {}  # UUID to how many faults of it have ended: each time it is watched twice as long before the next one has
         self._changed = {}  # UUID to (kind, words) of its last Xid 154
+        self.contained = set()  # those with an error that was contained; whoever restarts the service empties it
         self.last = {}
 
     @property
@@ -83,6 +84,7 @@ class Cards:
                 continue  # the other one told of it
             self.exporter.count("bunker_xid_errors", gpu=uuid, xid=str(number))
             fault = xid.fault_of_number(number)
+            self.contained.update(self._concerned(uuid) if number in xid.CONTAINED else ())
             if time.monotonic() - self._told.get((uuid, number), -TELL_EVERY) >= TELL_EVERY:
                 self._told[uuid, number] = time.monotonic()
                 self.tell("xid", xid.told(uuid, number), "error" if fault else "warning", gpu=uuid, xid=number)

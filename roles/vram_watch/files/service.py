@@ -69,6 +69,15 @@ def _door(path):
         connection.close()
 
 
+def restart(unit):
+    """Restarts a systemd unit, without waiting until it is up: what systemd says where it does not, "" otherwise."""
+    try:
+        done = subprocess.run(["systemctl", "--no-block", "restart", unit], capture_output=True, text=True, errors="replace", timeout=30, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr.strip() or "systemctl ended with status %d" % done.returncode
+
+
 def ask(url, body=None, timeout=2):
     """The text of an answer; None where there is none, or no success."""
     data = None if body is None else json.dumps(body).encode()

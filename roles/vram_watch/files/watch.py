@@ -21,6 +21,7 @@ import time
 
 import service
 from cards import Cards
+from contained import Contained
 from exits import Exits
 from exporter import Exporter
 from kernel_log import KernelLog
@@ -119,6 +120,7 @@ class Watcher:
             self.tell("unheard", self.kernel.fault, "warning")
         self.cards = Cards(settings["gpus"], settings["source"], kept.get("cards", []), self.exporter, self.tell, self.kernel, [settings["unit"], *HOLDERS])
         self.exits = Exits(self.name, settings["unit"], kept.get("container", ""), kept.get("cursor", ""), self.exporter, self.tell)
+        self.contained = Contained(self.name, settings["unit"], self.endpoint, settings["drain"], settings["step_timeout"], self.tell)
         self.reload()
         try:
             self.state = decision.from_json(json.dumps(kept["decision"]))
@@ -194,6 +196,7 @@ class Watcher:
         if container and container != self.exits.container:
             self.learned.pop(self.rung, None)  # what it held before its present start is past
             self.cards.last = {}
+            self.cards.contained.clear()
         return self.exits.look(container, self.up)
 
     def holds(self, cards):
@@ -206,6 +209,16 @@ class Watcher:
 
     # --- decides
 
+    def other_hand(self):
+        """Who else than a step of its own changes the service now, in words; "" for nobody."""
+        if self.contained.goes_on():
+            if self.contained.thread is None:  # it has ended: what the service held before its present start is past
+                self.learned.pop(self.rung, None)
+                self.cards.last = {}
+                self.cards.contained.clear()
+            return "the service is restarted after a contained error"
+        return "another play changes the services" if held_by_another(self.settings["hold_path"]) else ""
+
     def tick(self):
         now = clock()
         interval = self.settings["interval"]
@@ -214,7 +227,7 @@ class Watcher:
             self.tell("gap", "the last sample is %.0f s old, not %g" % (now - self.last, interval), "warning")
         self.last = now
         self.finish_step(now)  # before the look: what is seen from here on is of the rung that it is at now
-        other_hand = self.state.stepping is None and held_by_another(self.settings["hold_path"])
+        other_hand = self.state.stepping is None and self.other_hand()
         busy = other_hand or self.state.stepping is not None
         if not busy:
             noted = read(self.settings["facts_path"], {}).get("rungs", {}).get(self.name, {})
@@ -244,7 +257,7 @@ class Watcher:
             barred=forecast.barred(self.resolved["ladder"], self.ram, self.rung, memory, self.settings["ram_reserve"] * decision.GIB))
         if other_hand:
             self.filled = {} if self.filler is not None else self.filled  # what is measured now is measured again
-            self.chosen = decision.Decision("hold", self.rung, "another play changes the services; until it ends no step is taken")
+            self.chosen = decision.Decision("hold", self.rung, other_hand + "; until it ends no step is taken")
         else:
             self.state, self.chosen = decision.decide(self.state, seen, self.limits)
             self.trace.looked(seen, self.chosen)
@@ -261,8 +274,15 @@ class Watcher:
             self.try_to_save()
         if not other_hand:
             self.prove_context(cards)
+            self.restart_contained(now)
         self.publish(seen, cards or {}, held, memory)
         notify("WATCHDOG=1")
+
+    def restart_contained(self, now):
+        """After an error that a card contained: the service is drained and restarted, unless it is down, or somebody is at it."""
+        idle = self.up and self.state.stepping is None and self.filler is None and not self.cards.lost
+        if self.cards.contained and idle and self.contained.begin(self.exits.container, now, self.cards.contained):
+            self.cards.contained.clear()
 
     def announce(self, seen):
         chosen = self.chosen
@@ -441,7 +461,7 @@ def main(settings_path):
         began = time.monotonic()
         watcher.tick()
         stopping.wait(max(watcher.settings["interval"] - (time.monotonic() - began), 0.1))
-    if watcher.child is not None:
+    if watcher.child is not None or watcher.contained.thread is not None:
         service.let_in(watcher.name)  # systemd ends the play too, which does it no more
     watcher.try_to_save()
     return 0

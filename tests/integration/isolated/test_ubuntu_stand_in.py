@@ -51,5 +51,5 @@ def test_check_mode_predicts_the_engine_with_ubuntus_names(host):
 def test_a_release_that_no_role_knows_is_refused_by_name(host):
     host.run("tests/host/dress_as_ubuntu.yml", extra_vars={"stand_in_release": "22.04"}).assert_ok()
     run = host.run("tests/host/decide.yml")
-    said = "bunker-test-ubuntu runs Ubuntu 22; supported are Debian 12, Debian 13, Ubuntu 24"
+    said = "bunker-test-ubuntu runs Ubuntu 22; supported are Debian 12, Debian 13, Ubuntu 24, Ubuntu 26"
     assert run.rc != 0 and any(said in text for text in run.failures), run.failures

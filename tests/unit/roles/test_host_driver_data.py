@@ -1,12 +1,18 @@
-"""The data of host_driver for every system, among them Ubuntu 24.04, on which no test runs the role."""
-import jinja2
+"""The data of host_driver for every system, among them Ubuntu 24.04 and 26.04, on which no test runs the role."""
+import subprocess
+import sys
+
 import pytest
 import rendering
 import yaml
 from support import ROOT
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import gpu as host_rules
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import draft
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
+
+sys.path.insert(0, str(ROOT / "tests" / "captures"))
+import driver_packages  # noqa: E402
 
 ROLES = collection_roles.ROLES
 DATA = yaml.safe_load((ROLES / "host_driver" / "vars" / "main.yml").read_text(encoding="utf-8"))
@@ -14,23 +20,28 @@ CAPTURED = yaml.safe_load((ROOT / "tests" / "captures" / "driver_packages.yml").
 SYSTEMS = yaml.safe_load((ROLES / "preflight" / "vars" / "main.yml").read_text(encoding="utf-8"))["_preflight_supported"]
 
 
+DOCUMENTED = CAPTURED["documented"]
+
+
 def packages(origin, system, branch):
-    suffix = jinja2.Template(DATA["_host_driver_suffix"]).render(host_driver_origin=origin, host_driver_branch=branch)
-    return [jinja2.Template(name).render(_host_driver_suffix=suffix) for name in DATA["_host_driver_table"][origin][system]]
+    """What the role installs, by its own expressions."""
+    variables = {"host_driver_origin": origin, "host_driver_branch": branch, "_host_driver_system": system, "host_driver_packages": ["auto"]}
+    return rendering.render("host_driver", rendering.read("host_driver", "vars/main.yml")["_host_driver_packages"], variables)
 
 
 def test_every_system_that_preflight_lets_through_has_data():
     assert set(DATA["_host_driver_systems"]) == set(SYSTEMS)
-    for origin in ("nvidia", "distribution"):
-        assert set(DATA["_host_driver_table"][origin]) == set(SYSTEMS)
+    for table in ("nvidia", "nvidia_from_590", "distribution"):
+        assert set(DATA["_host_driver_table"][table]) == set(SYSTEMS)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_systems_repository_is_named_completely(system):
     entry = DATA["_host_driver_systems"][system]
-    assert set(entry) == {"folder", "key", "headers"}
+    assert set(entry) == {"folder", "key", "headers", "oldest"}
     name, version = system.lower().split()
-    assert entry["folder"].startswith(name + version)
+    assert entry["folder"].startswith(name + version) and draft.REPOSITORIES[system] == (entry["folder"], entry["key"])
+    assert draft.OLDEST.get(system, 0) == entry["oldest"]
     assert entry["key"].endswith(".pub") and entry["headers"].startswith("linux-headers-")
 
 
@@ -51,25 +62,87 @@ def test_what_the_role_says_of_debians_branches_is_what_its_index_has():
     assert "# %s and %s, from the components contrib and non-free" % tuple(found) in text
 
 
-@pytest.mark.parametrize("old, new", CAPTURED["documented"]["NVIDIA for Ubuntu"]["renamed"].items())
-def test_nvidias_packages_for_ubuntu_are_named_as_its_guide_says(old, new):
-    assert old in packages("nvidia", "Ubuntu 24", 580) and new not in packages("nvidia", "Ubuntu 24", 580)
-    assert new in packages("nvidia", "Ubuntu 24", 590) and old not in packages("nvidia", "Ubuntu 24", 590)
-    assert old.replace("580", "570") in packages("nvidia", "Ubuntu 24", 570)
+@pytest.mark.parametrize("system", sorted(CAPTURED["installs"]))
+def test_apt_resolves_what_the_role_installs_on_debian_by_its_real_index(system):
+    """tests/captures/driver_packages.py had apt install the role's choice on an empty system, by the release's own index."""
+    brought, index = CAPTURED["installs"][system], CAPTURED["index"][system]
+    assert set(packages("distribution", system, 580)) | {"dkms", DATA["_host_driver_systems"][system]["headers"]} <= set(brought)
+    assert {name: version for name, version in brought.items() if name in index} == {name: index[name] for name in brought if name in index}
+    assert any(name.startswith("linux-headers-") and name[14].isdigit() for name in brought)  # the meta package brings real ones
+    branch = index["libcuda1"].split(".")[0]
+    carried = [name for name in brought if name.startswith(("libcuda", "libnvidia-ml", "libnvidia-ptx", "nvidia-open-kernel", "nvidia-smi", "firmware-nvidia"))]
+    assert len(carried) >= 7 and {brought[name].split(".")[0] for name in carried} == {branch}
 
 
-def test_the_names_that_no_source_confirms_are_listed_as_such():
-    """No index of NVIDIA or Ubuntu was read: what is neither in an index nor in the guide stands under "unread", and nothing else does."""
-    unread = {key: names for key, names in CAPTURED["documented"]["unread"].items() if key != "why"}
-    confirmed = set(CAPTURED["documented"]["NVIDIA for Ubuntu"]["renamed"])
-    found = {}
-    for origin in ("nvidia", "distribution"):
-        for system in SYSTEMS:
-            known = set(CAPTURED["index"].get(system, ())) if origin == "distribution" else confirmed
-            left = [name for name in packages(origin, system, 580) if name not in known]
-            if left:
-                found["%s %s" % (origin, system)] = left
-    assert found == unread
+BRANCHES = [tuple(key.rsplit(" ", maxsplit=1)) for key in sorted(DOCUMENTED)]
+
+
+def test_branches_580_to_610_are_documented_for_every_system_where_they_are():
+    found = {(place.split(" ", 1)[0], place.split(" ", 1)[1], int(branch)) for place, branch in BRANCHES}
+    assert {("nvidia", "Ubuntu 24", branch) for branch in (580, 590, 595, 610)} | {("nvidia", "Ubuntu 26", branch) for branch in (595, 610)} <= found
+    assert {("nvidia", "Debian 13", branch) for branch in (580, 595, 610)} | {("distribution", "Ubuntu 24", branch) for branch in (580, 595, 610)} <= found
+    assert {("distribution", "Ubuntu 26", branch) for branch in (580, 595)} | {("nvidia", "Debian 12", 580)} <= found
+    assert not [one for one in found if one[0] == "nvidia" and one[2] < DATA["_host_driver_systems"][one[1]]["oldest"]]
+
+
+@pytest.mark.parametrize("place, branch", BRANCHES)
+def test_the_names_of_a_branch_are_those_that_are_published(place, branch):
+    """A name that nobody published is listed under "unread", and nothing else is; what is needed of the driver itself is there too."""
+    entry = DOCUMENTED["%s %s" % (place, branch)]
+    names = packages(*place.split(" ", 1), int(branch))
+    assert [name for name in names if name not in entry["names"]] == [name for name in names if name in entry["unread"]]
+    assert set(entry["unread"]) <= set(names) and entry["source"]
+    there = set(entry["names"]) | set(entry["unread"]) | {name for one in entry["names"].values() for name in one.get("provides", ())}
+    needed = {name for one in entry["names"].values() for name in one.get("depends", ()) if name.startswith(("nvidia-", "libnvidia-"))}
+    assert needed <= there
+    assert all(one["version"].startswith(branch + ".") for one in entry["names"].values() if "version" in one)
+
+
+def test_from_590_on_nvidias_packages_for_ubuntu_have_other_names():
+    for system in ("Ubuntu 24", "Ubuntu 26"):
+        assert packages("nvidia", system, 595) == packages("nvidia", system, 610) == ["nvidia-dkms-open", "libnvidia-compute", "nvidia-persistenced"]
+    assert packages("nvidia", "Ubuntu 24", 570) == ["nvidia-dkms-570-open", "libnvidia-compute-570", "nvidia-utils-570", "nvidia-compute-utils-570"]
+    assert packages("distribution", "Ubuntu 24", 595)[0] == "nvidia-headless-595-open"
+
+
+INDEX = """Package: nvidia-dkms-open
+Version: 595.71.05-1ubuntu1
+Architecture: amd64
+Depends: dkms, nvidia-kernel-source-open (= 595.71.05-1ubuntu1), nvidia-firmware:any
+
+Package: nvidia-dkms-open
+Version: 610.43.02-1ubuntu1
+Architecture: amd64
+Provides: nvidia-dkms (= 610.43.02), nvidia-prebuilt-kernel
+Pre-Depends: dpkg (>= 1.15)
+
+Package: nvidia-container-toolkit-base
+Version: 1.19.1-1
+Architecture: amd64
+
+Package: libnvidia-compute
+Version: 610.43.02-1ubuntu1
+Architecture: i386
+"""
+
+
+def test_an_index_is_read_by_branch_as_the_command_that_refreshes_the_captures_does():
+    assert driver_packages.driver_of_index(INDEX) == {
+        595: {"nvidia-dkms-open": {"version": "595.71.05-1ubuntu1", "depends": ["dkms", "nvidia-kernel-source-open", "nvidia-firmware"], "provides": []}},
+        610: {"nvidia-dkms-open": {"version": "610.43.02-1ubuntu1", "depends": ["dpkg"], "provides": ["nvidia-dkms", "nvidia-prebuilt-kernel"]}}}
+
+
+@pytest.mark.parametrize("system, origin, branch, named, refused", [
+    ("Ubuntu 26", "nvidia", 580, ["auto"], True), ("Ubuntu 26", "nvidia", 595, ["auto"], False), ("Ubuntu 26", "distribution", 580, ["auto"], False),
+    ("Ubuntu 26", "nvidia", 580, ["nvidia-open"], False), ("Ubuntu 24", "nvidia", 580, ["auto"], False), ("Debian 13", "nvidia", 550, ["auto"], False)])
+def test_a_branch_that_nvidia_never_packaged_for_a_system_is_refused_by_name(system, origin, branch, named, refused):
+    variables = {"_host_driver_system": system, "host_driver_origin": origin, "host_driver_branch": branch, "host_driver_packages": named,
+                 "_host_driver_work": True}
+    refuse = rendering.task("host_driver", "tasks/refuse.yml", "Refuse a branch that NVIDIA never packaged for this system")["ansible.builtin.assert"]
+    assert rendering.holds("host_driver", {"when": refuse["that"]}, variables) is not refused
+    if refused:
+        said = rendering.render("host_driver", refuse["fail_msg"], variables)
+        assert "host_driver_branch is 580" in said and "begins with branch 595" in said and "Set host_driver_branch: 595" in said
 
 
 def test_where_the_name_carries_no_branch_the_pin_does():
@@ -138,6 +211,60 @@ def test_an_installation_that_was_interrupted_is_finished_first_or_refused_with_
     assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (rc == 0)
     text = rendering.render("host_driver", refuse["ansible.builtin.assert"]["fail_msg"], variables)
     assert ", ".join(said) in text and "dpkg --configure -a; apt-get install --fix-broken" in text and text.endswith("(--configure): it failed")
+
+
+BUILT = ["version:        580.95.05", "license:        Dual MIT/GPL", "signer:         DKMS module signing key"]
+
+
+@pytest.mark.parametrize("said, cards, secure, refused", [
+    (BUILT, ["12.0"], False, ""), (BUILT, ["12.0"], True, ""), ([], ["12.0"], False, "no module nvidia is built; needed 580.95.05"),
+    (["modinfo: ERROR: Module nvidia not found."], ["8.9"], None, "no module nvidia is built"),
+    ([BUILT[0].replace("580", "570"), *BUILT[1:]], ["8.9"], False, "the module nvidia is 570.95.05"),
+    ([BUILT[0], "license:        NVIDIA"], ["8.9"], False, ""), ([BUILT[0], "license:        NVIDIA"], ["8.9", "12.0"], False, "Blackwell needs"),
+    (BUILT[:2], ["12.0"], True, "is not signed")])
+def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, cards, secure, refused):
+    variables = {"__host_driver_look": dict(looked(KERNELS), library="580.95.05"), "_host_driver_system": "Ubuntu 24", "ansible_check_mode": False,
+                 "bunker_reboot_needed": True,
+                 "bunker_host": {"gpus": [{"uuid": None, "capability": one} for one in cards], "toolkit": None,
+                                 "kernel": {"release": "6.8.0-45-generic", "nvidia": None, "nvidia_open": None, "nouveau": False, "secure_boot": secure,
+                                            "mok_certificates": ["/var/lib/dkms/mok.pub"]}},
+                 "bunker_services": [], "host_driver_branch": 580, "host_driver_origin": "nvidia", "host_driver_packages": ["auto"],
+                 "inventory_hostname": "here",
+                 "__host_driver_built": {"stdout_lines": ["kernel 6.8.0-50-generic", *said, "key /var/lib/dkms/mok.pub enrolled"]}}
+    see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
+    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables)
+    assert "for release in 6.8.0-50-generic $pinned; do" in command and "for key in /var/lib/dkms/mok.pub; do" in command
+    refuse = rendering.task("host_driver", "tasks/reboot.yml", "Refuse a reboot after which the host would be without its cards")
+    assert rendering.holds("host_driver", refuse, variables)
+    assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (refused == "")
+    assert refused in rendering.render("host_driver", refuse["ansible.builtin.assert"]["fail_msg"], variables)
+    names = [entry["name"] for entry in rendering.read("host_driver", "tasks/reboot.yml")]
+    stop, reboot = "Stop before the reboot that the inventory does not allow", "Reboot where the inventory allows it"
+    assert names.index(refuse["name"]) < names.index(stop) < names.index(reboot)
+    assert rendering.holds("host_driver", refuse, dict(variables, bunker_reboot_needed=False)) is False
+
+
+@pytest.mark.parametrize("files, pinned", [
+    ({}, []), ({"/etc/kernel/proxmox-boot-pin": "6.14.11-4-pve\n"}, ["pin 6.14.11-4-pve", "kernel 6.14.11-4-pve"]),
+    ({"/etc/default/grub": 'GRUB_DEFAULT="Advanced options for Ubuntu>Ubuntu, with Linux 6.8.0-45-generic"\n'},
+     ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"]),
+    ({"/etc/default/grub": "GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\n"}, []),
+    ({"/etc/default/grub": "GRUB_DEFAULT=saved\n", "saved": "saved_entry=gnulinux-advanced-0a34-b5c1>gnulinux-6.8.0-45-generic-advanced-0a34-b5c1\n"},
+     ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"])])
+def test_what_the_boot_loader_was_told_is_read(tmp_path, files, pinned):
+    """The task's own commands, on files in a folder, with stand-ins for modinfo and grub-editenv."""
+    for path, text in files.items():
+        (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.lstrip("/")).write_text(text, encoding="ascii")
+    for name, body in (("modinfo", "true"), ("grub-editenv", "cat %s/saved" % tmp_path), ("mokutil", "echo $2 is not enrolled")):
+        (tmp_path / name).write_text("#!/bin/sh\n%s\n" % body, encoding="ascii")
+        (tmp_path / name).chmod(0o755)
+    variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": ["/var/lib/dkms/mok.pub"]}}}
+    see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
+    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/etc/", "%s/etc/" % tmp_path)
+    environment = {"PATH": "%s:/usr/bin:/bin" % tmp_path}
+    said = subprocess.run(["/bin/bash", "-c", command], env=environment, capture_output=True, text=True, check=False).stdout.splitlines()
+    assert said == pinned[:1] + ["kernel 6.99.0"] + pinned[1:] + ["key /var/lib/dkms/mok.pub absent"]
 
 
 def test_the_role_looks_as_its_claims_do_and_does_not_go_on_without_dpkg():

@@ -26,6 +26,7 @@ class World:
         self.kernel, self.recovery, self.addresses = [], {}, {CARD: "00000000:01:00.0", OTHER: "00000000:41:00.0"}
         self.gauges, self.counts, self.children, self.filled, self.opened = {}, {}, [], [], []
         self.folder, self.door, self.idle = folder, [], True
+        self.restarts, self.restart_fails, self.dies_in_drain = [], "", ""
 
     def others(self, size):
         total, held, _others = self.cards[CARD]
@@ -76,7 +77,7 @@ def world(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "exporter", types.SimpleNamespace(Exporter=Exporter))
     monkeypatch.syspath_prepend(str(PROGRAMS))
-    for name in ("watch", "watch_trace", "cards", "exits", "gpus", "service", "kernel_log"):
+    for name in ("watch", "watch_trace", "cards", "contained", "exits", "gpus", "service", "kernel_log"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import gpus
     import service
@@ -135,6 +136,15 @@ def world(tmp_path, monkeypatch):
         world.filled.append(world.running)
         return 8190
 
+    def wait(_endpoint, _seconds):
+        world.running = world.dies_in_drain or world.running
+        return world.idle
+
+    def restart(unit):
+        world.restarts.append((unit, list(world.door)))
+        world.running = world.running if world.restart_fails else "restarted %d" % len(world.restarts)
+        return world.restart_fails
+
     world.at = at
     at(0, "first")
     monkeypatch.setitem(gpus.SOURCES, "auto", [Source, gpus.Nothing])
@@ -145,7 +155,8 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(service, "fill_context", fill)
     monkeypatch.setattr(service, "keep_out", lambda _name, _seconds: world.door.append("shut"))
     monkeypatch.setattr(service, "let_in", lambda _name: world.door.append("open"))
-    monkeypatch.setattr(service, "wait_until_idle", lambda _endpoint, _seconds: world.idle)
+    monkeypatch.setattr(service, "wait_until_idle", wait)
+    monkeypatch.setattr(service, "restart", restart)
     monkeypatch.setattr(watch, "KernelLog", KernelLog)
     monkeypatch.setattr(watch, "available_memory", lambda: 300 * GIB)
     monkeypatch.setattr(watch.model_memory, "rung_relief", lambda _definition, plan, *_more: 10 * GIB if "kv_cache" in plan else 0)
@@ -174,8 +185,8 @@ def world(tmp_path, monkeypatch):
         for _tick in range(number):
             world.now += 5
             watching.tick()
-            if watching.filler is not None:
-                watching.filler.join(10)
+            for thread in filter(None, (watching.filler, watching.contained.thread)):
+                thread.join(10)
         return json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
 
     world.watcher, world.ticks = watcher, ticks
@@ -662,6 +673,63 @@ def test_faults_of_programs_and_notes_are_told_and_change_nothing(world, number)
     world.xid = [(CARD, number)]
     status = world.ticks(watcher, 3)
     assert (status["lost"], status["faults"], status["latched"]) == ([], {}, "") and len(told(status, "xid")) == 1
+
+
+def test_after_a_contained_error_the_service_is_drained_and_restarted_once(world):
+    """Xid 94: the program that had the error computes no more, the card does (NVIDIA, GPU Memory Error Management)."""
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.kernel = ["NVRM: Xid (PCI:0000:01:00): 94, pid=4711, name=llama-server, Contained: SM (0x1). RST: No, D-RST: No"]
+    status = world.ticks(watcher, 3)
+    assert world.restarts == [("protocol-omni-oracle.service", ["open", "shut"])] and world.door == ["open", "shut", "open"]
+    assert [text.split(": ")[0] for text in told(status, "contained")] == ["oracle is drained and restarted"]
+    assert len(told(status, "restarted")) == 1 and (status["lost"], status["faults"], status["latched"]) == ([], {}, "") and world.children == []
+    assert world.counts["bunker_exits",] == 0 and "exit" not in world.events()
+
+
+def test_no_error_restarts_a_service_over_and_over(world):
+    watcher = world.watcher()
+    world.ticks(watcher)
+    for _time in range(20):  # a card that has one each minute
+        world.xid = [(CARD, 94)]
+        world.ticks(watcher, 12)
+    assert len(world.restarts) == 2  # at the first, and after fifteen minutes
+
+
+@pytest.mark.parametrize("card, number", [(OTHER, 94), (CARD, 95), (CARD, 13), (CARD, 31), (CARD, 92)])
+def test_other_errors_restart_nothing(world, card, number):
+    watcher = world.watcher()
+    world.xid = [(card, number)]
+    world.ticks(watcher, 3)
+    assert world.restarts == []
+
+
+def test_a_service_that_died_of_its_error_is_restarted_by_systemd_alone(world):
+    watcher = world.watcher()
+    world.ticks(watcher)
+    world.xid, world.running = [(CARD, 94)], "two"
+    world.ticks(watcher, 2)
+    assert world.restarts == []
+    world.xid, world.dies_in_drain = [(CARD, 94)], "three"
+    world.ticks(watcher, 2)
+    assert world.restarts == [] and world.door[-1] == "open"
+
+
+def test_a_restart_that_fails_is_told_and_the_door_is_open_again(world):
+    watcher = world.watcher()
+    world.ticks(watcher)
+    world.xid, world.restart_fails = [(CARD, 94)], "Failed to restart protocol-omni-oracle.service: Unit not found."
+    status = world.ticks(watcher, 3)
+    assert told(status, "unrestarted") == ["oracle: Failed to restart protocol-omni-oracle.service: Unit not found."] and world.door[-1] == "open"
+
+
+def test_while_another_play_changes_the_services_none_is_restarted(world, tmp_path):
+    watcher = world.watcher()
+    world.ticks(watcher)
+    (tmp_path / "hold").write_text(str(world.now + 60), encoding="ascii")
+    world.xid = [(CARD, 94)]
+    world.ticks(watcher, 3)
+    assert world.restarts == []
 
 
 def test_the_kernels_log_and_the_drivers_events_tell_of_one_error_and_it_is_counted_once(world):

@@ -141,7 +141,23 @@ def test_a_processor():
     text = lscpu(Architecture="x86_64", **{"CPU(s)": "192", "Model name": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "Socket(s)": "1",
                                            "Core(s) per socket": "96", "NUMA node(s)": "4", "Flags": "sse2 avx2 avx512f"})
     assert host_survey.cpu_of_lscpu(text) == {"model": "AMD Ryzen Threadripper PRO 9995WX 96-Cores", "sockets": 1, "cores": 96, "threads": 192,
-                                              "online": None, "numa_nodes": 4, "avx512": True}
+                                              "online": None, "hypervisor": None, "numa_nodes": 4, "avx512": True}
+
+
+@pytest.mark.parametrize("device, chip", [
+    ("102d", ("Kepler", "3.7")), ("1004", ("Kepler", "3.5")), ("102e", ("Kepler", "3.5")), ("1380", ("Maxwell", "5.0")), ("13c2", ("Maxwell", "5.2")),
+    ("17fd", ("Maxwell", "5.2")), ("15f8", ("Pascal", "6.0")), ("1b38", ("Pascal", "6.1")), ("1db6", ("Volta", "7.0")), ("1eb8", ("Turing", "7.5")),
+    ("0fff", (None, None))])
+def test_chips_that_are_left_behind_have_their_names(device, chip):
+    """Of the PCI ID Repository: Tesla K80, GTX 780, Tesla K40d, GTX 750, GTX 970, Tesla M40, Tesla P100, Tesla P40, Tesla V100, Tesla T4, Quadro K600."""
+    assert host_survey.chip_of(device) == chip
+
+
+def test_a_route_over_several_ways_has_their_devices():
+    text = json.dumps([{"dst": "172.30.0.0/16", "nexthops": [{"gateway": "10.0.0.1", "dev": "eth0"}, {"gateway": "10.1.0.1", "dev": "eth1"}, "x", {"dev": 1}]},
+                       {"dst": "10.0.0.0/8", "nexthops": None}])
+    assert host_survey.routes_of_ip(text) == [{"destination": "172.30.0.0/16", "device": "eth0, eth1", "table": None},
+                                              {"destination": "10.0.0.0/8", "device": None, "table": None}]
 
 
 def test_the_cpus_that_are_online():

@@ -101,3 +101,22 @@ def test_what_a_card_goes_on_after_is_no_fault():
     assert [xid.fault_of_recovery(kind, "x") for kind in ("none", "log", None)] == [None] * 3
     assert xid.told("GPU-1", 94) == "card GPU-1 reports Xid 94: a memory error that one program alone had; NVIDIA's action is RESTART_APP"
     assert xid.told("GPU-1", 999) == "card GPU-1 reports Xid 999, which NVIDIA's catalogue gives no action"
+
+
+@pytest.mark.parametrize("words, asked", [
+    ("Drain and Reset", "it works on, and is to be reset when that suits: systemctl stop a.service;"),
+    ("Recover IMEX Domain", "it works on; see what that asks for: nvidia-smi -q -i 0000:01:00.0"),
+    ("Something New", "it works on; see what that asks for: nvidia-smi -q -i 0000:01:00.0")])
+def test_an_action_that_no_reset_ends_is_told_without_one(words, asked):
+    fault = xid.fault_of_recovery(xid.kind_of_words(words), words)
+    assert asked in xid.sentence("GPU-1", "0000:01:00", fault, ["a.service"])
+
+
+@pytest.mark.parametrize("words, kind, asked", [
+    ("[GPU requires reset]", "reset", "nvidia-smi --gpu-reset"), ("GPU requires reset", "reset", "nvidia-smi --gpu-reset"),
+    ("[GPU is lost]", "reboot", "systemctl reboot"), ("GPU is lost", "reboot", "systemctl reboot"),
+    ("Unable to determine the device handle for GPU 0000:41:00.0: GPU is lost.  Reboot the system to recover this GPU", "reboot", "systemctl reboot")])
+def test_what_a_card_says_in_place_of_its_figures_is_its_fault(words, kind, asked):
+    fault = xid.fault_of_silence(words)
+    assert fault.kind == kind and asked in xid.sentence("GPU-1", "0000:41:00", fault, ["a.service"])
+    assert [xid.fault_of_silence(other) for other in ("[Unknown Error]", "[N/A]", "", "ERR!", "[Insufficient Permissions]")] == [None] * 5

@@ -41,6 +41,20 @@ def test_slices_and_what_a_card_needs():
 def test_a_driver_that_knows_neither_question_says_nothing():
     module, cards = Module({"nvidia-smi -L": LISTING}), gpus()
     assert host_info.Reader(module).slices(cards) == [] and [(card["mig"], card["recovery"]) for card in cards] == [(None, None)] * 3
+    assert sum("-q -x" in line for line in module.asked) == 1  # drivers show the recovery action there that do not know it as a field
+
+
+def test_a_driver_that_shows_the_recovery_action_and_knows_no_such_field():
+    module, cards = Module({"nvidia-smi -q -x": "<log><gpu><uuid>GPU-b</uuid><gpu_recovery_action>Reset</gpu_recovery_action></gpu></log>"}), gpus()
+    host_info.Reader(module).slices(cards)
+    assert [card["recovery"] for card in cards] == [None, "Reset", None]
+
+
+def test_a_driver_that_answers_is_not_asked_for_all_it_knows():
+    module = Module({"nvidia-smi --query-gpu=uuid,gpu_recovery_action": "GPU-a, None\nGPU-b, None\n", "nvidia-smi -L": LISTING})
+    cards = gpus()
+    host_info.Reader(module).slices(cards)
+    assert [card["recovery"] for card in cards] == ["None", "None", None]
     assert not any("-q -x" in line for line in module.asked)  # half a second, for nothing
 
 

@@ -93,6 +93,9 @@ UNTIDY = {
         ("error", "fabric", "found fabric manager: 580.95.05, which does not run;")]),
     "a board under branch 590": (changed(board(8, "NVIDIA B200"), kernel={"nvidia": "590.48.01"}), of_board(0, host_driver_branch=590), [
         ("error", "fabric", "apt-get install 'nvidia-fabricmanager=590.48.01*'")]),
+    "a board under branch 595 of Ubuntu's own archive": (
+        changed(board(8, "NVIDIA B200"), kernel={"nvidia": "595.71.05"}), of_board(0, host_driver_branch=595, host_driver_origin="distribution"), [
+            ("error", "fabric", "apt-get install 'nvidia-fabricmanager-595=595.71.05*'")]),
     "a board's cards, and no switch to be seen": (board(4, "NVIDIA A100-SXM4-40GB"), of_board(0, 1), [
         ("error", "fabric", "cards NVIDIA A100-SXM4-40GB: found fabric manager: none; needed 580.95.05, the driver's very version, running. apt-get install "
                             "'nvidia-fabricmanager-580=580.95.05*' && systemctl enable --now nvidia-fabricmanager. A board without switches (HGX with 4 cards) "
@@ -123,7 +126,8 @@ UNTIDY = {
     "threads above what the control groups allow": (cpu(quota=2.5), changed(BOTH, executor__threads="8"), [
         ("warning", "threads", "service executor: threads: found 8; needed at most 2: the control groups of this host allow 2.50 CPUs. Set threads: auto")]),
     "threads within what the control groups allow": (cpu(quota=8.0), changed(BOTH, executor__threads="8"), []),
-    "half a CPU": (cpu(quota=0.5), changed(BOTH, executor__threads="1"), [("warning", "threads", "needed at most 1: the control groups")]),
+    "half a CPU": (cpu(quota=0.5), changed(BOTH, executor__threads="2"), [("warning", "threads", "found 2; needed at most 1: the control groups")]),
+    "half a CPU, and as few threads as there can be": (cpu(quota=0.5), changed(BOTH, executor__threads="1"), []),
     "a quota, and threads that are chosen by the role": (cpu(quota=2.5), BOTH, []),
     "more threads than are online": (cpu(online="0-63", allowed="0-63", cores=64), changed(BOTH, executor__threads="96"), [
         ("error", "threads", "found 96; needed at most the 64 physical cores")]),

@@ -51,6 +51,7 @@ SMALL_CPU = {"model": "Intel(R) Core(TM) i5-8265U", "sockets": 1, "cores": 4, "t
 BUSY = [{"destination": one, "device": "eth0"} for one in ("172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/9", "10.128.0.0/10")]
 HOSTS = {
     "no driver": survey(host([without_driver(hosts.CARD_96), without_driver(hosts.CARD_32)]), EMPTY_1, EMPTY_2),
+    "Ubuntu 26.04, no driver": survey(host([without_driver(CARD_24)]), EMPTY_1, system={"name": "Ubuntu 26"}),
     "no disk to spare": survey(host([without_driver(CARD_24)])),
     "no disk to spare and a full root": survey(host([without_driver(CARD_24)], mounts=[dict(ROOT_ONLY["mounts"][0], free=6 * GIB)])),
     "one card": survey(host([CARD_24], **DRIVEN), EMPTY_1),

@@ -146,6 +146,14 @@ def test_a_reboot_that_is_allowed_is_written():
     assert drafted_inventory.variables(drafted("no driver", allow_reboot=True)[0])["host_driver_reboot"] is True
 
 
+def test_a_system_whose_repository_begins_later_gets_its_first_branch():
+    found = drafted_inventory.variables(drafted("Ubuntu 26.04, no driver")[0])
+    assert found["host_driver_branch"] == 595
+    assert [address for _variable, key, address in draft.keys_of(HOSTS["Ubuntu 26.04, no driver"]) if key == "driver"] == [
+        "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2604/x86_64/60DF8A40.pub"]
+    assert drafted_inventory.variables(drafted("no driver")[0])["host_driver_branch"] == 580
+
+
 def test_an_image_without_cards_has_no_cuda_and_its_name_says_so():
     found = drafted_inventory.variables(drafted("AMD")[0])
     assert (found["golden_image_cuda"], found["golden_image_alias"]) == (False, "cpu") and "host_driver_branch" not in found
