@@ -100,7 +100,7 @@ def golden_image(**variables):
     variables = dict({"golden_image_name": "omni/other", "bunker_cache_path": "/var/cache/protocol_omni", "bunker_ca_bundle": "", "bunker_bundle": "",
                       "golden_image_base": "debian:trixie-slim@sha256:" + "a" * 64, "__golden_image_readiness": {"verdicts": {}, "files": []},
                       "__golden_image_seen": {"image": {}, "alias_id": "", "said": "there is none", "pruned": {},
-                                               "inside": {kind: [] for kind in kinds}}}, **variables)
+                                              "inside": {kind: [] for kind in kinds}}}, **variables)
     return (asked("golden_image", "Look at the image", "golden_image_info", variables),
             asked("golden_image", "Read the device code of the image", "cuda_readiness", variables),
             recorded("golden_image", "Record the claims of the image", variables))
