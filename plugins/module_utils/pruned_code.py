@@ -62,7 +62,8 @@ def look(source, name):
         understood, with its place.
     """
     code, there, emptied, ends = read_device_code(source, name), _Sums(), {}, []
-    modules = [found.module for found in code.found if found.module.form == "fatbin"] if code else []
+    # In the order of the file, as the build's manifest has them: a table of sections may have another.
+    modules = sorted((found.module for found in (code.found if code else ()) if found.module.form == "fatbin"), key=lambda module: module.offset)
     for module in modules:
         ends.append((module.offset - source.start, module.end))
         for entry in module.entries:
