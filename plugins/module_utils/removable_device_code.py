@@ -7,8 +7,6 @@ from __future__ import annotations
 from .cuda_readiness import capability
 from .cuda_readiness.targets import TARGETS
 
-SUFFIXES = ("", "a", "f")
-
 
 def names(capabilities):
     """Architectures whose code none of the cards runs, neither as machine code nor compiled from PTX by the driver.
@@ -23,7 +21,8 @@ def names(capabilities):
     cards = [capability.parse_capability(text) for text in capabilities]
     found = []
     for sm in TARGETS:
-        for suffix in SUFFIXES:
+        # A family that no compiler knows (sm_80f) has members that nobody knows: it stays. An "a" is for one card, whether there is such a target or not.
+        for suffix in ("", "a", *(("f",) if "f" in TARGETS[sm].suffixes else ())):
             if all(capability.machine_code_runs(sm, suffix, card) is False for card in cards):
                 found.append("sm_%d%s" % (sm, suffix))
             if all(capability.ptx_fits(sm, suffix, card) is False for card in cards):

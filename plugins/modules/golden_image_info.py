@@ -28,6 +28,22 @@ options:
     description: The engine's Unix socket.
     type: str
     default: unix:///var/run/docker.sock
+  pruned:
+    description:
+      - Read the device code of cuBLAS in the image too, which was emptied in part when it was built. Some seconds, and again only for another image.
+    type: bool
+    default: false
+    version_added: 0.6.0
+  cache_path:
+    description: Folder for what O(pruned) found, by the image's ID. Not written in check mode.
+    type: path
+    default: /var/cache/protocol_omni/pruned_code
+    version_added: 0.6.0
+  scratch_path:
+    description: Folder with room for twice an image, where the engine's store (containerd's) hands it out only as an archive. Of use with O(pruned).
+    type: path
+    default: /var/tmp
+    version_added: 0.6.0
 attributes:
   check_mode:
     support: full
@@ -69,6 +85,19 @@ inside:
     input: {description: Lines of its inputs.lock., type: list, elements: str}
     configured: {description: Lines that the build wrote of its configuration., type: list, elements: str}
     end: {description: Not empty where the look came to its end., type: list, elements: str}
+pruned:
+  description: What the image's cuBLAS holds. Empty without O(pruned), and where the image is not there.
+  returned: success
+  type: dict
+  contains:
+    libraries:
+      description:
+        - For each library its name (C(file)), C(there), target to the number, bytes and SHA-256 of its entries' code, C(emptied), target to the number of
+          entries without code, C(frames), SM to what cubins outside of fatbins there are, and C(unread), what was not understood.
+      type: list
+      elements: dict
+    manifest: {description: "What the build wrote of each library before and after.", type: list, elements: dict}
+    said: {description: "Why the libraries were not read, absent where they were.", type: str}
 said:
   description: Why it was not looked into, empty where it was.
   returned: success
@@ -78,28 +107,50 @@ said:
 import urllib.parse  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import commands, image_survey  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import commands, image_survey, pruned_code  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import docker_engine, readiness  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client  # noqa: E402
 
 # User 0, or the search would pass over folders that others may not read.
 RUN = ("docker", "run", "--rm", "--pull=never", "--network=none", "--user=0", "--entrypoint=/bin/bash")
 
 
+def pruned(given, inspected, remember):
+    """What the image's cuBLAS holds: result of pruned_code.of_tree, or what kept it from being read.
+
+    :param inspected: the engine's answer about the image.
+    """
+    def read():
+        tree = engine.image_tree(inspected, given["scratch_path"])
+        try:
+            return pruned_code.of_tree(tree)
+        finally:
+            tree.close()
+    try:
+        engine = docker_engine.Engine(given["docker_host"])
+        return readiness.remembered(given["cache_path"], inspected["Id"], "pruned", read, remember)[0]
+    except (docker_engine.EngineError, OSError) as error:
+        return {"libraries": [], "manifest": [], "said": str(error)}
+
+
 def main():
     module = AnsibleModule(argument_spec={
         "image": {"type": "str", "required": True}, "alias": {"type": "str", "required": True},
+        "pruned": {"type": "bool", "default": False}, "cache_path": {"type": "path", "default": "/var/cache/protocol_omni/pruned_code"},
+        "scratch_path": {"type": "path", "default": "/var/tmp"},
         "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
     given = module.params
     try:
-        image, alias = (image_survey.image(client.get(given["docker_host"], "/images/%s/json" % urllib.parse.quote(given[name], safe="/:@")))
-                        for name in ("image", "alias"))
+        inspected, other = (client.get(given["docker_host"], "/images/%s/json" % urllib.parse.quote(given[name], safe="/:@")) for name in ("image", "alias"))
     except client.EngineError as error:
         module.fail_json(msg="The image was not looked at: %s" % error)
+    image, alias = image_survey.image(inspected), image_survey.image(other)
     text, said = "", "there is no image %s" % given["image"]
     if image:
         status, text, error = commands.answer(module, *RUN, given["image"], "-c", image_survey.LOOK)
         said = "docker run ended with %d: %s" % (status, error.strip()[-300:]) if status else ""
-    module.exit_json(changed=False, image=image, alias_id=alias.get("id", ""), inside=image_survey.inside(text), said=said)
+    module.exit_json(changed=False, image=image, alias_id=alias.get("id", ""), inside=image_survey.inside(text), said=said,
+                     pruned=pruned(given, inspected, not module.check_mode) if image and given["pruned"] else {})
 
 
 if __name__ == "__main__":

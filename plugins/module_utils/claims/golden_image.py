@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from .. import pruned_code
+
 MEGABYTE = 1000000
 LARGEST = 900 * MEGABYTE
 LIBRARY_PATH = "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu"
@@ -18,14 +20,16 @@ BUILD_HOSTS = "libggml-cpu.so"  # the one that GGML_NATIVE makes
 OPTIMISED = ("-O3", "-DNDEBUG")
 REDUCED = {"does_not_apply": "a reduced image without CUDA, as golden_image_cuda says"}
 SINGLE = {"does_not_apply": "an image with one CPU backend, as GGML_CPU_ALL_VARIANTS of golden_image_cmake_options says"}
+WHOLE = {"does_not_apply": "cuBLAS is as NVIDIA gives it: golden_image_prune is off"}
+MOST_NAMED = 6  # of what is missing
 
 
 def results(wanted, seen):
     """Each claim of the role with what was expected and observed of it.
 
     :param wanted: dict of ``hash`` (of all inputs), ``pinned`` (lines of inputs.lock that the inventory pins), ``lock`` (golden_image_lock, "" for
-        none), ``locked`` (its lines), ``architectures`` (golden_image_cuda_architectures), ``cuda`` (bool) and ``variants`` (bool,
-        whether CPU backends of every generation are asked for).
+        none), ``locked`` (its lines), ``architectures`` (golden_image_cuda_architectures), ``capabilities`` (of the inventory's cards), ``cuda`` and
+        ``pruned`` (bool), and ``variants`` (bool, whether CPU backends of every generation are asked for).
     :param seen: what golden_image_info returned, and as ``readiness`` what cuda_readiness did; of no account without CUDA.
     :returns: dict of claim id to observation, as module claim takes them.
     """
@@ -34,6 +38,7 @@ def results(wanted, seen):
         inputs=_inputs(wanted["hash"], seen), lock=_lock(wanted, inside), size=_row(
             "under %d MB" % (LARGEST / MEGABYTE), "%d MB" % round(image.get("size", 0) / MEGABYTE), 0 < image.get("size", 0) < LARGEST),
         cmake_options=_cmake_options(wanted, inside) if wanted["cuda"] else REDUCED, kernels=_kernels(seen) if wanted["cuda"] else REDUCED,
+        pruned=(_pruned(wanted["capabilities"], seen) if wanted["pruned"] else WHOLE) if wanted["cuda"] else REDUCED,
         vmm=_vmm(seen) if wanted["cuda"] else REDUCED, **_of_files(seen, inside))
     if not wanted["variants"]:
         found["cpu_variants"] = SINGLE
@@ -100,6 +105,18 @@ def _kernels(seen):
     return _row("native for %s" % (", ".join(verdicts) or "what the inventory names"),
                 " ".join(verdict["reason"] for verdict in verdicts.values()) or "neither inventory nor host names a GPU that could be looked for",
                 verdicts and all(verdict["verdict"] == "native" for verdict in verdicts.values()))
+
+
+def _pruned(capabilities, seen):
+    # cuda_readiness gave a verdict for each card of the inventory and of the host, so its verdicts name them all.
+    cards, found = sorted({*capabilities, *seen["readiness"]["verdicts"]}, key=float), seen["pruned"]
+    missing = pruned_code.missing(found, cards) if found else []
+    gone = ["%s: %d of %d entries without code" % (library["file"], sum(library["emptied"].values()), sum(library["emptied"].values()) + sum(
+        there[0] for there in library["there"].values())) for library in found.get("libraries", [])]
+    unseen = "not looked at: %s" % (found.get("said") or seen["said"]) if not found or found.get("said") else ""
+    named = missing[:MOST_NAMED] + (["and %d more" % (len(missing) - MOST_NAMED)] if len(missing) > MOST_NAMED else [])
+    return _row("all that %s can run as it was before, machine code and PTX" % (", ".join(cards) or "a card that somebody names"),
+                unseen or "; ".join(named) or "; ".join(gone), cards and found and not unseen and not missing)
 
 
 def _vmm(seen):

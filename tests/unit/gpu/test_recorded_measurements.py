@@ -103,10 +103,14 @@ def test_the_requests_that_failed_meanwhile_are_told_where_the_runs_are():
         ROOT / "docs" / "contingencies.md").read_text(encoding="utf-8") and len(lost) == 5
 
 
+YOUNGER = {"image.pruned"}  # claims that the record is too old to know
+
+
 def test_the_claims_on_a_card_are_those_that_are_expected_there():
     expected = json.loads((ROOT / "tests" / "gpu" / "site" / "expected_claims.json").read_text(encoding="utf-8"))
     seen = record("site.json")["steps"]["claims"]["claims"]
-    assert {name: status for name, (status, _said) in seen.items()} == expected
+    assert {name: status for name, (status, _said) in seen.items()} == {name: status for name, status in expected.items() if name in seen}
+    assert set(seen) <= set(expected) and set(expected) - set(seen) <= YOUNGER
     # Nothing of the card is passed over there but what that machine truly lacks, and it says why.
     assert {name for name, status in expected.items() if status == "does not apply" and name.startswith(("driver.", "toolkit.", "oracle.", "vram_watch."))} == {
         "driver.held", "oracle.memory", "oracle.generation_speed", "oracle.prompt_speed"}

@@ -100,7 +100,8 @@ def golden_image(**variables):
     kinds = ("libcuda", "searched", "tool", "variant", "package", "input", "configured", "end")
     variables = dict({"golden_image_name": "omni/other", "bunker_cache_path": "/var/cache/protocol_omni", "bunker_ca_bundle": "", "bunker_bundle": "",
                       "golden_image_base": "debian:trixie-slim@sha256:" + "a" * 64, "__golden_image_readiness": {"verdicts": {}, "files": []},
-                      "__golden_image_seen": {"image": {}, "alias_id": "", "said": "there is none", "inside": {kind: [] for kind in kinds}}}, **variables)
+                      "__golden_image_seen": {"image": {}, "alias_id": "", "said": "there is none", "pruned": {},
+                                              "inside": {kind: [] for kind in kinds}}}, **variables)
     return (asked("golden_image", "Look at the image", "golden_image_info", variables),
             asked("golden_image", "Read the device code of the image", "cuda_readiness", variables),
             recorded("golden_image", "Record the claims of the image", variables))
@@ -109,18 +110,26 @@ def golden_image(**variables):
 def test_the_image_of_the_inventory_is_looked_at():
     look, readiness, found = golden_image(golden_image_cuda_architectures=["120", "90"])
     digest = found["image.inputs"]["expected"][:16]
-    assert look == {"image": "omni/other:" + digest, "alias": "omni/other:sm120-cuda13"}
+    assert look == {"image": "omni/other:" + digest, "alias": "omni/other:sm120-cuda13", "pruned": False, "cache_path": "/var/cache/protocol_omni/pruned_code"}
     assert (readiness["image"], sorted(readiness["capabilities"])) == ("omni/other:" + digest, ["12.0", "9.0"])
     assert "CMAKE_CUDA_ARCHITECTURES=120;90" in found["image.cmake_options"]["expected"]
     assert "a" * 64 + "  base/debian:trixie-slim" in found["image.lock"]["observed"]
+    assert found.pop("image.pruned") == {"does_not_apply": "cuBLAS is as NVIDIA gives it: golden_image_prune is off"}
     assert {row["holds"] for row in found.values()} == {False}
+
+
+def test_an_image_that_is_to_be_pruned_is_looked_at_for_what_is_gone():
+    look, _readiness, found = golden_image(golden_image_prune=True, golden_image_cuda_architectures=["120a"], golden_image_capabilities=["9.0"])
+    assert look["pruned"] is True and golden_image(golden_image_prune=True, golden_image_cuda=False)[0]["pruned"] is False
+    assert found["image.pruned"] == {"expected": "all that 9.0, 12.0 can run as it was before, machine code and PTX",
+                                     "observed": "not looked at: there is none", "holds": False}
 
 
 def test_device_code_is_only_read_of_an_image_that_has_some():
     task = rendering.task("golden_image", "tasks/verify.yml", "Read the device code of the image")
     assert [rendering.holds("golden_image", task, {"golden_image_cuda": cuda}) for cuda in (True, False)] == [True, False]
     found = golden_image(golden_image_cuda=False, __golden_image_readiness={"skipped": True})[2]
-    assert [name for name, row in found.items() if "does_not_apply" in row] == ["image.cmake_options", "image.kernels", "image.vmm"]
+    assert [name for name, row in found.items() if "does_not_apply" in row] == ["image.cmake_options", "image.kernels", "image.pruned", "image.vmm"]
 
 
 @pytest.mark.parametrize(("options", "applies"), [({}, True), ({"GGML_CPU_ALL_VARIANTS": "OFF"}, False), ({"GGML_CUDA_FA": "OFF"}, True)])

@@ -1,5 +1,5 @@
 """prune-device-code on files that are written here byte by byte, by the layout of docs/cuda-readiness.md."""
-import ctypes
+import hashlib
 import json
 import struct
 import subprocess
@@ -8,43 +8,9 @@ import sys
 import pytest
 
 from support import ROOT
+from support.fatbins import CUBIN, FAMILY, ONLY, PTX, ZSTD, container, cubin, entry, library, zstd
 
 PROGRAM = ROOT / "roles" / "golden_image" / "files" / "prune-device-code"
-ZSTD, ONLY, FAMILY = 0x8000, 0x100000, 0x200000
-PTX, CUBIN = 1, 2
-
-
-def zstd(data):
-    """One frame, by the system's libzstd."""
-    library = ctypes.CDLL("libzstd.so.1")
-    library.ZSTD_compress.restype = library.ZSTD_compressBound.restype = ctypes.c_size_t
-    target = ctypes.create_string_buffer(library.ZSTD_compressBound(ctypes.c_size_t(len(data))))
-    size = library.ZSTD_compress(target, ctypes.c_size_t(len(target)), data, ctypes.c_size_t(len(data)), 3)
-    return target.raw[:size]
-
-
-def cubin(sm):
-    """The header of a CUDA ELF file of ABI 8, and some code."""
-    return b"\x7fELF\2\1\1\x41\x08" + bytes(7) + struct.pack("<HHIQQQI", 2, 190, 1, 0, 0, 0, sm << 8) + bytes(12) + bytes(range(256)) * 4
-
-
-def entry(kind, sm, flags, payload, packed=True):
-    """An entry of a fatbin; its payload is padded to eight bytes."""
-    stored = zstd(payload) if packed else payload
-    padded = stored + bytes(-len(stored) % 8)
-    return struct.pack("<HHIQI4xHHI8xQ8xQ", kind, 0x0101, 64, len(padded), len(stored) if packed else 0, 0, 9, sm, flags | (ZSTD if packed else 0),
-                       len(payload) if packed else 0) + padded
-
-
-def container(*entries):
-    return struct.pack("<IHHQ", 0xBA55ED50, 1, 16, sum(map(len, entries))) + b"".join(entries)
-
-
-def library(*pieces):
-    """An ELF file whose one section of data holds the pieces."""
-    data = b"".join(pieces)
-    head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, 64 + len(data), 0, 64, 0, 0, 64, 2, 0)
-    return head + data + bytes(64) + struct.pack("<IIQQQQIIQQ", 0, 1, 2, 0, 64, len(data), 0, 0, 8, 0)
 
 
 def prune(path, names):
@@ -81,21 +47,33 @@ def test_a_second_time_it_changes_nothing(path):
     assert (done.returncode, json.loads(done.stdout)["emptied"], path.read_bytes()) == (0, 0, before)
 
 
-def test_a_cubin_in_a_frame_of_its_own_goes_where_all_its_names_do(path):
-    alone = zstd(cubin(90))
+@pytest.mark.parametrize("sm, too_few, all_of_them", [(90, "sm_90,sm_100,sm_100a,sm_100f", "sm_90,sm_90a"), (100, "sm_100,sm_100a", "sm_100,sm_100a,sm_100f")],
+                         ids=["before there were families", "since"])
+def test_a_cubin_in_a_frame_of_its_own_goes_where_all_its_names_do(path, sm, too_few, all_of_them):
+    alone = zstd(cubin(sm))
     path.write_bytes(library(b"table\0\0\0", alone, b"more"))
     before = path.read_bytes()
-    assert json.loads(prune(path, "sm_90,sm_90a").stdout)["emptied"] == 0
-    assert path.read_bytes() == before, "nothing tells sm_90f from sm_90 there"
-    done = json.loads(prune(path, "sm_90,sm_90a,sm_90f").stdout)
+    assert json.loads(prune(path, too_few).stdout)["emptied"] == 0
+    assert path.read_bytes() == before, "nothing tells its names from each other there"
+    done = json.loads(prune(path, all_of_them).stdout)
     assert (done["frames"], done["emptied"], done["emptied_bytes"]) == (1, 1, len(alone))
     assert path.read_bytes() == before.replace(alone, bytes(len(alone)))
+
+
+def test_it_says_what_was_there_before(path):
+    first, second, alone = entry(CUBIN, 80, 0, cubin(80)), entry(CUBIN, 80, 0, cubin(80), packed=False), zstd(cubin(90))
+    path.write_bytes(library(container(first, entry(CUBIN, 90, ONLY, cubin(90))), alone, container(second)))
+    said = json.loads(prune(path, "sm_80").stdout)
+    code = first[64:] + second[64:]
+    assert said["before"]["sm_80"] == [2, len(code), hashlib.sha256(code).hexdigest()] and sorted(said["before"]) == ["sm_80", "sm_90a"]
+    assert said["frames_before"] == {"90": [1, len(alone), hashlib.sha256(alone).hexdigest()]}
+    assert sorted(json.loads(prune(path, "sm_80").stdout)["before"]) == ["sm_90a"], "what is empty already is not there"
 
 
 def test_a_frame_that_holds_something_else_stays(path):
     path.write_bytes(library(zstd(b"heuristics, and no device code " * 40)))
     before = path.read_bytes()
-    assert json.loads(prune(path, "sm_90,sm_90a,sm_90f").stdout)["frames"] == 0 and path.read_bytes() == before
+    assert json.loads(prune(path, "sm_90,sm_90a").stdout)["frames"] == 0 and path.read_bytes() == before
 
 
 def damaged(place, value):

@@ -27,6 +27,11 @@ def test_what_one_of_two_cards_runs_stays():
     assert not {"sm_90a", "sm_120f"} & both and "sm_100f" in both
 
 
+def test_a_family_that_does_not_exist_stays_because_nobody_knows_who_runs_it():
+    gone = removable_device_code.names(["8.6", "12.0"])
+    assert {"sm_75", "sm_100f", "compute_121f"} <= set(gone) and not {"sm_80f", "compute_80f", "compute_75f", "sm_90f"} & set(gone)
+
+
 @pytest.mark.parametrize("capabilities, said", [([], "golden_image_cuda_architectures"), (["120"], "not MAJOR.MINOR")])
 def test_nothing_is_taken_out_where_no_card_is_known(capabilities, said):
     with pytest.raises(ValueError, match=said):

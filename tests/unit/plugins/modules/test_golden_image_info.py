@@ -1,10 +1,13 @@
 """What is read of an image, with a stand-in for the engine on a socket and for docker on the path."""
 import json
 import subprocess
+import sys
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from engine_stand_in import engine_at
+from support import ROOT
+from support.fatbins import CUBIN, container, cubin, entry, library
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import image_survey
 from ansible_collections.protocol_omni.bunker.plugins.modules import golden_image_info
@@ -102,3 +105,25 @@ def test_a_search_that_ends_early_does_not_say_that_it_came_to_its_end(tmp_path)
     script = image_survey.LOOK.replace("find / ", "find %s/nowhere " % tmp_path)
     ran = subprocess.run(["/bin/bash", "-c", script], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True)
     assert image_survey.inside(ran.stdout)["searched"] == []
+
+
+def test_what_was_emptied_is_looked_for_where_it_is_asked_for_and_once(look, monkeypatch):
+    layer = look.folder / "layer" / "opt" / "llama"
+    layer.mkdir(parents=True)
+    (layer / "libcublas.so.13").write_bytes(library(container(entry(CUBIN, 90, 0, cubin(90)), entry(CUBIN, 80, 0, cubin(80)))))
+    subprocess.run([sys.executable, str(ROOT / "roles" / "golden_image" / "files" / "prune-device-code"), "sm_80", str(layer / "libcublas.so.13")], check=True,
+                   stdout=(layer / "pruned.jsonl").open("w", encoding="utf-8"))
+    monkeypatch.setitem(IMAGE, "GraphDriver", {"Name": "overlay2", "Data": {"UpperDir": str(look.folder / "layer")}})
+    given = {"pruned": True, "cache_path": str(look.folder / "cache"), "_ansible_check_mode": False}
+    found = look(**given)["pruned"]
+    assert [row["file"] for row in found["manifest"]] == ["libcublas.so.13"]
+    (library_there,) = found["libraries"]
+    assert (list(library_there["there"]), library_there["emptied"]) == (["sm_90"], {"sm_80": 1})
+    (layer / "libcublas.so.13").unlink()  # an image never changes under its ID, so it is not read again
+    assert look(**given)["pruned"] == found and look()["pruned"] == {}
+
+
+def test_libraries_that_could_not_be_read_are_told_with_the_reason(look, monkeypatch):
+    monkeypatch.setitem(IMAGE, "Size", 1 << 60)  # of the store that hands an image out as an archive alone
+    found = look(pruned=True, cache_path=str(look.folder / "cache"), scratch_path=str(look.folder))["pruned"]
+    assert found["libraries"] == [] and "MB free" in found["said"] and not (look.folder / "cache").exists()

@@ -15,11 +15,17 @@ CONFIGURED = [
     "BUILD_SHARED_LIBS=ON", "CMAKE_BUILD_TYPE=Release", "CMAKE_CUDA_ARCHITECTURES=90;120", "GGML_CUDA=ON",
     "flags of ggml-cuda/ggml-cuda.cu: --generate-code=arch=compute_120a,code=[sm_120a] --generate-code=arch=compute_90,code=[sm_90] -DNDEBUG -O3",
     "flags of llama.cpp: -DNDEBUG -O3"]
-WANTED = {"hash": HASH, "pinned": PINNED, "lock": "", "locked": [], "architectures": ["90", "120"], "cuda": True, "variants": True}
+WANTED = {"hash": HASH, "pinned": PINNED, "lock": "", "locked": [], "architectures": ["90", "120"], "cuda": True, "variants": True, "pruned": True,
+          "capabilities": ["9.0", "12.0"]}
+# Of a library whose code for 8.0 went: what is left of it, as it was.
+LEFT, GONE = {"sm_90": [191, 6154560, "90" * 32], "compute_75": [1, 128, "75" * 32]}, {"sm_80": [190, 6000000, "80" * 32]}
+FRAMES = {"90": [94, 19333578, "ab" * 32]}
 SEEN = {
     "image": {"id": "sha256:0123456789abcdef01234567", "size": 772400000, "labels": {"protocol_omni.bunker.input-hash": HASH}, "user": "65532:65532",
               "environment": ["PATH=/opt/llama:/usr/bin", "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu"]},
     "alias_id": "sha256:0123456789abcdef01234567", "said": "",
+    "pruned": {"libraries": [{"file": "libcublasLt.so.13", "there": LEFT, "emptied": {"sm_80": 190}, "frames": FRAMES, "unread": []}],
+               "manifest": [{"file": "libcublasLt.so.13", "before": {**LEFT, **GONE}, "frames_before": {**FRAMES, "80": [4, 4000, "cd" * 32]}}]},
     "inside": {"libcuda": [], "searched": ["/"], "tool": [], "package": ["libgomp1_14.2.0-19", "zlib1g_1:1.3.dfsg-3"], "input": PINNED + PACKAGES,
                "configured": CONFIGURED, "end": ["/"],
                "variant": ["libggml-cpu-%s.so" % name for name in ("haswell", "icelake", "sapphirerapids", "skylakex", "x64", "zen4")]},
@@ -55,6 +61,7 @@ def test_the_words():
         "inputs": ("5ea15ea15ea15ea1, alias on the same image", "5ea15ea15ea15ea1, alias on 0123456789ab"),
         "lock": ("3 inputs of the inventory, and the packages that came from the mirror", "6 inputs, of which packages 3; as expected"),
         "size": ("under 900 MB", "772 MB"), "kernels": ("native for 9.0, 12.0", "Machine code for 9.0. Machine code for 12.0."),
+        "pruned": ("all that 9.0, 12.0 can run as it was before, machine code and PTX", "libcublasLt.so.13: 190 of 382 entries without code"),
         "vmm": ("libggml-cuda.so needs libcuda.so.1 and asks it for cuMemCreate", "libcuda.so.1 needed, cuMemCreate asked for"),
         "no_libcuda": ("no file libcuda.so*", "none"), "nothing_else": ("none of them", "none of them"),
         "cpu_variants": ("x64 (any CPU) and skylakex, icelake, sapphirerapids, zen4 (AVX-512)", "haswell, icelake, sapphirerapids, skylakex, x64, zen4"),
@@ -80,7 +87,21 @@ def no_device_code(seen):
     seen["readiness"]["verdicts"]["12.0"].update(verdict=None, reason="No file holds a kernel for it.")
 
 
+def of_library(**changes):
+    return lambda seen: seen["pruned"]["libraries"][0].update(changes)
+
+
 @pytest.mark.parametrize("claim, change, observed", [
+    ("pruned", of_library(emptied={"sm_80": 190, "sm_90": 1, "compute_75": 1}),
+     "libcublasLt.so.13: 1 of compute_75 emptied; libcublasLt.so.13: 1 of sm_90 emptied"),
+    ("pruned", of_library(there={"compute_75": LEFT["compute_75"]}), "libcublasLt.so.13: sm_90 are 0 of 191, before it was pruned"),
+    ("pruned", of_library(frames={}), "libcublasLt.so.13: frames of sm_90 are 0 of 94, before it was pruned"),
+    ("pruned", of_library(unread=["the container at byte 9 is cut off"]), "libcublasLt.so.13: the container at byte 9 is cut off"),
+    ("pruned", of_library(emptied={"sm_%d" % sm: 1 for sm in (90, 120, 121)} | {"compute_%d" % sm: 1 for sm in (70, 72, 75, 80, 86)}),
+     "; ".join("libcublasLt.so.13: 1 of %s emptied" % name for name in ("compute_70", "compute_72", "compute_75", "compute_80", "compute_86", "sm_120"))
+     + "; and 1 more"),
+    ("pruned", lambda seen: seen["pruned"].update(manifest=[]), "libcublasLt.so.13: pruned.jsonl does not say what it held"),
+    ("pruned", lambda seen: seen["pruned"].update(libraries=[], manifest=[], said="no room in /var/tmp"), "not looked at: no room in /var/tmp"),
     ("inputs", of_image(labels={"protocol_omni.bunker.input-hash": "01d" * 10}), "01d01d01d01d01d0, alias on 0123456789ab"),
     ("inputs", of_image(labels={}), "nothing, alias on 0123456789ab"),
     ("inputs", lambda seen: seen.update(alias_id=""), "5ea15ea15ea15ea1, alias on nothing"),
@@ -129,7 +150,7 @@ def test_where_the_inventory_gives_a_lock_the_images_inputs_are_its_and_no_other
 
 def test_a_reduced_image_claims_nothing_of_cuda():
     found = rows(lambda seen: seen.update(readiness={"skipped": True}), cuda=False)
-    assert named(found, "does not apply") == ["cmake_options", "kernels", "vmm"] and named(found, "fails") == []
+    assert named(found, "does not apply") == ["cmake_options", "kernels", "pruned", "vmm"] and named(found, "fails") == []
     assert found["vmm"]["reason"] == "a reduced image without CUDA, as golden_image_cuda says"
 
 
@@ -139,7 +160,21 @@ def test_an_image_with_one_cpu_backend_claims_nothing_of_generations():
     assert found["cpu_variants"]["reason"] == "an image with one CPU backend, as GGML_CPU_ALL_VARIANTS of golden_image_cmake_options says"
 
 
+def test_libraries_that_are_as_nvidia_gives_them_claim_nothing():
+    row = rows(lambda seen: seen.update(pruned={}), pruned=False)["pruned"]
+    assert (row["status"], row["reason"]) == ("does not apply", "cuBLAS is as NVIDIA gives it: golden_image_prune is off")
+
+
+def test_a_card_of_the_host_counts_as_one_of_the_inventory_does():
+    def with_an_old_card(seen):
+        seen["readiness"]["verdicts"]["8.0"] = {"verdict": "native", "reason": "Machine code for 8.0."}
+    row = rows(with_an_old_card)["pruned"]
+    assert (row["status"], row["observed"]) == ("fails", "libcublasLt.so.13: 190 of sm_80 emptied")
+    assert rows(lambda seen: None, capabilities=["8.6", "9.0"])["pruned"]["status"] == "fails"
+
+
 def test_an_image_that_is_not_there_proves_nothing():
-    found = rows(lambda seen: seen.update(image={}, alias_id="", said="there is no image a:b", inside={kind: [] for kind in seen["inside"]}))
+    found = rows(lambda seen: seen.update(image={}, alias_id="", pruned={}, said="there is no image a:b", inside={kind: [] for kind in seen["inside"]}))
     assert named(found, "holds") == ["kernels", "vmm"]  # cuda_readiness looked for itself
     assert found["no_libcuda"]["observed"] == "not looked for: there is no image a:b"
+    assert found["pruned"]["observed"] == "not looked at: there is no image a:b"
