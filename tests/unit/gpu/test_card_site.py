@@ -52,7 +52,7 @@ def test_another_ladder_takes_the_place_of_the_inventorys(tmp_path, monkeypatch)
     (tmp_path / "base.sha256").write_text("ab12\n", encoding="ascii")
     card_host.CardHost(tmp_path, tmp_path).write_inventory(["one", "two"])
     services = yaml.safe_load(written["/root/inventory.yml"])["all"]["hosts"]["card"]["bunker_services"]
-    assert [service.get("ladder") for service in services] == [["one", "two"], None]
+    assert [service.get("ladder") for service in services] == [["one", "two"], []]
 
 
 def test_a_bundle_that_can_build_has_the_base_under_its_own_name(tmp_path, monkeypatch):
