@@ -129,12 +129,34 @@ def test_the_page_of_the_card_says_what_its_record_says():
     assert "on the CPU, at %.0f tok/s" % shadow["there"]["answer"]["generation"] in page
     assert "at %.0f tok/s again" % shadow["gone"]["answer"]["generation"] in page
     assert found["again"]["changed"] == 0 and "in %.0f s" % found["again"]["seconds"] in page
-    faults = found["faults"]["faults"]
+    faults = record("site_load_and_faults.json")["steps"]["faults"]["faults"]
     for name in ("the server killed", "the engine killed"):
         assert "| %s | answers again after %.0f s" % (name, faults[name]["serves_after"]) in page
     for row, name in (("`nvidia-smi` hangs", "nvidia-smi hangs"), ("a CDI specification of another card", "a CDI specification of another card"),
                       ("a CDI specification of another driver's libraries", "a CDI specification of another driver")):
         assert "serves %.0f s after it" % faults[name]["serves_after"] in next(line for line in page.splitlines() if line.startswith("| %s |" % row))
+    for name, gave in (("the server killed", "gave %d meanwhile"), ("nvidia-smi hangs", "the Executor gave %d |"),
+                       ("a CDI specification of another card", "gave %d |"), ("a CDI specification of another driver", "gave %d |")):
+        assert gave % faults[name]["clients"]["answered_by"]["executor"] in page
+
+
+def test_the_page_of_the_card_says_what_both_services_did_at_once():
+    found, page = record("site_load_and_faults.json")["steps"]["together"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    for name, row in (("oracle", "| the Oracle | "), ("executor", "| the Executor | ")):
+        alone, both = found["alone"][name], found["both"][name]
+        assert row + "%.0f tok/s an answer, alone %.0f; %.0f tok/s in all, alone %.0f; longest pause %.1f s" % (
+            both["generation"], alone["generation"], both["tokens_per_second"], alone["tokens_per_second"], both["longest_pause_s"]) in page
+        assert both["failed"] == [] and both["answered_by"] == {name: both["requests"]}
+    assert "none of %d requests" % sum(one["requests"] for one in found["both"].values()) in page
+
+
+def test_the_page_of_the_card_says_what_an_image_for_another_family_did():
+    found, page = record("site_load_and_faults.json")["steps"]["other_family"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    assert found["preflight"]["failures"] == found["gate"]["failures"] == 1 and found["preflight"]["changed"] == found["gate"]["changed"] == 0
+    assert "found 120; needed machine code for compute capability 9.0" in found["preflight"]["end"][0] and "The image was not tagged." in found["gate"]["end"][0]
+    assert found["after_the_gate"] == {"alive": True, "image_is_the_proven_one": True}
+    assert found["forced"]["states"].count("active") == 3 and found["forced"]["states"][-1] == "failed"
+    assert "%d claims of the service fail by one cause" % len(found["claims"]) in page and "serves again after %.1f s" % found["back"]["serves_after"] in page
 
 
 def test_the_page_of_the_card_says_what_was_measured_of_a_large_model():
@@ -158,6 +180,12 @@ def test_the_page_of_the_card_says_how_the_gap_closed():
     assert "%d MiB (%d), %d (%d), %d (%d), %d (%d)" % tuple(row[key] for row in rows for key in ("freed_mib", "predicted_freed_mib")) in page
     assert all(abs(row["freed_mib"] - row["predicted_freed_mib"]) <= 0.1 * row["predicted_freed_mib"] for row in rows)
     assert [row["run"] for row in rows if not row["in_time"]] == [2], "the page says why of the second alone"
+    further = record("site_load_and_faults.json")["steps"]["gap_further"]["rows"]
+    assert "| %d requests, none failed |" % sum(row["clients"]["requests"] for row in further) in page
+    assert [row["run"] for row in further if row["clients"]["failed"]] == [] and len(rows) + len(further) == 9
+    assert [(row["run"], row["refused"]) for row in further if row["refused"]] == [(8, 6)] and sum(row["in_time"] for row in rows + further) == 7
+    assert "%d MiB (%d), %d (%d), %d (%d), %d (%d), %d (%d)" % tuple(row[key] for row in further for key in ("freed_mib", "predicted_freed_mib")) in page
+    assert all(abs(row["freed_mib"] - row["predicted_freed_mib"]) <= 0.1 * row["predicted_freed_mib"] for row in further)
     events = {event: when for event, when, _text in found["cliff"]["killed while the card is full"]["events"]}
     assert "serves again %.0f s after its death" % (events["done"] - events["exit"]) in page
 
