@@ -120,6 +120,36 @@ def test_an_engine_that_is_stopped_stays_down_and_its_services_come_back_with_it
     assert answers(site)
 
 
+# A client that reads nothing of a long answer: the connection outlives the process that gives it, and with it the old container's network.
+KILLED = """
+import json, socket, subprocess, time, urllib.request
+def health():
+    try:
+        return urllib.request.urlopen("http://172.30.0.20:8002/health", timeout=1).status
+    except OSError:
+        return 0
+client = socket.socket()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+client.connect(("172.30.0.20", 8002))
+body = json.dumps({"prompt": "A story", "n_predict": 4000, "stream": True, "ignore_eos": True})
+client.sendall(("POST /completion HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body)).encode())
+time.sleep(8)
+subprocess.run(["systemctl", "kill", "--signal=KILL", "docker.service"], check=True)
+begun = time.monotonic()
+time.sleep(3)
+while health() != 200 and time.monotonic() - begun < 60:
+    time.sleep(0.5)
+print(health())
+"""
+
+
+def test_what_a_killed_engine_left_of_a_container_does_not_answer_for_the_new_one(site, second):
+    """Without the unit's look at the bridge the executor is healthy inside, and refuses everybody for as long as the client is there."""
+    code, said = site.execute("systemctl reset-failed; python3 -c '%s'" % KILLED)
+    assert (code, said.split()[-1]) == (0, "200")
+    assert answers(site)
+
+
 def test_a_foreign_container_that_holds_an_address_is_named_with_the_command(site, second):
     """The Executor is down, and a container made by hand has its address."""
     assert site.execute("systemctl stop protocol-omni-executor && docker run --detach --name hand-made --network omni-network --ip 172.30.0.20 "
