@@ -182,7 +182,7 @@ class Module:
         """Exit status and output: a text that is not there is a program that fails."""
         line = " ".join([words[0].rpartition("/")[2], *words[1:]])
         text = next((self.host[name] for start, name in COMMANDS.items() if line.startswith(start)), "")
-        return (0 if text else 6), text or "", self.host["errors"].get(line.split(" --")[0], "")
+        return (0 if text else 6), text or "", self.host["errors"].get(line.split(" --", maxsplit=1)[0], "")
 
 
 class Volumes(volume_info.Survey):
