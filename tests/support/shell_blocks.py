@@ -13,7 +13,8 @@ from support import ROOT
 
 # Programs that a reader has from elsewhere, by where from. What is not here, and not of this repository, is a problem.
 OUTSIDE = {
-    "coreutils": "cat head install kill ls mkdir mv rm sha256sum tail timeout", "findutils": "find", "docker": "docker", "systemd": "systemctl journalctl", "procps": "ps",
+    "coreutils": "cat head install kill ls mkdir mv rm sha256sum tail timeout", "findutils": "find", "docker": "docker",
+    "systemd": "systemctl journalctl", "procps": "ps",
     "NVIDIA's driver": "nvidia-smi", "nftables": "nft", "curl": "curl", "openssh-client": "ssh", "git": "git", "pip": "pip",
     "pipx": "pipx", "uv": "uv", "apt": "apt-get", "ansible-core": "ansible-galaxy", "ansible-builder": "ansible-builder", "the shell": "cd"}
 PROGRAMS = {name for names in OUTSIDE.values() for name in names.split()}
