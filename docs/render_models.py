@@ -23,7 +23,8 @@ architecture; without a name it lists them all, those of `./bunker init` too.
 
 - **KV cache**: GiB at f16 for %d and for %d tokens, by the header (`module_utils/llama/kv_cache.py`).
 - **RAM beside the cards**: what is left of weights and cache for %d tokens for the RAM of the reference host, which has %s of VRAM, of which %d GiB
-  are kept free on each card, and 340 GB of RAM available (the doctrine's figure). Preflight refuses less: what exceeds all of RAM and VRAM.
+  are kept free on each card, and 340 GB of RAM available (the doctrine's figure). Preflight is less strict: it refuses only what exceeds all of RAM and
+  VRAM.
 - **On one card**: weights, cache for %d tokens and %d GiB free, all of it.
 - **Not verified**: what could not be compared with the files where this was written. A size of that kind is one of the same shape, and may be off by some
   percent. Preflight asks the hub for the sizes of what an inventory uses, and nothing is served whose hash and header are not the entry's.

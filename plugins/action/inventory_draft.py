@@ -148,6 +148,6 @@ def _report(arguments, parts, said, problems, findings):
     lines += ["What origins did not tell:"] * bool(said) + ["  " + line for line in said]
     lines += ["Still to be filled in, or site.yml refuses:"] * bool(problems) + ["  " + line for line in inventory_rules.numbered(problems)]
     lines += ["What preflight will say:"] * bool(findings) + ["  " + sentence(finding) for finding in findings]
-    where = " ".join(filter(None, (re.sub(r"^.*?(?=inventory/)", "", arguments["folder"]), arguments["options"])))
-    lines.append("Next: ansible-playbook -i %s site.yml --check --diff, then without --check" % where)
+    where = " ".join(filter(None, (re.sub(r"^.*?inventory/(?=[^/]+$)", "", arguments["folder"]), arguments["options"])))
+    lines.append("Next: ./bunker deploy %s --check --diff, then without --check --diff" % where)
     return "\n".join(lines)

@@ -13,8 +13,9 @@ from support import ROOT
 
 # Programs that a reader has from elsewhere, by where from. What is not here, and not of this repository, is a problem.
 OUTSIDE = {
-    "coreutils": "cat install kill ls mkdir mv rm sha256sum tail timeout", "docker": "docker", "systemd": "systemctl journalctl", "procps": "ps",
-    "psmisc": "fuser", "NVIDIA's driver": "nvidia-smi", "nftables": "nft", "curl": "curl", "openssh-client": "ssh", "git": "git", "pip": "pip",
+    "coreutils": "cat head install kill ls mkdir mv rm sha256sum tail timeout", "findutils": "find", "docker": "docker",
+    "systemd": "systemctl journalctl", "procps": "ps",
+    "NVIDIA's driver": "nvidia-smi", "nftables": "nft", "curl": "curl", "openssh-client": "ssh", "git": "git", "pip": "pip",
     "pipx": "pipx", "uv": "uv", "apt": "apt-get", "ansible-core": "ansible-galaxy", "ansible-builder": "ansible-builder", "the shell": "cd"}
 PROGRAMS = {name for names in OUTSIDE.values() for name in names.split()}
 # Programs that this collection brings to where they are called, by the file that they come from.
