@@ -70,9 +70,9 @@ def _door(path):
 
 
 def restart(unit):
-    """Restarts a systemd unit, without waiting until it is up: what systemd says where it does not, "" otherwise."""
+    """Restarts a systemd unit that runs, without waiting until it is up; one that somebody stops stays down. What systemd says where it does not, else ""."""
     try:
-        done = subprocess.run(["systemctl", "--no-block", "restart", unit], capture_output=True, text=True, errors="replace", timeout=30, check=False)
+        done = subprocess.run(["systemctl", "--no-block", "try-restart", unit], capture_output=True, text=True, errors="replace", timeout=30, check=False)
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     return "" if done.returncode == 0 else done.stderr.strip() or "systemctl ended with status %d" % done.returncode
