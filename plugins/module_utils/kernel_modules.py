@@ -50,8 +50,9 @@ def _signature(fields, keys):
 def refusal(lines, version, needs_open, secure_boot):
     """Why the host must not reboot yet, "" where it may.
 
-    :param lines: "kernel RELEASE" and what ``modinfo -k RELEASE nvidia`` prints, for each kernel that may boot next; "key PATH enrolled" or "key PATH absent"
-        for each certificate of SIGNERS that is there; "pin RELEASE" where the boot loader was told to boot that kernel.
+    :param lines: "kernel RELEASE" and what ``modinfo -k RELEASE`` prints of the module that modprobe loads for nvidia, for each kernel that may boot next;
+        "key PATH enrolled" or "key PATH absent" for each certificate of SIGNERS that is there; "pin RELEASE" where the boot loader was told to boot that
+        kernel.
     :param version: of the driver's libraries.
     :param needs_open: whether a card is driven by the open modules only.
     :param secure_boot: whether the kernel takes signed modules only.
@@ -61,7 +62,7 @@ def refusal(lines, version, needs_open, secure_boot):
         where = "for the kernel %s, which may boot next, " % release
         again = "dkms autoinstall -k %s; dkms status" % release
         if not fields.get("version"):
-            return "%sno module nvidia is built; needed %s. apt-get install %s; %s. Why it failed: /var/lib/dkms/nvidia/%s/build/make.log" % (
+            return "%sno module nvidia is built; needed %s. apt-get install %s; %s. Why it failed: /var/lib/dkms/nvidia*/%s/build/make.log" % (
                 where, version, _headers(release), again, version)
         if fields["version"] != version:
             return "%sthe module nvidia is %s; needed %s, as the libraries are. %s" % (where, fields["version"], version, again)
