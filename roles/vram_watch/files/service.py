@@ -58,13 +58,22 @@ def let_in(name):
     _door("/resume?service=%s" % name)
 
 
-def _door(path):
+def drained(name):
+    """For how many more seconds the gateway sends a service no new requests; 0 for none, also where no gateway says so."""
+    try:
+        return float(json.loads(_door("/services", "GET"))[name]["draining"])
+    except (ValueError, LookupError, TypeError):
+        return 0
+
+
+def _door(path, method="POST"):
+    """What the gateway answers at its control socket, "" for nothing."""
     connection = LocalConnection("/run/protocol-omni-gateway/control.sock")
     try:
-        connection.request("POST", path)
-        connection.getresponse().read()
+        connection.request(method, path)
+        return connection.getresponse().read()
     except (OSError, http.client.HTTPException):
-        pass  # no gateway, or none that runs; a drain ends by itself as well
+        return ""  # no gateway, or none that runs; a drain ends by itself as well
     finally:
         connection.close()
 

@@ -287,9 +287,9 @@ class Watcher:
         notify("WATCHDOG=1")
 
     def restart_contained(self, now):
-        """After an error that a card contained: the service is drained and restarted, unless it is down, or somebody is at it."""
+        """After an error that a card contained: the service is drained and restarted, unless it is down, or somebody is at it: a drain is somebody's."""
         idle = self.up and self.state.stepping is None and self.filler is None and not self.cards.lost
-        if self.cards.contained and idle and self.contained.begin(self.exits.container, now, self.cards.contained):
+        if self.cards.contained and idle and not service.drained(self.name) and self.contained.begin(self.exits.container, now, self.cards.contained):
             self.try_to_save()  # the next watcher is to know of it
 
     def announce(self, seen):
@@ -378,6 +378,8 @@ class Watcher:
             return
         if self.filled.get("container") == container or "ended" in self.filled or self.filled.get("tries", 0) >= TRIES:
             return
+        if service.drained(self.name):
+            return  # by hand: it would be opened in the middle of somebody's work
         self.filled = {"container": container, "rung": self.rung, "tries": self.filled.get("tries", 0) + 1}
         filled = self.filled
 

@@ -1,4 +1,5 @@
 """When a service is restarted after an error that its card contained, and when not: beside plays, steps, people and a watcher that is itself restarted."""
+import io
 import sys
 
 import pytest
@@ -138,3 +139,45 @@ def test_systemd_restarts_what_runs_and_starts_nothing_that_somebody_stops(tmp_p
     monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
     assert service.restart("protocol-omni-oracle.service") == told_of
     assert (tmp_path / "words").read_text(encoding="ascii") == "--no-block try-restart protocol-omni-oracle.service\n"
+
+
+def test_a_drain_by_hand_is_not_ended_and_the_service_is_restarted_after_it(world, monkeypatch):
+    """docs/gateway.md has people drain a service by the same socket, for work on it."""
+    import service
+    drained = {"oracle": 300}
+    monkeypatch.setattr(service, "drained", drained.get, raising=False)
+    watcher = world.watcher(fill_context=True)
+    world.xid = [(CARD, 94)]
+    world.ticks(watcher, 2)
+    world.xid = [(CARD, 94)]
+    world.ticks(watcher, 2)
+    assert (world.restarts, world.filled, world.door) == ([], [], ["open"])  # the first is the watcher's own start
+    drained.update(oracle=0)
+    world.ticks(watcher, 6)
+    assert len(world.restarts) == 1 and world.filled == ["one", "restarted 1"]
+
+
+@pytest.mark.parametrize("answer, seconds", [
+    ('{"oracle": {"up": true, "draining": 12.5}, "executor": {"draining": 0}}', 12.5), ('{"executor": {"draining": 3}}', 0), ('{"oracle": {"up": true}}', 0),
+    ('{"oracle": []}', 0), ('{"oracle": {"draining": "no"}}', 0), ("[]", 0), ("<html>", 0)])
+def test_how_long_a_service_is_drained_is_asked_of_the_gateway(tmp_path, monkeypatch, answer, seconds):
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    monkeypatch.delitem(sys.modules, "service", raising=False)
+    import service
+    assert service.drained("oracle") == 0  # no gateway
+    asked = []
+
+    class Connection:
+        def __init__(self, path):
+            assert path == "/run/protocol-omni-gateway/control.sock"
+
+        def request(self, *words):
+            asked.append(words)
+
+        def getresponse(self):
+            return io.BytesIO(answer.encode())
+
+        def close(self):
+            pass
+    monkeypatch.setattr(service, "LocalConnection", Connection)
+    assert service.drained("oracle") == seconds and asked == [("GET", "/services")]
