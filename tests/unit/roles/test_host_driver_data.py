@@ -267,7 +267,7 @@ def test_what_the_boot_loader_was_told_is_read(tmp_path, files, pinned):
     for path, text in files.items():
         (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path.lstrip("/")).write_text(text, encoding="ascii")
-    for name, body in (("modinfo", "true"), ("grub-editenv", "cat %s/saved" % tmp_path), ("mokutil", "echo $2 is not enrolled")):
+    for name, body in (("modinfo", "true"), ("dkms", "true"), ("grub-editenv", "cat %s/saved" % tmp_path), ("mokutil", "echo $2 is not enrolled")):
         (tmp_path / name).write_text("#!/bin/sh\n%s\n" % body, encoding="ascii")
         (tmp_path / name).chmod(0o755)
     variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": ["/var/lib/dkms/mok.pub"]}}}
@@ -295,7 +295,7 @@ def test_the_module_is_asked_for_by_the_name_under_which_modprobe_loads_it(tmp_p
     see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
     command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/etc/", "%s/etc/" % tmp_path)
     said = subprocess.run(["/bin/bash", "-c", command], env={"PATH": "%s:/usr/bin:/bin" % tmp_path}, capture_output=True, text=True, check=False).stdout
-    assert said.splitlines() == ["kernel 6.99.0", "version: -k 6.99.0 %s" % asked]
+    assert said.splitlines() == ["kernel 6.99.0", "version: -k 6.99.0 %s" % asked, "dkms absent"]
 
 
 def test_the_role_looks_as_its_claims_do_and_does_not_go_on_without_dpkg():
