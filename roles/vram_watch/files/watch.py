@@ -245,6 +245,7 @@ class Watcher:
                 self.reload()
                 self.cards.forget()
                 self.filled.pop("ended", None)
+        self.cards.pid = self.pid
         cards = self.cards.look(time.time())
         event = self.look_at_service(other_hand)
         known_cards = {**self.cards.last, **(cards or {})}  # of one that does not answer this time, what it said last, since the present start

@@ -181,3 +181,22 @@ def test_how_long_a_service_is_drained_is_asked_of_the_gateway(tmp_path, monkeyp
             pass
     monkeypatch.setattr(service, "LocalConnection", Connection)
     assert service.drained("oracle") == seconds and asked == [("GET", "/services")]
+
+
+LINE = "NVRM: Xid (PCI:0000:01:00): 94, pid=%s, name=%s, Contained: SM (0x1). RST: No, D-RST: No"
+
+
+@pytest.mark.parametrize("lines, restarts", [
+    ([LINE % (815, "python3")], 0), ([LINE % (815, "Xorg")] * 3, 0),
+    ([LINE % (815, "python3"), LINE % (4711, "llama-server")], 1),
+    ([LINE % (4711, "cuda-EvtHandlr")], 1),  # the service's own process, by a thread of CUDA's
+    ([LINE % (4712, "llama-server")], 1),  # it has just been started anew, or the number is another name space's
+    ([LINE % ("'<unknown>'", "<unknown>")], 1), ([LINE.split(", name")[0] % 815], 1), ([], 1)])
+@pytest.mark.parametrize("driver", [True, False])
+def test_an_error_of_another_program_on_the_card_restarts_nothing(world, lines, restarts, driver):
+    """What had the error computes no more, and it is named: the service beside it goes on (NVIDIA, GPU Memory Error Management)."""
+    watcher = world.watcher()
+    world.ticks(watcher, 2)
+    world.kernel, world.xid = list(lines), [(CARD, 94)] * max(len(lines), 1) if driver or not lines else []
+    status = world.ticks(watcher, 3)
+    assert len(world.restarts) == restarts and len(told(status, "xid")) == 1
