@@ -1,4 +1,5 @@
 """The data of host_driver for every system, among them Ubuntu 24.04 and 26.04, on which no test runs the role."""
+import pathlib
 import subprocess
 import sys
 
@@ -273,6 +274,7 @@ def test_what_the_boot_loader_was_told_is_read(tmp_path, files, pinned):
     variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": ["/var/lib/dkms/mok.pub"]}}}
     see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
     command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/etc/", "%s/etc/" % tmp_path)
+    command = command.replace("/usr/sbin:/sbin", str(tmp_path))  # nothing of this machine's
     environment = {"PATH": "%s:/usr/bin:/bin" % tmp_path}
     said = subprocess.run(["/bin/bash", "-c", command], env=environment, capture_output=True, text=True, check=False).stdout.splitlines()
     assert said == pinned[:1] + ["kernel 6.99.0"] + pinned[1:] + ["key /var/lib/dkms/mok.pub absent"]
@@ -294,8 +296,24 @@ def test_the_module_is_asked_for_by_the_name_under_which_modprobe_loads_it(tmp_p
     variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": []}}}
     see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
     command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/etc/", "%s/etc/" % tmp_path)
+    command = command.replace("/usr/sbin:/sbin", str(tmp_path))  # nothing of this machine's
     said = subprocess.run(["/bin/bash", "-c", command], env={"PATH": "%s:/usr/bin:/bin" % tmp_path}, capture_output=True, text=True, check=False).stdout
     assert said.splitlines() == ["kernel 6.99.0", "version: -k 6.99.0 %s" % asked, "dkms absent"]
+
+
+def test_who_became_root_by_su_alone_finds_modinfo_too(tmp_path):
+    """Then the path is the user's, without the folders of the administrator's programs: no module was found, and none could be built."""
+    (tmp_path / "modinfo").write_text("#!/bin/sh\necho version: 580.95.05\n", encoding="ascii")
+    (tmp_path / "modinfo").chmod(0o755)
+    (tmp_path / "dkms").symlink_to("modinfo")
+    (tmp_path / "users").mkdir()
+    for name in ("cat", "sed", "tail", "head", "grep"):
+        (tmp_path / "users" / name).symlink_to("/usr/bin/" + name if pathlib.Path("/usr/bin", name).exists() else "/bin/" + name)
+    variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": []}}}
+    see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
+    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/usr/sbin:/sbin", str(tmp_path))
+    said = subprocess.run(["/bin/bash", "-c", command], env={"PATH": str(tmp_path / "users")}, capture_output=True, text=True, check=False).stdout
+    assert said.splitlines() == ["kernel 6.99.0", "version: 580.95.05"]
 
 
 def test_the_role_looks_as_its_claims_do_and_does_not_go_on_without_dpkg():
