@@ -4,8 +4,10 @@
 """Commands of the host that a module only reads."""
 from __future__ import annotations
 
+import os
 import threading
 
+FOLDERS = ("/usr/sbin", "/sbin")  # whoever became root by su has the path of before, without them
 ABSENT, SILENT = 127, 124  # as a shell and timeout(1) say it
 LONGEST = 600  # seconds that a command may take
 LIMITS = {"nvidia-smi": 60}  # with a card that hangs it never ends
@@ -46,8 +48,10 @@ def answer(module, *words, **environment):
         error.
     """
     bound = Bound(words[0])
+    path = os.pathsep.join([os.environ.get("PATH") or os.defpath, *FOLDERS])
     try:
-        ended = module.run_command(list(words), handle_exceptions=False, environ_update=dict({"LC_ALL": "C"}, **environment), before_communicate_callback=bound)
+        ended = module.run_command(list(words), handle_exceptions=False, environ_update=dict({"LC_ALL": "C", "PATH": path}, **environment),
+                                   before_communicate_callback=bound)
     except OSError as error:
         return ABSENT, "", str(error)
     finally:

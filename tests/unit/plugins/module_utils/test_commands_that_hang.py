@@ -1,8 +1,11 @@
 """A command that does not answer is ended and told, as nvidia-smi is on a card that hangs; what it has said by then counts."""
 import subprocess
+import sys
 import time
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import commands
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules import gpu
@@ -62,3 +65,17 @@ def test_a_driver_that_says_nothing_at_all_is_no_missing_nvidia_smi():
     host = {"gpus": reader.gpus([card]), "kernel": {"nvidia": "580.95.05"}, "nvidia_smi": reader.said, "slices": []}
     (finding,) = gpu.gpu_exists({"bunker_services": [{"name": "oracle", "device": "gpu", "gpus": ["GPU-1"]}]}, host)
     assert "has not answered within" in finding.found and "Install" not in finding.remedy and "dmesg" in finding.remedy
+
+
+def test_programs_of_the_administrator_are_found_whoever_became_root(tmp_path, monkeypatch):
+    """su without a login keeps the user's path, which has no folder with nft or ldconfig; so do programs that a command calls itself."""
+    (tmp_path / "nft").write_text("#!/bin/sh\necho a table\n", encoding="ascii")
+    (tmp_path / "nft").chmod(0o755)
+    monkeypatch.setattr(commands, "FOLDERS", (str(tmp_path),), raising=False)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr(sys, "argv", ["module"])
+    with patch_module_args({}):
+        module = AnsibleModule(argument_spec={})
+    assert commands.answer(module, "nft", "list") == (0, "a table\n", "")
+    assert commands.answer(module, "sh", "-c", "exec nft list", LC_ALL="C.UTF-8") == (0, "a table\n", "")
+    assert commands.answer(module, "no-such-command")[0] == 127
