@@ -13,8 +13,8 @@ description:
 options:
   _input:
     description: >-
-      Lines C(kernel RELEASE) with what C(modinfo -k RELEASE nvidia) prints behind each, C(key PATH enrolled) or C(key PATH absent), and C(pin RELEASE) where
-      the boot loader was told to boot that kernel.
+      Lines C(kernel RELEASE) with what C(modinfo -k RELEASE) prints of the module behind each, C(dkms absent), C(key PATH enrolled),
+      C(key PATH absent), C(pin RELEASE) where the boot loader was told to boot that kernel.
     type: list
     elements: str
     required: true

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"  # where it is where the loader does not say
-PACKAGES = ("dpkg-query", "--show", "--showformat", r"${db:Status-Want}\t${db:Status-Status}\t${Package}\t${Version}\n")
+PACKAGES = ("dpkg-query", "--show", "--showformat", r"${db:Status-Want}\t${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\n")
+FOREIGN = ("i386", "armhf")  # architectures whose packages stand beside those of the host's own
 # Of the driver, of kernels and their headers, and the one that modules of Ansible need.
 _NAMES = r".*nvidia.*|libcuda.*|linux-(?:image|headers)-.*|(?:proxmox|pve)-(?:kernel|headers|default)-.*|python3-debian"
 _WHOLE = ("installed", "config-files", "not-installed")
@@ -30,14 +31,19 @@ def library_version(path):
 
 
 def packages(text, names=()):
-    """The packages that count here, in the order of the text: list of dict of str, ``want``, ``status``, ``name`` and ``version``.
+    """The packages that count here, in the order of the text: list of dict of str, ``want``, ``status``, ``name`` and ``version``. The name of one of 32 bits
+    is with its architecture, as dpkg takes it ("libcuda1:i386").
 
     :param text: what PACKAGES prints.
     :param names: of packages that count besides.
     """
     counting = re.compile("|".join([_NAMES, *map(re.escape, names)]))
-    rows = [line.split("\t") for line in text.splitlines()]
-    return [dict(zip(("want", "status", "name", "version"), row)) for row in rows if len(row) == 4 and counting.fullmatch(row[2])]
+    found = []
+    for line in text.splitlines():
+        want, status, name, version, architecture = (line.split("\t") + [""] * 5)[:5]
+        if version and counting.fullmatch(name):
+            found.append({"want": want, "status": status, "name": "%s:%s" % (name, architecture) if architecture in FOREIGN else name, "version": version})
+    return found
 
 
 def own(known, library):

@@ -112,6 +112,8 @@ def ask(url, key="", body=None, timeout=DOOR_TIMEOUT):
         text = answer.read()
     except (OSError, http.client.HTTPException) as error:
         return {"status": None, "by": "", "json": None, "why": str(error) or type(error).__name__}
+    except ValueError:  # its text may hold the key
+        return {"status": None, "by": "", "json": None, "why": "the key is none that a header can hold"}
     finally:
         connection.close()
     try:

@@ -34,6 +34,12 @@ def _headers(release):
     return "proxmox-headers-%s" % release if release.endswith("-pve") else "linux-headers-%s" % release
 
 
+def _compiled(release, version):
+    """What to do about a kernel's module where nothing compiles modules on the host."""
+    return ("There is no dkms here. On Ubuntu: apt-get install linux-modules-nvidia-%s-open-%s, which has it compiled; a driver of NVIDIA's installer (.run) "
+            "is installed again for that kernel (-k %s)" % (version.split(".")[0], release, release))
+
+
 def _signature(fields, keys):
     """(what is wrong with a signature, its remedy) under Secure Boot; None where nothing is."""
     signer = fields.get("signer", "")
@@ -50,25 +56,28 @@ def _signature(fields, keys):
 def refusal(lines, version, needs_open, secure_boot):
     """Why the host must not reboot yet, "" where it may.
 
-    :param lines: "kernel RELEASE" and what ``modinfo -k RELEASE nvidia`` prints, for each kernel that may boot next; "key PATH enrolled" or "key PATH absent"
-        for each certificate of SIGNERS that is there; "pin RELEASE" where the boot loader was told to boot that kernel.
+    :param lines: "kernel RELEASE" and what ``modinfo -k RELEASE`` prints of the module that modprobe loads for nvidia, for each kernel that may boot next;
+        "dkms absent" where there is none; "key PATH enrolled" or "key PATH absent" for each certificate of SIGNERS that is there; "pin RELEASE" where the
+        boot loader was told to boot that kernel.
     :param version: of the driver's libraries.
     :param needs_open: whether a card is driven by the open modules only.
     :param secure_boot: whether the kernel takes signed modules only.
     """
     kernels, keys = _read(lines)
+    dkms = "dkms absent" not in lines
     for release, fields in kernels.items():
         where = "for the kernel %s, which may boot next, " % release
-        again = "dkms autoinstall -k %s; dkms status" % release
+        again = "dkms autoinstall -k %s; dkms status" % release if dkms else _compiled(release, version)
+        see = "See: dkms status" if dkms else again
         if not fields.get("version"):
-            return "%sno module nvidia is built; needed %s. apt-get install %s; %s. Why it failed: /var/lib/dkms/nvidia/%s/build/make.log" % (
-                where, version, _headers(release), again, version)
+            more = "apt-get install %s; %s. Why it failed: /var/lib/dkms/nvidia*/%s/build/make.log" % (_headers(release), again, version) if dkms else again
+            return "%sno module nvidia is built; needed %s. %s" % (where, version, more)
         if fields["version"] != version:
             return "%sthe module nvidia is %s; needed %s, as the libraries are. %s" % (where, fields["version"], version, again)
         if needs_open and fields.get("license") != OPEN:
-            return "%sthe module nvidia is the proprietary one (license %s); needed the open one (%s), which Blackwell needs. See: dkms status" % (
-                where, fields.get("license") or "not told", OPEN)
+            return "%sthe module nvidia is the proprietary one (license %s); needed the open one (%s), which Blackwell needs. %s" % (
+                where, fields.get("license") or "not told", OPEN, see)
         wrong = _signature(fields, keys) if secure_boot else None
         if wrong:
-            return "%sthe module nvidia %s. %s: dkms status" % (where, wrong[0], wrong[1])
+            return "%sthe module nvidia %s. %s%s" % (where, wrong[0], wrong[1], ": dkms status" if dkms else "")
     return ""

@@ -181,7 +181,7 @@ import os  # noqa: E402
 import re  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, commands, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.sizes import PART  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, kv_cache  # noqa: E402
@@ -274,6 +274,7 @@ class Reader:
 
     def __init__(self, module, world=World):
         self.module, self.world, self.said, self.errors = module, world, "", ""
+        self.silent = {}  # name of a command that did not answer, to words on it: it is asked no more
 
     def seen(self, path):
         """A file's text to look at."""
@@ -287,14 +288,22 @@ class Reader:
         self.errors = ""
         program = self.module.get_bin_path(arguments[0])
         if program is None:
-            return 127, ""
-        code, out, self.errors = self.module.run_command([program, *arguments[1:]], environ_update={"LC_ALL": "C"}, errors="replace")
+            return commands.ABSENT, ""
+        if arguments[0] in self.silent:
+            return commands.SILENT, ""
+        bound = commands.Bound(arguments[0])
+        code, out, self.errors = self.module.run_command(
+            [program, *arguments[1:]], environ_update={"LC_ALL": "C"}, errors="replace", before_communicate_callback=bound)
+        bound.over()
+        if bound.passed:
+            self.silent[arguments[0]] = bound.words
+            code = commands.SILENT
         return code, out
 
     def gpus(self, devices):
         # One card that does not answer makes it fail, and it prints the others all the same.
         query = self.run("nvidia-smi", "--query-gpu=" + ",".join(host_survey.GPU_QUERY), "--format=csv,noheader,nounits")[1]
-        self.said = host_survey.words_of_query(query)
+        self.said = host_survey.words_of_query(query) or self.silent.get("nvidia-smi", "")
         return host_survey.join_gpus(host_survey.gpus_of_pci(devices), host_survey.gpus_of_query(query))
 
     def slices(self, gpus):

@@ -51,6 +51,11 @@ def _numbers(version):
 def _open(kernel, gpus):
     blackwell = any(gpu["capability"] and _numbers(gpu["capability"])[0] >= BLACKWELL for gpu in gpus)
     observed = {True: "open", False: "proprietary"}.get(kernel["nvidia_open"], NOT_LOADED)
+    # Of a chip that the table of PCI ids does not know only a driver that drives it says what it is.
+    unknown = [gpu.get("pci") or "?" for gpu in gpus if not gpu["capability"] and not gpu["uuid"] and gpu.get("kernel_driver") in (None, "nvidia")]
+    if unknown and not blackwell and kernel["nvidia_open"] is False:
+        return _row("open, unless there is no Blackwell card", "%s; not observed: what the card at %s is, which the driver does not drive" % (
+            observed, ", ".join(unknown)), False)
     return _row("open" if blackwell else "open or proprietary: there is no Blackwell card", observed,
                 kernel["nvidia_open"] is True or (not blackwell and kernel["nvidia"]))
 

@@ -51,7 +51,7 @@ def probed(name, docker_host=DEFAULT_HOST, outside_subnet=OUTSIDE):
             raise NamespaceError("container %s does not run. Start it" % name)
         rows = probe(inspected["State"]["Pid"], inspected["Name"].lstrip("/"), list(networks_of(engine, inspected)),
                      inspected["HostConfig"].get("Dns") or [], outside_subnet)
-    except (EngineError, NamespaceError, ValueError) as error:
+    except (EngineError, NamespaceError, OSError, ValueError) as error:
         raise NotProbed("%s was not probed: %s." % (name, error)) from error
     failing = [row for row in rows if not row["does_not_apply"] and row["observed"] != row["expected"]]
     return {"isolated": not failing, "attempts": rows, "failing": failing}

@@ -78,6 +78,21 @@ _LINE = re.compile(r"NVRM: Xid \((?:PCI:)?([0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a
 _CHANGED = re.compile(r"recovery action changed from 0x[0-9a-f]+ \([^)]*\) to 0x([0-9a-f]{1,4}) \(([^)]*)\)", re.IGNORECASE)
 
 
+# "pid=4711, name=python3": of the process, and of the thread of it that was at work. Where nobody knows it stands "<unknown>".
+_PROGRAM = re.compile(r"\bpid=(\d+), name=([^,<]+)(?:,|$)")
+
+
+def of_another(text, pid, name):
+    """Whether the text of an Xid names a program that is surely not this one.
+
+    :param text: of a line of the kernel's log, "" where there is none.
+    :param pid: the program's process; 0 where it is not known.
+    :param name: the program's.
+    """
+    found = _PROGRAM.search(text)
+    return bool(found and pid) and int(found.group(1)) != pid and found.group(2).strip() != name
+
+
 def address(text):
     """"0000:01:00" of a PCI address in any of its forms ("00000000:01:00.0", "0000:01:00.0", "0000:01:00"); "" where it is none."""
     found = re.match(r"^([0-9a-fA-F]{4,8}):([0-9a-fA-F]{2}):([0-9a-fA-F]{2})(\.[0-7])?$", text.strip())

@@ -7,16 +7,22 @@
 
 An engine that was killed does not remove the network namespace of a container, the kernel does; and that waits for the last of its connections, a minute as a
 rule. Until then the old namespace answers to the service's addresses, with a refusal, and the bridge sends to whoever spoke last: the service is healthy
-inside and refuses everybody. So a port of a bridge behind which one of these addresses was seen goes away, unless a running container has the address.
+inside and refuses everybody. So a port behind which one of these addresses was seen goes away: one end of a pair (veth) on a bridge of this engine's, whose
+address no running container has. What is anything else, such as a VLAN by which a bridge reaches the site's network, is nothing that a container left; and an
+engine that does not answer says nothing of its containers.
 
 Python 3.9, its standard library, and the distribution's iproute2. Exits with 0; what it took away it tells.
 """
+import json
 import os
+import re
 import struct
 import subprocess
 import sys
 
 NET = "/sys/class/net"
+PATIENCE = 10  # seconds that a program gets to answer
+TRIES = 2
 # struct __fdb_entry of linux/if_bridge.h: address, low byte of the port, whether it is the bridge's own, age in 1/100 s, high byte of the port, padding.
 ENTRY = struct.Struct("=6sBBIBBH")
 
@@ -42,41 +48,65 @@ def learned(bridge, net=NET):
 
 
 def ports(addresses, net=NET):
-    """Interfaces that are ports of a bridge of this host, behind which one of the addresses was seen: list of (name, address)."""
+    """Interfaces that are ports of a bridge of this host, behind which one of the addresses was seen: list of (name, address, bridge)."""
     found = []
     for bridge in sorted(os.listdir(net)):
         folder = os.path.join(net, bridge, "brif")
-        if not os.path.isdir(folder):
+        try:
+            names = {int(read(os.path.join(folder, name, "port_no")) or "0", 16): name for name in os.listdir(folder)}
+        except OSError:  # no bridge, or none any more
             continue
-        names = {int(read(os.path.join(folder, name, "port_no")) or "0", 16): name for name in os.listdir(folder)}
-        found += [(names[port], address) for address, port in learned(bridge, net) if address in addresses and port in names]
+        found += [(names[port], address, bridge) for address, port in learned(bridge, net) if address in addresses and port in names]
     return found
 
 
 def output(*words):
-    """What a program prints; empty where it is missing, fails or takes longer than ten seconds."""
+    """What a program prints; None where it is missing, fails or does not answer in time."""
     try:
-        return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
+        return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=PATIENCE, check=True).stdout
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def asked(*words, named):
+    """What docker says of each of the things that it lists: "" where there are none, None where it does not say. One that goes between the two questions makes
+    it fail; it is asked again."""
+    for _try in range(TRIES):
+        listed = output("docker", *named)
+        if not listed:
+            return listed
+        said = output("docker", *words, *listed.split())
+        if said is not None:
+            return said
+    return None
 
 
 def held():
-    """Addresses of running containers, or None where the engine cannot be asked. One that is stopped is not woken: its client would."""
-    if output("systemctl", "is-active", "docker.service").strip() != "active":
+    """Addresses of running containers, and the engine's bridges: (set, set), or None where it cannot be asked. One that is stopped is not woken: its client
+    would."""
+    if (output("systemctl", "is-active", "docker.service") or "").strip() != "active":
         return None
-    running = output("docker", "ps", "--quiet").split()
-    template = "{{range .NetworkSettings.Networks}}{{.MacAddress}} {{end}}"
-    return set(output("docker", "inspect", "--format", template, *running).split()) if running else set()
+    addresses = asked("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.MacAddress}} {{end}}", named=("ps", "--quiet"))
+    networks = asked("network", "inspect", named=("network", "ls", "--quiet", "--filter", "driver=bridge"))
+    if addresses is None or networks is None:
+        return None
+    bridges = {(network.get("Options") or {}).get("com.docker.network.bridge.name") or "br-" + network["Id"][:12] for network in json.loads(networks or "[]")}
+    return set(addresses.lower().split()), bridges
+
+
+def veths():
+    """Names of the interfaces that are one end of a pair, as a container's are."""
+    return set(re.findall(r"^\d+: ([^:@ ]+)[@:]", output("ip", "-oneline", "link", "show", "type", "veth") or "", re.MULTILINE))
 
 
 def main():
     stale = ports({address.lower() for address in sys.argv[1:]})
-    running = held() if stale else None
-    for name, address in stale:
-        if running is None or address in running:
-            print("%s stays: %s" % (name, "the engine does not say whose it is" if running is None else "a running container has %s" % address))
-        elif not subprocess.run(["ip", "link", "delete", name], check=False).returncode:
+    stale = [row for row in stale if row[0] in veths()] if stale else []
+    said = held() if stale else None
+    for name, address, bridge in stale:
+        if said is None or address in said[0]:
+            print("%s stays: %s" % (name, "the engine does not say whose it is" if said is None else "a running container has %s" % address))
+        elif bridge in said[1] and output("ip", "link", "delete", name) is not None:
             print("took %s off its bridge: it was left of a container that had %s" % (name, address))
 
 

@@ -10,6 +10,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch im
 
 LOST_AFTER = 3  # samples in a row that know all others and not it: one may be a driver that is just starting
 TELL_EVERY = 600  # seconds between two lines on one kind of Xid of one card: some come by the thousand
+PROGRAM = "llama-server"  # that the service runs
 MOST_DOUBLED = 8  # times that the samples before a fault ends are doubled: with samples each five seconds, an hour
 STATES = {xid.LATER: 1, xid.RESET: 2, xid.REBOOT: 3}  # as bunker_card_state has them
 
@@ -29,6 +30,7 @@ class Cards:
     def __init__(self, wanted, kind, seen, exporter, tell, kernel=None, units=()):
         self.wanted, self.kind, self.seen, self.exporter, self.tell, self.kernel, self.units = wanted, kind, set(seen), exporter, tell, kernel, units
         self.source, self.read_at, self.blind = None, 0.0, False
+        self.pid = 0  # of the service's process; 0 where it is not known
         # last: what each of the service's cards said when it was read last, UUID to gpus.Gpu; whoever starts the service anew empties it
         self.odd = {}  # those that are there and say nothing that could be read: UUID to what they say
         self._addresses = {}  # UUID to PCI address; slices of a card (MIG) have the same
@@ -73,6 +75,9 @@ class Cards:
         for found in filter(None, map(xid.of_line, self.kernel.read() if self.kernel is not None else [])):
             whole = [uuid for uuid, at in self._addresses.items() if at == found.pci and not uuid.startswith("MIG-")]
             heard.append(("kernel", whole[0] if whole else found.pci, found.number, found.text))
+        texts = {}
+        for _teller, uuid, number, text in heard:
+            texts.setdefault((uuid, number), []).extend([text] if text else [])
         for teller, uuid, number, text in heard:
             kind, words = xid.changed_to(text) if number == xid.RECOVERY else (None, "")
             if kind is not None:
@@ -84,7 +89,9 @@ class Cards:
                 continue  # the other one told of it
             self.exporter.count("bunker_xid_errors", gpu=uuid, xid=str(number))
             fault = xid.fault_of_number(number)
-            self.contained.update(self._concerned(uuid) if number in xid.CONTAINED else ())
+            said = texts[uuid, number]  # the driver's events do not name the program, the kernel's log does
+            if number in xid.CONTAINED and not (said and all(xid.of_another(one, self.pid, PROGRAM) for one in said)):
+                self.contained.update(self._concerned(uuid))
             if time.monotonic() - self._told.get((uuid, number), -TELL_EVERY) >= TELL_EVERY:
                 self._told[uuid, number] = time.monotonic()
                 self.tell("xid", xid.told(uuid, number), "error" if fault else "warning", gpu=uuid, xid=number)

@@ -19,11 +19,13 @@ class Contained:
     :param drain: seconds that running answers get.
     :param longest: seconds that it may take to answer again.
     :param tell: callable(event, text, priority, …), for the journal.
+    :param held: callable(), whether a play changes the services now.
+    :param began: when the last restart was begun, seconds as of begin(); None where there was none.
     """
 
-    def __init__(self, name, unit, endpoint, drain, longest, tell):
-        self.name, self.unit, self.endpoint, self.drain, self.longest, self.tell = name, unit, endpoint, drain, longest, tell
-        self.thread, self.began, self._result = None, None, ""
+    def __init__(self, name, unit, endpoint, drain, longest, tell, held, began=None):
+        self.name, self.unit, self.endpoint, self.drain, self.longest, self.tell, self.held = name, unit, endpoint, drain, longest, tell, held
+        self.thread, self.began, self._result = None, began, ""
 
     def goes_on(self):
         """Whether a restart was on its way until now; tells what came of one that has ended."""
@@ -46,7 +48,7 @@ class Contained:
         """
         if self.began is not None and now - self.began < EVERY:
             return False
-        self.began, self._result = now, ""
+        self.began, self._result = now, "the restart broke off"
         self.tell("contained", "%s is drained and restarted: an error was contained on %s; what had it computes no more" % (
             self.name, ", ".join(sorted(cards))), "warning")
         self.thread = threading.Thread(target=self._run, args=(container,), daemon=True)
@@ -57,15 +59,25 @@ class Contained:
         service.keep_out(self.name, self.drain + self.longest)
         try:
             service.wait_until_idle(self.endpoint, self.drain)
-            if service.container(self.name)[0] == container:  # it may have died of it meanwhile, and systemd has started it
-                self._result = service.restart(self.unit)
-            end = time.monotonic() + self.longest
-            while not self._result and not self._answers(container):
-                if time.monotonic() >= end:
-                    self._result = "it does not answer within %d s of its restart" % self.longest
-                time.sleep(1)
+            self._result = self._restart(container)
         finally:
             service.let_in(self.name)
+
+    def _restart(self, container):
+        """Why the service does not answer anew, "" where it does."""
+        if self.held():
+            self.began = None  # as soon as the play has ended it is looked at anew
+            return "a play changes the services by now; it is not restarted meanwhile"
+        if service.container(self.name)[0] == container:  # it may have died of it meanwhile, and systemd has started it
+            refused = service.restart(self.unit)
+            if refused:
+                return refused
+        end = time.monotonic() + self.longest
+        while not self._answers(container):
+            if time.monotonic() >= end:
+                return "it does not answer within %d s of its restart" % self.longest
+            time.sleep(1)
+        return ""
 
     def _answers(self, container):
         return service.container(self.name)[0] not in (container, "", None) and service.ask(self.endpoint + "/health") is not None

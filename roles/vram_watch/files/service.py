@@ -58,21 +58,30 @@ def let_in(name):
     _door("/resume?service=%s" % name)
 
 
-def _door(path):
+def drained(name):
+    """For how many more seconds the gateway sends a service no new requests; 0 for none, also where no gateway says so."""
+    try:
+        return float(json.loads(_door("/services", "GET"))[name]["draining"])
+    except (ValueError, LookupError, TypeError):
+        return 0
+
+
+def _door(path, method="POST"):
+    """What the gateway answers at its control socket, "" for nothing."""
     connection = LocalConnection("/run/protocol-omni-gateway/control.sock")
     try:
-        connection.request("POST", path)
-        connection.getresponse().read()
+        connection.request(method, path)
+        return connection.getresponse().read()
     except (OSError, http.client.HTTPException):
-        pass  # no gateway, or none that runs; a drain ends by itself as well
+        return ""  # no gateway, or none that runs; a drain ends by itself as well
     finally:
         connection.close()
 
 
 def restart(unit):
-    """Restarts a systemd unit, without waiting until it is up: what systemd says where it does not, "" otherwise."""
+    """Restarts a systemd unit that runs, without waiting until it is up; one that somebody stops stays down. What systemd says where it does not, else ""."""
     try:
-        done = subprocess.run(["systemctl", "--no-block", "restart", unit], capture_output=True, text=True, errors="replace", timeout=30, check=False)
+        done = subprocess.run(["systemctl", "--no-block", "try-restart", unit], capture_output=True, text=True, errors="replace", timeout=30, check=False)
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     return "" if done.returncode == 0 else done.stderr.strip() or "systemctl ended with status %d" % done.returncode

@@ -120,7 +120,10 @@ class Watcher:
             self.tell("unheard", self.kernel.fault, "warning")
         self.cards = Cards(settings["gpus"], settings["source"], kept.get("cards", []), self.exporter, self.tell, self.kernel, [settings["unit"], *HOLDERS])
         self.exits = Exits(self.name, settings["unit"], kept.get("container", ""), kept.get("cursor", ""), self.exporter, self.tell)
-        self.contained = Contained(self.name, settings["unit"], self.endpoint, settings["drain"], settings["step_timeout"], self.tell)
+        self.contained = Contained(self.name, settings["unit"], self.endpoint, settings["drain"], settings["step_timeout"], self.tell,
+                                   lambda: held_by_another(settings["hold_path"]), kept.get("restarted") if kept.get("boot") == boot() else None)
+        # What had an error and was not restarted yet is looked at when it is seen whether it still runs.
+        self.cards.contained.update(kept.get("contained", []) if kept.get("boot") == boot() else [])
         self.reload()
         try:
             self.state = decision.from_json(json.dumps(kept["decision"]))
@@ -190,7 +193,7 @@ class Watcher:
         self.pid = pid or self.pid  # the cards were read a moment before, and may know it still: what a dead one holds will be free
         self.up = bool(container) and service.ask(self.endpoint + "/health") is not None
         if other_hand:
-            self.exits.pass_over(container)
+            self.pass_over(container)
         if other_hand or self.state.stepping is not None:
             return ""
         if container and container != self.exits.container:
@@ -198,6 +201,12 @@ class Watcher:
             self.cards.last = {}
             self.cards.contained.clear()
         return self.exits.look(container, self.up)
+
+    def pass_over(self, container):
+        """Whatever became of the service until now was asked for; an error of the container that it had before is past."""
+        if container and container != self.exits.container:
+            self.cards.contained.clear()
+        self.exits.pass_over(container)
 
     def holds(self, cards):
         """What the service holds of each card, bytes; where the driver does not tell by process, all that is in use."""
@@ -215,7 +224,6 @@ class Watcher:
             if self.contained.thread is None:  # it has ended: what the service held before its present start is past
                 self.learned.pop(self.rung, None)
                 self.cards.last = {}
-                self.cards.contained.clear()
             return "the service is restarted after a contained error"
         return "another play changes the services" if held_by_another(self.settings["hold_path"]) else ""
 
@@ -237,6 +245,7 @@ class Watcher:
                 self.reload()
                 self.cards.forget()
                 self.filled.pop("ended", None)
+        self.cards.pid = self.pid
         cards = self.cards.look(time.time())
         event = self.look_at_service(other_hand)
         known_cards = {**self.cards.last, **(cards or {})}  # of one that does not answer this time, what it said last, since the present start
@@ -279,10 +288,10 @@ class Watcher:
         notify("WATCHDOG=1")
 
     def restart_contained(self, now):
-        """After an error that a card contained: the service is drained and restarted, unless it is down, or somebody is at it."""
+        """After an error that a card contained: the service is drained and restarted, unless it is down, or somebody is at it: a drain is somebody's."""
         idle = self.up and self.state.stepping is None and self.filler is None and not self.cards.lost
-        if self.cards.contained and idle and self.contained.begin(self.exits.container, now, self.cards.contained):
-            self.cards.contained.clear()
+        if self.cards.contained and idle and not service.drained(self.name) and self.contained.begin(self.exits.container, now, self.cards.contained):
+            self.try_to_save()  # the next watcher is to know of it
 
     def announce(self, seen):
         chosen = self.chosen
@@ -343,7 +352,7 @@ class Watcher:
                   "info" if done else "error", seconds=round(took, 1))
         container, pid = service.container(self.name)
         self.pid = pid or self.pid
-        self.exits.pass_over(container)  # what it wrote meanwhile was part of the step
+        self.pass_over(container)  # what it wrote meanwhile was part of the step
         self.try_to_save()
 
     # --- proves
@@ -370,6 +379,8 @@ class Watcher:
             return
         if self.filled.get("container") == container or "ended" in self.filled or self.filled.get("tries", 0) >= TRIES:
             return
+        if service.drained(self.name):
+            return  # by hand: it would be opened in the middle of somebody's work
         self.filled = {"container": container, "rung": self.rung, "tries": self.filled.get("tries", 0) + 1}
         filled = self.filled
 
@@ -422,6 +433,7 @@ class Watcher:
             "rung": self.rung, "ladder": [entry["name"] for entry in self.resolved["ladder"]], "predicted": seen.predicted, "barred": seen.barred,
             "why": self.why, "since": self.since, "stepping": self.state.stepping, "latched": self.state.latched,
             "reason": self.chosen.reason, "filled": self.filled, "filling": self.filler is not None and self.filler.is_alive(),
+            "restarting": self.contained.thread is not None,
             "services": services, "memory_available": memory, "events": list(self.events),
             "gateway": self.settings["gateway"],
         }
@@ -439,7 +451,7 @@ class Watcher:
             "clock": self.saved, "boot": boot(),
             "decision": json.loads(decision.to_json(self.state)), "events": list(self.events), "learned": self.learned, "filled": self.filled,
             "container": self.exits.container, "cursor": self.exits.cursor, "cards": sorted(self.cards.seen),
-            "kernel": self.kernel.sequence, "definition": self.definition})
+            "kernel": self.kernel.sequence, "contained": sorted(self.cards.contained), "restarted": self.contained.began, "definition": self.definition})
 
     def try_to_save(self):
         """Whether it could be written: a full disk is no reason not to watch."""

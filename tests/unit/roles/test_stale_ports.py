@@ -1,5 +1,7 @@
 """What a killed engine left of a container is told from the bridges' other ports, in a stand-in for /sys/class/net written in the kernel's own form."""
 import importlib.util
+import json
+import os
 import pathlib
 import struct
 import subprocess
@@ -37,8 +39,8 @@ def net(tmp_path):
 
 
 def test_the_ports_behind_which_an_address_was_seen_are_found_on_every_bridge(net):
-    assert stale_ports.ports([ORACLE], net) == [("veth300", ORACLE), ("veth1", ORACLE)]
-    assert stale_ports.ports([EXECUTOR], net) == [("veth3", EXECUTOR)]
+    assert stale_ports.ports([ORACLE], net) == [("veth300", ORACLE, "br-far"), ("veth1", ORACLE, "br-omni")]
+    assert stale_ports.ports([EXECUTOR], net) == [("veth3", EXECUTOR, "br-omni")]
 
 
 def test_the_bridges_own_address_and_unknown_ones_have_no_port(net):
@@ -56,19 +58,31 @@ def test_the_entry_is_as_long_as_the_kernels():
     assert stale_ports.ENTRY.size == struct.calcsize("=6sBBIBBH") == 16
 
 
+DOCKER = """case "$1 $2" in
+"ps --quiet") {ps} ;;
+"network ls") echo net1 ;;
+"network inspect") echo '{networks}' ;;
+inspect*) {inspect} ;;
+esac"""
+
+
 @pytest.fixture
 def engine(net, tmp_path, monkeypatch, capsys):
     """Runs the program with stand-ins for systemctl, docker and ip; returns (links that were deleted, what was said)."""
-    def run(state, running):
+    def run(state, running, ps=None, inspect=None, bridges=("br-omni", "br-far"), veths=("veth1", "veth2", "veth3", "veth4", "veth300")):
         tools = tmp_path / "tools"
         tools.mkdir()
-        scripts = {"systemctl": "echo %s" % state, "ip": 'echo "$*" >> %s/deleted' % tmp_path,
-                   "docker": '[ "$1" = ps ] && echo %s || echo "%s"' % ("one two" if running else "", " ".join(running))}
+        networks = json.dumps([{"Id": "0f" * 32, "Options": {"com.docker.network.bridge.name": name}} for name in bridges])
+        docker = DOCKER.format(ps=ps or "echo %s" % ("one two" if running else ""), inspect=inspect or 'echo "%s"' % " ".join(running), networks=networks)
+        links = "".join("%d: %s@if2: <BROADCAST,UP> mtu 1500\\n" % row for row in enumerate(veths, 4))
+        scripts = {"systemctl": "echo %s" % state, "docker": docker,
+                   "ip": 'case "$*" in *"show type veth") printf "%s" ;; *) echo "$*" >> %s/deleted ;; esac' % (links, tmp_path)}
         for name, script in scripts.items():
             (tools / name).write_text("#!/bin/sh\n%s\n" % script, encoding="ascii")
             (tools / name).chmod(0o755)
         monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tools)
         monkeypatch.setattr(stale_ports, "ports", lambda addresses, _ports=stale_ports.ports: _ports(addresses, net))
+        monkeypatch.setattr(stale_ports, "PATIENCE", 0.3)
         monkeypatch.setattr(sys, "argv", ["stale_ports.py", EXECUTOR.upper()])
         stale_ports.main()
         deleted = tmp_path / "deleted"
@@ -82,14 +96,69 @@ def test_what_no_running_container_has_is_taken_off(engine):
     assert said == "took veth3 off its bridge: it was left of a container that had %s\n" % EXECUTOR
 
 
-def test_what_a_running_container_has_stays(engine):
-    deleted, said = engine("active", [ORACLE, EXECUTOR])
+@pytest.mark.parametrize("address", [EXECUTOR, EXECUTOR.upper()])
+def test_what_a_running_container_has_stays(engine, address):
+    deleted, said = engine("active", [ORACLE, address])
     assert (deleted, said) == ("", "veth3 stays: a running container has %s\n" % EXECUTOR)
 
 
 def test_an_engine_that_is_stopped_is_not_woken_and_nothing_goes(engine):
     deleted, said = engine("inactive", [])
     assert (deleted, said) == ("", "veth3 stays: the engine does not say whose it is\n")
+
+
+@pytest.mark.parametrize("words", [
+    {"ps": "exit 1"}, {"ps": "exec sleep 5"},  # an engine that restores a hundred containers, or hangs
+    {"inspect": "echo %s; exit 1" % ORACLE},  # one of the two ended between the questions: docker names the others and fails
+    {"inspect": "exec sleep 5"}])
+def test_an_engine_that_does_not_say_all_says_nothing(engine, words):
+    deleted, said = engine("active", [ORACLE], **words)
+    assert (deleted, said) == ("", "veth3 stays: the engine does not say whose it is\n")
+
+
+def test_a_container_that_ends_between_two_questions_is_asked_for_once_more(engine, tmp_path):
+    once = "[ -e {0}/once ] || {{ touch {0}/once; echo {1}; exit 1; }}; echo {1}".format(tmp_path, ORACLE)
+    assert engine("active", [ORACLE], inspect=once)[0] == "link delete veth3\n"
+
+
+def test_with_no_container_running_what_is_left_goes(engine):
+    assert engine("active", [])[0] == "link delete veth3\n"
+
+
+@pytest.mark.parametrize("words", [
+    {"veths": ("veth1", "veth2")},  # veth3 is the name of something else: a VLAN or a bond to the site's network, a virtual machine's tap
+    {"bridges": ["br-far"]},  # br-omni is no bridge of the engine's: of LXC, libvirt or another engine
+    {"bridges": []}])
+def test_nothing_goes_but_a_containers_port_of_a_bridge_of_this_engine(engine, words):
+    assert engine("active", [ORACLE], **words) == ("", "")
+
+
+def test_the_bridges_are_named_by_their_network_or_by_its_number(monkeypatch):
+    networks = [{"Id": "0123456789abcdef" * 4, "Options": {}}, {"Id": "f" * 64, "Options": None}, {"Id": "e" * 64, "Options": {
+        "com.docker.network.bridge.name": "docker0"}}]
+    said = {"systemctl": "active\n", "ps": "", "ls": "012 fff eee\n", "inspect": json.dumps(networks)}
+    monkeypatch.setattr(stale_ports, "output", lambda *words: said[words[0] if words[0] == "systemctl" else words[1] if words[1] == "ps" else words[2]])
+    assert stale_ports.held() == (set(), {"br-0123456789ab", "br-ffffffffffff", "docker0"})
+
+
+@pytest.mark.parametrize("fault", [FileNotFoundError("ip"), subprocess.TimeoutExpired("ip", 10)])
+@pytest.mark.parametrize("deletes", [True, False])
+def test_an_ip_that_hangs_or_is_missing_is_no_error(engine, monkeypatch, fault, deletes):
+    def run(words, before=subprocess.run, **more):
+        if words[0] == "ip" and ("delete" in words) is deletes:
+            raise fault
+        return before(words, **more)
+    monkeypatch.setattr(stale_ports.subprocess, "run", run)
+    assert engine("active", [ORACLE]) == ("", "")
+
+
+def test_a_bridge_that_goes_while_it_is_read_is_no_error(net, monkeypatch):
+    def listed(path, listdir=os.listdir):
+        if str(path).endswith("br-far/brif"):
+            raise FileNotFoundError(path)
+        return listdir(path)
+    monkeypatch.setattr(stale_ports.os, "listdir", listed)
+    assert stale_ports.ports([ORACLE], net) == [("veth1", ORACLE, "br-omni")]
 
 
 def test_it_needs_nothing_of_the_host_where_nothing_is_left(tmp_path):

@@ -36,6 +36,17 @@ def test_the_kernels_that_may_boot_next(running, installed, releases):
     assert kernel_headers.boots(running, installed, own_kernel=running != "6.8.0-41-generic") == releases
 
 
+@pytest.mark.parametrize("said, found", [(NONE, "no module nvidia is built"), (OLD, "the module nvidia is 570.133.20")])
+def test_where_there_is_no_dkms_nobody_is_sent_to_it(said, found):
+    """Ubuntu's modules come compiled, in a package for each kernel; another host's may have been put there by NVIDIA's installer."""
+    text = refusal([*seen(("6.8.0-50-generic", said)), "dkms absent"])
+    assert found in text and "dkms status" not in text and "dkms autoinstall" not in text and "make.log" not in text
+    assert "linux-modules-nvidia-580-open-6.8.0-50-generic" in text and "6.8.0-50-generic" in text
+    assert refusal([*seen(("6.8.0-50-generic", OPEN)), "dkms absent"]) == ""
+    closed = refusal([*seen(("6.8.0-50-generic", CLOSED)), "dkms absent"])
+    assert "which Blackwell needs" in closed and "dkms status" not in closed
+
+
 def test_a_container_boots_none():
     assert kernel_headers.boots("6.1.0-28-amd64", ["libc6"], own_kernel=False) == []
 

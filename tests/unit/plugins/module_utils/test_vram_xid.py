@@ -120,3 +120,11 @@ def test_what_a_card_says_in_place_of_its_figures_is_its_fault(words, kind, aske
     fault = xid.fault_of_silence(words)
     assert fault.kind == kind and asked in xid.sentence("GPU-1", "0000:41:00", fault, ["a.service"])
     assert [xid.fault_of_silence(other) for other in ("[Unknown Error]", "[N/A]", "", "ERR!", "[Insufficient Permissions]")] == [None] * 5
+
+
+@pytest.mark.parametrize("text, pid, anothers", [
+    ("pid=815, name=python3, Contained: SM (0x1)", 4711, True), ("pid=815, name=python3", 4711, True), ("pid=4711, name=python3, x", 4711, False),
+    ("pid=815, name=llama-server, x", 4711, False), ("pid='<unknown>', name=<unknown>, x", 4711, False), ("", 4711, False),
+    ("pid=815, name=cuda-EvtHandlr, x", 0, False)])  # while nobody knows the service's process it may be one of its threads
+def test_whose_error_it_surely_was_not(text, pid, anothers):
+    assert xid.of_another(text, pid, "llama-server") is anothers

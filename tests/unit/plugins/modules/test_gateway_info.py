@@ -186,6 +186,15 @@ def test_without_the_operators_key_nobody_asks_with_it(look):
     assert [body for _path, _key, body in look.server.asked if body] == []
 
 
+def test_a_key_file_of_something_else_is_told_and_ends_nothing(look):
+    """What a crash or a wrong copy left: bytes that no header can hold."""
+    (look.folder / "operator.key").write_bytes(b"\xff\xfe\x00\x01")
+    found = look()
+    assert [(door["path"], door["status"]) for door in found["doors"]][:2] == [("/health", 200), ("/v1/models", 401)]
+    assert all(door["status"] is None and door["why"] for door in found["doors"] if door["key"] == "operator")
+    assert all(answer["status"] is None and answer["why"] for answer in found["answers"])
+
+
 def test_holders_and_routes_of_the_plan_are_told_and_no_hash(look):
     assert look(names=())["plan"] == {"digest": "d16e57", "holders": ["alice", "operator"], "routes": ["executor", "oracle"], "why": ""}
 

@@ -154,3 +154,13 @@ def test_an_installation_that_was_interrupted_is_told(rows, updates, said):
 def test_what_only_looks_like_the_version_is_not_the_drivers_own():
     known = driver_survey.packages("install\tinstalled\tnvidia-a\t580195105-1\nhold\tinstalled\tnvidia-b\t580.95.05-1\n")
     assert driver_survey.own(known, "580.95.05") == (["nvidia-b"], []) and driver_survey.own(known, "") == ([], [])
+
+
+def test_a_package_of_32_bits_is_another_one_than_the_hosts_own():
+    """Desktops have both, for programs of 32 bits. A hold on the name alone is the native package's, and its fellow stayed unheld for good (dpkg(1))."""
+    rows = ["hold\tinstalled\tlibnvidia-compute-580\t580.95.05-0ubuntu1\tamd64", "install\tinstalled\tlibnvidia-compute-580\t580.95.05-0ubuntu1\ti386",
+            "hold\tinstalled\tnvidia-dkms-580-open\t580.95.05-0ubuntu1\tall", "install\tinstalled\tlibcuda1\t580.95.05-1\ti386"]
+    known = driver_survey.packages("".join(row + "\n" for row in rows))
+    assert driver_survey.own(known, "580.95.05") == (["libnvidia-compute-580", "nvidia-dkms-580-open"], ["libnvidia-compute-580:i386", "libcuda1:i386"])
+    assert "libcuda1" not in [package["name"] for package in known]  # of which the host has none of its own
+    assert driver_survey.PACKAGES[-1].strip().endswith("Architecture}\\n")

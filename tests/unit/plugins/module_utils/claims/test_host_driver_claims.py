@@ -92,6 +92,18 @@ def test_a_proprietary_module_drives_what_is_no_blackwell():
     assert rows(both(kernel(nvidia_open=None, nvidia=None), cards("8.9", "8.9")))["driver.open"]["status"] == "fails"
 
 
+def test_a_card_that_nobody_knows_and_the_proprietary_module_does_not_drive_may_be_a_blackwell():
+    """As a card newer than the table of PCI ids is, until the open modules drive it: nvidia-smi says nothing of it."""
+    def unknown(seen):
+        seen["host"]["gpus"].append({"uuid": None, "capability": None, "kernel_driver": None, "pci": "0000:41:00.0"})
+    found = rows(both(kernel(nvidia_open=False), cards("8.9", "8.9"), unknown))
+    assert named(found, "fails") == ["driver.open"]
+    assert found["driver.open"]["observed"] == "proprietary; not observed: what the card at 0000:41:00.0 is, which the driver does not drive"
+    assert rows(both(cards("8.9", "8.9"), unknown))["driver.open"]["status"] == "holds"  # the open ones drive every card that the claim is of
+    given_away = both(kernel(nvidia_open=False), cards("8.9", "8.9"), unknown, lambda seen: seen["host"]["gpus"][2].update(kernel_driver="vfio-pci"))
+    assert named(rows(given_away), "fails") == []
+
+
 def test_a_host_on_which_nothing_can_be_seen_holds_nothing():
     found = rows(lambda seen: seen.update(
         host={"kernel": {"nvidia": None, "nvidia_open": None, "nouveau": False}, "toolkit": None, "gpus": []}, library="", dpkg="dpkg-query: absent",
