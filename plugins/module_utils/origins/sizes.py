@@ -21,8 +21,10 @@ def _number(text):
 
 def _of(answer):
     """Bytes of the file that an answer is about, None where it does not say."""
-    whole = re.match(r"^bytes .*/([0-9]+)$", answer.headers.get("Content-Range") or "")
-    return _number(answer.headers.get(LINKED)) or _number(whole.group(1) if whole else answer.headers.get("Content-Length"))
+    # Of a part (206) the length is the part's: what the whole has, its range alone says, or nobody ("bytes 0-0/*"). Units are read in any case (14.1).
+    whole = re.match(r"^bytes .*/([0-9]+)$", answer.headers.get("Content-Range") or "", re.IGNORECASE)
+    length = "" if answer.status == 206 else answer.headers.get("Content-Length")
+    return _number(answer.headers.get(LINKED)) or _number(whole.group(1) if whole else length)
 
 
 def of_address(fetcher, url):

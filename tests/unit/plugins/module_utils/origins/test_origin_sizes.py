@@ -58,6 +58,25 @@ def test_a_server_without_ranges_is_believed_by_its_headers_and_not_read():
         assert asked(server, "/a") == [(FILE, "")]
 
 
+def refusing_head(status, **headers):
+    """A route that knows no HEAD, and answers a GET with one byte in these headers."""
+    def answer(handler):
+        return (405, {}, None) if handler.command == "HEAD" else (status, {name.replace("_", "-"): str(value) for name, value in headers.items()}, b"G")
+    return answer
+
+
+@pytest.mark.parametrize("said", [None, "bytes 0-0/*", "bytes 0-0"])
+def test_the_length_of_a_part_is_not_the_files_size(said):
+    with serving({"/a": refusing_head(206, Content_Length=1, **({"Content_Range": said} if said else {}))}) as server:
+        ((size, words),) = asked(server, "/a")
+        assert size is None and "says no size" in words
+
+
+def test_the_unit_of_a_range_is_read_in_any_case():
+    with serving({"/a": refusing_head(206, Content_Range="Bytes 0-0/%d" % FILE)}) as server:
+        assert asked(server, "/a") == [(FILE, "")]
+
+
 @pytest.mark.parametrize(("answer", "words"), [
     (head(200), "says no size"),
     (head(200, Content_Length="many"), "says no size"),
