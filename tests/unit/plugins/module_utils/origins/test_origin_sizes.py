@@ -77,12 +77,34 @@ def test_the_unit_of_a_range_is_read_in_any_case():
         assert asked(server, "/a") == [(FILE, "")]
 
 
+@pytest.mark.parametrize("coding", ["gzip", "br", "GZIP"])
+def test_the_length_of_what_is_packed_on_the_way_is_not_the_files_size(coding):
+    with serving({"/a": [(200, {"Content-Length": "500", "Content-Encoding": coding}, None)]}) as server:
+        ((size, words),) = asked(server, "/a")
+        assert size is None and "says no size" in words
+
+
+def test_what_is_expressly_not_packed_has_its_size():
+    with serving({"/a": head(200, Content_Length=FILE, Content_Encoding="identity")}) as server:
+        assert asked(server, "/a") == [(FILE, "")]
+
+
+@pytest.mark.parametrize("headers", [{"Transfer-Encoding": "chunked"}, {"Content-Length": "0"}])
+def test_a_server_whose_head_says_no_size_is_asked_for_one_byte(headers):
+    def answer(handler):
+        return (200, headers, None) if handler.command == "HEAD" else (206, {"Content-Range": "bytes 0-0/%d" % FILE}, b"G")
+    with serving({"/a": answer}) as server:
+        assert asked(server, "/a") == [(FILE, "")]
+
+
 @pytest.mark.parametrize(("answer", "words"), [
-    (head(200), "says no size"),
-    (head(200, Content_Length="many"), "says no size"),
-    (head(200, Content_Length=0), "says no size"),
-    (head(200, Content_Length="9" * 40), "says no size"),
+    (lambda _handler: (200, {"Transfer-Encoding": "chunked"}, None), "says no size"),
+    ([(200, {"Content-Length": "many"}, None)], "says no size"),
+    ([(200, {"Content-Length": "-5"}, None)], "says no size"),
+    ([(200, {"Content-Length": "0"}, None)], "says no size"),
+    ([(200, {"Content-Length": "9" * 40}, None)], "says no size"),
     (head(200, Content_Length=5120, Content_Type="text/html; charset=utf-8"), "a page"),
+    (head(200, Content_Length=5120, Content_Type="Text/HTML"), "a page"),
     (head(404), "nothing of that name (404)"),
     (head(401), "wants an account (401)"),
     (head(302, Location="ftp://a.invalid/a"), "not encrypted"),
