@@ -15,6 +15,7 @@ import urllib.parse
 import urllib.request
 
 LONGEST_WAIT = 60  # seconds in all that a server may ask for; then the value stays open and the person is told
+NEVER = 10 ** 9  # seconds, for more of them
 REDIRECTS = 5
 LARGEST = 64 << 20  # bytes of an answer
 LONGEST = 300  # seconds of an answer: 2 MiB of a header come through a line of 64 kbit/s in that time
@@ -46,10 +47,10 @@ def wait_of(headers, now=None):
     """Seconds of a Retry-After (RFC 9110, 10.2.3: seconds or a date); None where there is none that can be read."""
     said = (headers.get("Retry-After") or "").strip()
     if said.isascii() and said.isdigit():
-        return int(said)
+        return int(said) if len(said) < 10 else NEVER  # Python turns no text of more than 4300 digits into a number
     try:
         return max(email.utils.parsedate_to_datetime(said).timestamp() - (time.time() if now is None else now), 0) if said else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
