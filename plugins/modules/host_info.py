@@ -190,6 +190,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput im
 
 PCI = "sys/bus/pci/devices"
 ASKED_FOR = 10  # seconds that a server has for each step of its answer; one that does not answer is asked once
+ASKED_IN_ALL = 30  # seconds for the whole of it: nothing but its head is read
 PROJECTOR = "clip"  # general.architecture of a projector's file
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM_STATE = "sys/firmware/efi/efivars/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23"
@@ -240,7 +241,7 @@ class World:
     def sizes(addresses, certificates):
         """What servers say of the sizes of files; arguments and answer as of origins.sizes.of()."""
         try:
-            return sizes.of(fetch.Fetcher(timeout=ASKED_FOR, certificates=certificates), addresses)
+            return sizes.of(fetch.Fetcher(timeout=ASKED_FOR, longest=ASKED_IN_ALL, certificates=certificates), addresses)
         except fetch.OriginError as error:
             return {name: {"bytes": None, "said": str(error)} for name in addresses}
 
