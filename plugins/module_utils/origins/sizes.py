@@ -56,7 +56,7 @@ def of_address(fetcher, url):
 def of(fetcher, addresses):
     """What is said of each of several files. A server that cannot be reached is tried once.
 
-    :param addresses: dict of a name to an http or https address.
+    :param addresses: dict of a name to an address; other ones than those of http and https are not asked.
     :returns: dict of the name to dict of ``bytes`` (int, None where nobody says) and ``said`` (why nobody does, "" otherwise).
     """
     found, silent = {}, {}
@@ -66,6 +66,10 @@ def of(fetcher, addresses):
             account, _at, server = parts.netloc.rpartition("@")
         except ValueError as error:
             found[name] = {"bytes": None, "said": "%s: is no address (%s). Correct it." % (url, error)}
+            continue
+        if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
+            found[name] = {"bytes": None, "said": "%s: is no address of http or https and is not asked. Give the file's size in the inventory." % (
+                "%s://%s%s" % (parts.scheme, server, parts.path) if account else url)}
             continue
         if account:
             found[name] = {"bytes": None, "said": "%s://%s%s: has an account in its address and is not asked. Give the file's size in the inventory." % (

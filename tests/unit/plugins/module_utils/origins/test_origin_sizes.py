@@ -133,6 +133,12 @@ def test_an_address_that_is_none_is_said_to_be_one():
     assert found["a"]["bytes"] is None and "http://[hub/1" in found["a"]["said"]
 
 
+@pytest.mark.parametrize("address", ["file:///etc/hostname", "ftp://127.0.0.1:1/m.gguf", "data:,x", "m.gguf", ""])
+def test_an_address_of_another_protocol_is_not_asked(address):
+    found = sizes.of(fetch.Fetcher(timeout=1), {"a": address})
+    assert found["a"]["bytes"] is None and "http" in found["a"]["said"] and "size in the inventory" in found["a"]["said"]
+
+
 def test_an_account_in_an_address_is_neither_sent_nor_told():
     class Nobody(fetch.Fetcher):
         def _opened(self, url, headers, method="GET"):
