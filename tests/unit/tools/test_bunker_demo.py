@@ -65,15 +65,37 @@ def test_without_quick_nothing_is_given_besides_the_inventory(bunker):
 
 
 def test_what_is_only_predicted_leaves_the_host_what_it_is(bunker):
-    assert QUICK in plays(bunker("demo", "--quick", "--check")[1])[-1] and QUICK not in plays(bunker("status")[1])[-1]
+    code, called, said = bunker("demo", "--quick", "--check")
+    assert code == 0 and QUICK in plays(called)[-1] and "deployed in" not in said
+    assert QUICK not in plays(bunker("status")[1])[-1]
     bunker("demo", "--quick")
-    assert QUICK not in plays(bunker("demo", "-C")[1])[-1] and QUICK in plays(bunker("status")[1])[-1]
+    for word in ("-C", "--check", "--syntax-check", "--list-hosts", "--list-tags", "--list-tasks"):
+        assert QUICK not in plays(bunker("demo", word)[1])[-1] and QUICK in plays(bunker("status")[1])[-1]
 
 
 def test_to_deploy_the_demo_host_once_more_keeps_its_image(bunker):
     assert plays(bunker("deploy", "demo")[1]) == ["ansible-playbook -i inventory/demo site.yml"]
     bunker("demo", "--quick")
-    assert plays(bunker("deploy", "demo", "--check")[1]) == ["ansible-playbook -i inventory/demo site.yml --check " + QUICK]
+    assert plays(bunker("deploy", "demo", "--check")[1]) == ["ansible-playbook -i inventory/demo site.yml %s --check" % QUICK]
+
+
+@pytest.mark.parametrize("words", [("--plain", "demo"), ("inventory/demo",), ("--plain", "inventory/demo/")])
+def test_to_deploy_the_demo_host_once_more_keeps_its_image_however_it_is_named(bunker, words):
+    bunker("demo", "--quick")
+    assert QUICK in plays(bunker("deploy", *words)[1])[-1]
+
+
+def test_what_somebody_says_counts_more_than_what_the_quick_host_is_given(bunker):
+    said = ("-e", "golden_image_name=mine", "--limit", "demo")
+    bunker("demo", "--quick")
+    for words in (("deploy", "demo"), ("demo", "--quick"), ("status",)):
+        assert plays(bunker(*words, *said)[1])[-1].endswith("%s %s" % (QUICK, " ".join(said)))
+
+
+def test_another_host_is_given_nothing_of_the_demo_hosts(bunker):
+    bunker("demo", "--quick")
+    code, called, said = bunker("deploy", "other", "-e", "demo")
+    assert code != 0 and plays(called) == [] and "there is no inventory/other" in said
 
 
 def test_the_site_of_the_documentation_is_built_where_it_is_asked_for(bunker):
