@@ -12,7 +12,10 @@ from support import ROOT
 QUICK = "-e @tests/host/vars/quick.yml"
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$BUNKER_CACHE/called"
-case "$0 $*" in *" exec "*"image inspect omni/llama-server:sm120-cuda13") [ -e "$BUNKER_CACHE/whole" ] ;; esac
+case "$0 $*" in
+*" exec "*"image inspect omni/llama-server:sm120-cuda13") [ -e "$BUNKER_CACHE/whole" ] ;;
+*create.yml) [ ! -e "$BUNKER_CACHE/no-host" ] ;;
+esac
 """
 
 
@@ -123,6 +126,20 @@ def test_a_host_that_has_the_whole_keeps_it(bunker):
     code, called, said = bunker("demo", "--quick", whole=True)
     assert code == 0 and QUICK not in plays(called)[-1] and "the whole is deployed" in said
     assert QUICK not in plays(bunker("status")[1])[-1]
+
+
+def test_a_host_that_could_not_be_started_stays_what_it_is(bunker, tmp_path):
+    no_host = tmp_path / "cache" / "no-host"
+    no_host.touch()
+    assert bunker("demo", "--quick")[0] != 0
+    no_host.unlink()
+    assert QUICK not in plays(bunker("status")[1])[-1]
+
+
+def test_a_host_that_had_to_be_started_first_is_asked_for_its_image_then(bunker):
+    _code, called, _said = bunker("demo", "--quick", whole=True)
+    looks = [place for place, line in enumerate(called) if "image inspect" in line]
+    assert looks and called.index("ansible-playbook -i inventory/demo tests/host/create.yml") < looks[0]
 
 
 def test_the_images_name_says_that_it_has_no_cuda_and_it_has_none():
