@@ -122,10 +122,12 @@ class Fetcher:
 
     def __init__(self, sleep=time.sleep, timeout=20, longest=LONGEST, certificates=""):
         self.sleep, self.timeout, self.longest, self.waited = sleep, timeout, longest, 0.0
+        trusted = certificates.encode("ascii", "ignore").decode()  # OpenSSL takes no other; comments have authorities' own names
         try:
-            context = ssl.create_default_context(cafile=None if certificates else os.environ.get("SSL_CERT_FILE") or None, cadata=certificates or None)
-        except (ssl.SSLError, ValueError) as error:
-            raise OriginError("bunker_ca_bundle: its file holds no certificates in PEM (%s). See what stands in it." % error) from error
+            context = ssl.create_default_context(cafile=None if certificates else os.environ.get("SSL_CERT_FILE") or None, cadata=trusted or None)
+        except (OSError, ValueError) as error:
+            raise OriginError("%s: its file holds no certificates in PEM (%s). See what stands in it." % (
+                "bunker_ca_bundle" if certificates else "SSL_CERT_FILE of the environment", error)) from error
         handlers = [_Http(), _Https(context=context)]
         for handler in handlers:
             handler.longest = longest

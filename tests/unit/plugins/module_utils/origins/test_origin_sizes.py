@@ -4,6 +4,17 @@ from stand_in import serving
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.origins import fetch, sizes
 
+# Of a key that was thrown away, for CN=stand-in.
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n" % "\n".join((
+    "MIIBfTCCASOgAwIBAgIUTyjJAA7csoo5JWnbXlnglGI/iWUwCgYIKoZIzj0EAwIw",
+    "EzERMA8GA1UEAwwIc3RhbmQtaW4wIBcNMjYxMTMwMTAzNTU4WhgPMjEyNjExMDYx",
+    "MDM1NThaMBMxETAPBgNVBAMMCHN0YW5kLWluMFkwEwYHKoZIzj0CAQYIKoZIzj0D",
+    "AQcDQgAEpN0Ih5VtgETlLYILPt5EMYXPuqegELBEhqieo57jRWoJFUMxx/M33NLi",
+    "e35GXpj9/QIElL/DTnDb46wkTOiNLqNTMFEwHQYDVR0OBBYEFBNx6KAo86Zlqll0",
+    "i862AA05hZuWMB8GA1UdIwQYMBaAFBNx6KAo86Zlqll0i862AA05hZuWMA8GA1Ud",
+    "EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgP5E9fYlgE7iGzkEWWdAy6uCH",
+    "/wr9ZIwO18IXDbu7JgsCIQD8rqAg6wcZRgReuHuMNWv3jhIAfRIPwa3BirWJjoKj",
+    "2Q=="))
 FILE = 49_123_456_789  # bytes, of a file that nobody sends
 
 
@@ -151,3 +162,17 @@ def test_an_account_in_an_address_is_neither_sent_nor_told():
 def test_one_of_another_authority_than_those_that_are_trusted(tmp_path):
     with pytest.raises(fetch.OriginError, match="bunker_ca_bundle"):
         fetch.Fetcher(certificates="no certificate")
+
+
+@pytest.mark.parametrize("text", ["# F\u0151tan\u00fas\u00edtv\u00e1ny\n" + CERTIFICATE, "\ufeff" + CERTIFICATE, CERTIFICATE + "# \udce9"])
+def test_authorities_with_their_own_names_in_comments_are_read(text):
+    assert fetch.Fetcher(certificates=text).opener
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_of_the_environment_without_authorities_is_told_by_its_own_name(tmp_path, monkeypatch, content):
+    if content:
+        (tmp_path / "ca.pem").write_text(content, encoding="ascii")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with pytest.raises(fetch.OriginError, match="^SSL_CERT_FILE"):
+        fetch.Fetcher()
