@@ -15,6 +15,7 @@ echo "$(basename "$0") $*" >> "$BUNKER_CACHE/called"
 case "$0 $*" in
 *" exec "*"image inspect omni/llama-server:sm120-cuda13") [ -e "$BUNKER_CACHE/whole" ] ;;
 *create.yml) [ ! -e "$BUNKER_CACHE/no-host" ] ;;
+*"docker info") [ ! -e "$BUNKER_CACHE/no-engine" ] ;;
 esac
 """
 
@@ -120,6 +121,16 @@ def test_the_layers_are_those_of_the_image_that_is_there(bunker):
     assert layers() == ["omni/llama-server-without-cuda:cpu"] * 2
     bunker("down")
     assert layers() == ["omni/llama-server:sm120-cuda13"] * 2
+
+
+def test_a_host_that_down_could_not_remove_stays_what_it_is(bunker, tmp_path):
+    bunker("demo", "--quick")
+    (tmp_path / "cache" / "no-engine").touch()
+    assert not any("destroy.yml" in line for line in plays(bunker("down")[1]))
+    (tmp_path / "cache" / "no-engine").unlink()
+    assert QUICK in plays(bunker("deploy", "demo")[1])[-1]
+    assert any("destroy.yml" in line for line in plays(bunker("down")[1]))
+    assert QUICK not in plays(bunker("deploy", "demo")[1])[-1]
 
 
 def test_a_host_that_has_the_whole_keeps_it(bunker):
