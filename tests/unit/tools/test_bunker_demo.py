@@ -2,9 +2,11 @@
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
+import jinja2
 import pytest
 import yaml
 from support import ROOT
@@ -151,6 +153,19 @@ def test_a_host_that_had_to_be_started_first_is_asked_for_its_image_then(bunker)
     _code, called, _said = bunker("demo", "--quick", whole=True)
     looks = [place for place, line in enumerate(called) if "image inspect" in line]
     assert looks and called.index("ansible-playbook -i inventory/demo tests/host/create.yml") < looks[0]
+
+
+@pytest.mark.parametrize(("state", "verb"), [("", ["run"]), ("running", []), ("exited", ["start"]), ("created", ["start"]), ("dead", ["start"])])
+def test_a_host_that_stands_still_is_started_and_not_made_anew(state, verb):
+    """docker run would refuse its name; restarted, such a host is as a machine after a reboot."""
+    (play,) = yaml.safe_load((ROOT / "tests/host/create.yml").read_text(encoding="utf-8"))
+    chosen = []
+    for task in play["tasks"]:
+        words = str(task.get("ansible.builtin.command", {}).get("argv", ""))
+        found = re.search(r"'docker', '(run|start)'", words)
+        if found and jinja2.Environment().compile_expression(task["when"])(__host={"stdout": state}):
+            chosen.append(found[1])
+    assert chosen == verb
 
 
 def test_the_images_name_says_that_it_has_no_cuda_and_it_has_none():
