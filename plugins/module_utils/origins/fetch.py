@@ -92,11 +92,11 @@ class _BoundedHeads:
 
 
 class _Http(_BoundedHeads, urllib.request.HTTPHandler):
-    pass
+    """Of addresses of http."""
 
 
 class _Https(_BoundedHeads, urllib.request.HTTPSHandler):
-    pass
+    """Of addresses of https."""
 
 
 def wait_of(headers, now=None):
