@@ -380,7 +380,9 @@ def sources(world, wanted, there, certificates):
     :param there: of :func:`stored`.
     """
     missing = {path: origin for path, origin in wanted.items() if path not in there}
-    found = {path: {"bytes": world.file_size(origin), "said": ""} for path, origin in missing.items() if origin.startswith("/")}
+    # A path is read as source_file will (type: path); an address has a protocol before it.
+    found = {path: {"bytes": world.file_size(os.path.expanduser(os.path.expandvars(origin))), "said": ""}
+             for path, origin in missing.items() if "://" not in origin}
     addresses = {path: origin for path, origin in missing.items() if path not in found}
     for path, size in found.items():
         size["said"] = "" if size["bytes"] else "%s is not there, or empty." % missing[path]
