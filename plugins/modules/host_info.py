@@ -379,7 +379,7 @@ def sources(world, wanted, there, certificates):
     :param wanted: path to address, or to a path of the host.
     :param there: of :func:`stored`.
     """
-    missing = {path: origin for path, origin in wanted.items() if path not in there}
+    missing = {path: origin for path, origin in wanted.items() if not there.get(path)}
     # A path is read as source_file will (type: path); an address has a protocol before it.
     found = {path: {"bytes": world.file_size(os.path.expanduser(os.path.expandvars(origin))), "said": ""}
              for path, origin in missing.items() if "://" not in origin}

@@ -75,6 +75,7 @@ def test_nobody_is_asked_for_the_size_of_a_file_that_is_there(tmp_path):
     assert found == {"/s/b": {"bytes": 7, "said": ""}, "/s/c": {"bytes": 4, "said": ""},
                      "/s/d": {"bytes": None, "said": "%s is not there, or empty." % (tmp_path / "absent")}}
     assert host_info.sources(World, {"/s/a": "https://hub.invalid/a"}, {"/s/a": 3}, "") == {} and len(World.asked) == 1
+    assert host_info.sources(World, {"/s/a": "https://hub.invalid/a"}, {"/s/a": 0}, "")["/s/a"]["bytes"] == 7  # an empty file tells nothing
 
 
 @pytest.mark.parametrize("path", ["~/brought", "$HOME/brought"])
