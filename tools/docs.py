@@ -54,7 +54,7 @@ def relinked(text, source, repository, problems, root=ROOT):
         if target is None or re.match(r"[a-z]+:", target):
             return found.group(0)
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
-        if path.startswith(("/", "../")) or not (root / path).exists():  # what lies outside is there on this machine alone
+        if path.split("/")[0] in ("", "..") or not (root / path).exists():  # what lies outside is there on this machine alone
             problems.append("%s links %s, which does not exist. Mend the link." % (source, target))
             return found.group(0)
         page = page_of(path)

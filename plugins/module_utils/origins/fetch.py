@@ -122,9 +122,10 @@ class Fetcher:
 
     def __init__(self, sleep=time.sleep, timeout=20, longest=LONGEST, certificates=""):
         self.sleep, self.timeout, self.longest, self.waited = sleep, timeout, longest, 0.0
-        trusted = certificates.encode("ascii", "ignore").decode()  # OpenSSL takes no other; comments have authorities' own names
+        # OpenSSL takes no other letters; comments have authorities' own names. A line more, for without any text the system's would be trusted.
+        trusted = certificates.encode("ascii", "ignore").decode() + "\n" if certificates else None
         try:
-            context = ssl.create_default_context(cafile=None if certificates else os.environ.get("SSL_CERT_FILE") or None, cadata=trusted or None)
+            context = ssl.create_default_context(cafile=None if certificates else os.environ.get("SSL_CERT_FILE") or None, cadata=trusted)
         except (OSError, ValueError) as error:
             raise OriginError("%s: its file holds no certificates in PEM (%s). See what stands in it." % (
                 "bunker_ca_bundle" if certificates else "SSL_CERT_FILE of the environment", error)) from error

@@ -159,9 +159,10 @@ def test_an_account_in_an_address_is_neither_sent_nor_told():
     assert found["a"]["bytes"] is None and "hub.invalid/m.gguf" in found["a"]["said"] and "secret" not in found["a"]["said"]
 
 
-def test_one_of_another_authority_than_those_that_are_trusted(tmp_path):
+@pytest.mark.parametrize("text", ["no certificate", "\u7121", "\ufffd\ufffd"])
+def test_a_bundle_without_authorities_is_told_and_nobody_elses_are_trusted(text):
     with pytest.raises(fetch.OriginError, match="bunker_ca_bundle"):
-        fetch.Fetcher(certificates="no certificate")
+        fetch.Fetcher(certificates=text)
 
 
 @pytest.mark.parametrize("text", ["# F\u0151tan\u00fas\u00edtv\u00e1ny\n" + CERTIFICATE, "\ufeff" + CERTIFICATE, CERTIFICATE + "# \udce9"])
