@@ -21,7 +21,9 @@ sys.path.insert(0, str(ROOT / "tools"))
 import spec_pages  # noqa: E402
 
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md"}
-LINK = re.compile(r"(!?\[[^\]]*\]\()([^()\s#]+)(#[^()\s]*)?(\))")
+# Or code, in a line or fenced, which holds no link whatever it looks like: the same number of marks ends it.
+LINK = re.compile(r"(!?\[[^\]]*\]\()([^()\s#]+)(#[^()\s]*)?(\))|"
+                  r"(?ms:^(?P<fence>```+|~~~+).*?^(?P=fence)|(?<!`)(?P<marks>`+)(?!`)(?:(?!\n\n).)*?(?<!`)(?P=marks)(?!`))")
 SPECS = re.compile(r"roles/([a-z_]+)/meta/argument_specs\.yml$|plugins/modules/([a-z_]+)\.py$")
 MARKER = ".made-by-bunker-docs"
 
@@ -49,10 +51,10 @@ def relinked(text, source, repository, problems, root=ROOT):
 
     def link(found):
         opening, target, anchor, closing = found.group(1), found.group(2), found.group(3) or "", found.group(4)
-        if re.match(r"[a-z]+:", target):
+        if target is None or re.match(r"[a-z]+:", target):
             return found.group(0)
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
-        if not (root / path).exists():
+        if path.split("/")[0] in ("", "..") or not (root / path).exists():  # what lies outside is there on this machine alone
             problems.append("%s links %s, which does not exist. Mend the link." % (source, target))
             return found.group(0)
         page = page_of(path)

@@ -116,13 +116,32 @@ def part_of(name, layer):
 
 
 def layers(archive):
-    """(number, open tarfile) of each layer of an archive of docker save, the base's first."""
+    """(number, open tarfile) of each layer of an archive of docker save, the base's first.
+
+    :raises ValueError: its manifest is another's than docker save's.
+    """
     manifest = json.load(archive.extractfile("manifest.json"))
+    if not isinstance(manifest, list) or not all(isinstance(image, dict) for image in manifest):
+        raise ValueError("its manifest.json is no list of images")
     if len(manifest) != 1:
         raise SystemExit("image_parts: the archive holds %d images, and one is looked at. Save one by its name: docker save NAME:TAG" % len(manifest))
-    for number, name in enumerate(manifest[0]["Layers"]):
+    names = manifest[0].get("Layers")
+    if not names or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("its manifest.json names no layers")
+    for number, name in enumerate(names):
         with tarfile.open(fileobj=archive.extractfile(name)) as layer:
             yield number, layer
+
+
+def inside(name):
+    """A file's path in the image, without a slash or "./" before it, which some builders write.
+
+    :raises ValueError: it leads out of the image, and so out of any folder that it is written to.
+    """
+    plain = name.removeprefix("./").strip("/")
+    if ".." in plain.split("/"):
+        raise ValueError("%s leads out of the image" % name)
+    return plain
 
 
 def measured(path, cards, quick):
@@ -137,15 +156,16 @@ def measured(path, cards, quick):
         archive = opened.enter_context(tarfile.open(path, mode="r:"))
         for number, layer in layers(archive):
             for info in layer:
-                part = part_of(info.name.rstrip("/"), number)
+                name = inside(info.name)
+                part = part_of(name, number)
                 if part not in sinks:
                     sizes = Sizes(quick)
                     sinks[part] = sizes, tarfile.open(fileobj=sizes, mode="w|")
                 sinks[part][1].addfile(info, layer.extractfile(info) if info.isreg() else None)
                 if cards and part == "cuBLAS" and info.isreg():
-                    infos[info.name] = info
-                    (scratch / info.name).parent.mkdir(parents=True, exist_ok=True)
-                    with open(scratch / info.name, "wb") as target:
+                    infos[name] = info
+                    (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+                    with open(scratch / name, "wb") as target:
                         shutil.copyfileobj(layer.extractfile(info), target)
         rows = {}
         for part, (sizes, written) in sinks.items():
@@ -167,7 +187,10 @@ def measured(path, cards, quick):
 def pruned(scratch, infos, cards, quick):
     """(sizes of the part with pruned files, what the program said, what the claim would miss)."""
     command = [sys.executable, str(PRUNE), ",".join(removable_device_code.names(cards)), *(str(scratch / name) for name in sorted(infos))]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit("image_parts: nothing is pruned. %s" % done.stderr.strip()[-500:].replace("%s/" % scratch, ""))
+    said = done.stdout
     (scratch / FOLDER / pruned_code.MANIFEST).write_text(said, encoding="utf-8")
     missing = pruned_code.missing(pruned_code.of_tree(FolderTree([str(scratch)])), cards)
     sizes = Sizes(quick)

@@ -63,6 +63,10 @@ def main(arguments):
         sys.stderr.write("%s: the catalogue has no model of that name. It has: %s.\n" % (options.name, ", ".join(models)))
         return 2
     model, complaints = models[options.name], []
+    if model.get("shipped"):
+        sys.stdout.write(inventory_files.comment(
+            "%s: model_store_catalogue has it, and one name has one entry. Name it as the model of a service." % model["name"]))
+        return 0
     notes = ["Not compared with the files: %s." % ", ".join(model["open"])] if options.offline and model.get("open") else []
     if not options.offline:
         model, notes, complaints = asked(model, options.hub.rstrip("/"))

@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
         """Text of the file of bunker_ca_bundle, which is not on the host yet."""
         path = inventory["bunker_ca_bundle"]
         try:
-            return pathlib.Path(path).read_text(encoding="utf-8") if path else ""
+            return pathlib.Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
         except (OSError, ValueError) as error:
             raise AnsibleActionFail("bunker_ca_bundle %s cannot be read (%s); nothing was changed. It is a PEM file on the machine that runs Ansible."
                                     % (path, error)) from error

@@ -159,6 +159,10 @@ def check_models(models):
             if not PLAIN_NAME.match(name):
                 yield Problem("model_store_catalogue: %s: name '%s'" % (model["name"], name),
                               "a model and its files have plain names, none leads out of the store", "Use letters, digits, dots, dashes and underscores.")
+        for entry in model["files"]:
+            if entry.get("size", 0) < 0:
+                yield Problem("model_store_catalogue: %s: size %d of %s" % (model["name"], entry["size"], entry["name"]),
+                              "a size is a number of bytes, 0 for one that nobody knows", "Write it (stat --format %s FILE), or 0.")
         yield from _check_shards(model)
         for name in _duplicates(entry["name"] for entry in model["files"]):
             yield Problem("model_store_catalogue: %s: file %s twice" % (model["name"], name), "a file's name is unique", "Remove one.")

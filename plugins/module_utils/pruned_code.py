@@ -152,9 +152,14 @@ def might_run(target, cards):
     kind, _separator, number = target.partition("_")
     rule = {"sm": capability.machine_code_runs, "compute": capability.ptx_fits}.get(kind)
     digits = number.rstrip("af")
-    if rule is None or not digits.isdigit():
+    if rule is None or not (digits.isascii() and digits.isdigit()):
         return True
     return any(rule(int(digits), number[len(digits):], capability.parse_capability(card)) is not False for card in cards)
+
+
+def _are_sums(value):
+    """Whether a value of a manifest, which anybody may have written, has the shape of :class:`_Sums`."""
+    return isinstance(value, dict) and all(isinstance(row, list) and len(row) == 3 and isinstance(row[0], int) for row in value.values())
 
 
 def missing(seen, cards):
@@ -164,12 +169,12 @@ def missing(seen, cards):
     :param cards: list of str, compute capabilities.
     :returns: list of str, empty where all is there.
     """
-    found, manifest = [], {row.get("file"): row for row in seen["manifest"]}
+    found, manifest = [], {row["file"]: row for row in seen["manifest"] if isinstance(row.get("file"), str)}
     for library in seen["libraries"]:
         said = ["%s: %s" % (library["file"], text) for text in library["unread"]]
         said += ["%s: %d of %s emptied" % (library["file"], count, target) for target, count in sorted(library["emptied"].items()) if might_run(target, cards)]
         before = manifest.pop(library["file"], None)
-        if not said and (before is None or not isinstance(before.get("before"), dict) or not isinstance(before.get("frames_before"), dict)):
+        if not said and (before is None or not _are_sums(before.get("before")) or not _are_sums(before.get("frames_before"))):
             said = ["%s: %s does not say what it held" % (library["file"], MANIFEST)]
         # What is there must be what there was, to the last byte; what the manifest alone knows of are frames, which leave no header behind.
         found += said or _differences(library, before, cards)

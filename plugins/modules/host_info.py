@@ -190,6 +190,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput im
 
 PCI = "sys/bus/pci/devices"
 ASKED_FOR = 10  # seconds that a server has for each step of its answer; one that does not answer is asked once
+ASKED_IN_ALL = 30  # seconds for the whole of it: nothing but its head is read
 PROJECTOR = "clip"  # general.architecture of a projector's file
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM_STATE = "sys/firmware/efi/efivars/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23"
@@ -240,7 +241,7 @@ class World:
     def sizes(addresses, certificates):
         """What servers say of the sizes of files; arguments and answer as of origins.sizes.of()."""
         try:
-            return sizes.of(fetch.Fetcher(timeout=ASKED_FOR, certificates=certificates), addresses)
+            return sizes.of(fetch.Fetcher(timeout=ASKED_FOR, longest=ASKED_IN_ALL, certificates=certificates), addresses)
         except fetch.OriginError as error:
             return {name: {"bytes": None, "said": str(error)} for name in addresses}
 
@@ -387,8 +388,10 @@ def sources(world, wanted, there, certificates):
     :param wanted: path to address, or to a path of the host.
     :param there: of :func:`stored`.
     """
-    missing = {path: origin for path, origin in wanted.items() if path not in there}
-    found = {path: {"bytes": world.file_size(origin), "said": ""} for path, origin in missing.items() if origin.startswith("/")}
+    missing = {path: origin for path, origin in wanted.items() if not there.get(path)}
+    # A path is read as source_file will (type: path); an address has a protocol before it.
+    found = {path: {"bytes": world.file_size(os.path.expanduser(os.path.expandvars(origin))), "said": ""}
+             for path, origin in missing.items() if "://" not in origin}
     addresses = {path: origin for path, origin in missing.items() if path not in found}
     for path, size in found.items():
         size["said"] = "" if size["bytes"] else "%s is not there, or empty." % missing[path]

@@ -100,7 +100,9 @@ rehashed:
 """
 
 import fcntl
+import http.client
 import os
+import re
 import shutil
 import zipfile
 import zlib
@@ -120,6 +122,12 @@ class FetchError(Exception):
     """What could not be fetched, and why."""
 
 
+def _length(response):
+    """Bytes that an answer says it has, None where it does not say or where that is no number."""
+    said = response.headers.get("Content-Length") or ""
+    return int(said) if re.match(r"^[0-9]{1,18}$", said) else None
+
+
 def download(url, part, ca_bundle, opener=open_url, size=0):
     """Download to ``part``; bytes that are there already are not fetched again.
 
@@ -129,27 +137,30 @@ def download(url, part, ca_bundle, opener=open_url, size=0):
     error = None
     for _attempt in range(_ATTEMPTS):
         have = os.path.getsize(part) if os.path.exists(part) else 0
+        if size and have > size:  # more than the whole is no beginning of it
+            os.unlink(part)
+            have = 0
         headers = {"Range": "bytes=%d-" % have} if have else {}
         try:
             response = opener(url, headers=headers, ca_path=ca_bundle, timeout=60, decompress=False)
             # 206: the rest follows. 200: the server knows no ranges and sends the whole.
-            expected = response.headers.get("Content-Length")
-            whole = int(expected) + (have if response.status == 206 else 0) if expected is not None else size
+            expected = _length(response)
+            whole = expected + (have if response.status == 206 else 0) if expected is not None else size
             if size and whole != size:
                 raise FetchError("%s has %d bytes, expected are %d. %s" % (url, whole, size, _SIZE))
             with open(part, "ab" if response.status == 206 else "wb") as stream:
                 shutil.copyfileobj(response, stream, _BLOCK)
             got = os.path.getsize(part) - (have if response.status == 206 else 0)
-            if expected is None or got == int(expected):
+            if expected is None or got == expected:
                 return
-            error = "the connection ended after %d of %s bytes" % (got, expected)
+            error = "the connection ended after %d of %d bytes" % (got, expected)
         except HTTPError as problem:
             if problem.code == 416:  # nothing lies beyond what is here: it is whole, or wrong, as its hash will show
                 return
             if problem.code < 500:
                 raise FetchError("%s answers %d %s" % (url, problem.code, problem.reason)) from problem
             error = problem
-        except OSError as problem:
+        except (OSError, http.client.HTTPException) as problem:  # the latter of an answer in chunks that broke off
             error = problem
     raise FetchError("%s: gave up after %d attempts (%s). What came stays in %s; the next run goes on from there." % (url, _ATTEMPTS, error, part))
 

@@ -2,7 +2,8 @@
 
     model_server.py ADDRESS:PORT NAME [TOKENS_PER_SECOND] [CONTEXT] [PROMPT_TOKENS_PER_SECOND]
 
-Answers "NAME heard KEY" (KEY: the hash of what it was given to authenticate, or "no key"), word by word where a stream is asked for; max_tokens words.
+Answers "NAME heard KEY" (KEY: the hash of what it was given to authenticate, cookies included, or "no key"), word by word where a stream is asked for;
+max_tokens words.
 GET /health answers 200. A token is a word, a message has two more. It refuses a prompt as llama-server does, when no token of its CONTEXT is left for the
 answer, and answers /props, /metrics, /tokenize and the counting of a prompt as llama-server does; with "mute" for CONTEXT it holds 8192 and does not count.
 Streams have the shape of the API that was asked: chat completions, messages or responses.
@@ -35,7 +36,7 @@ async def request_of(reader):
 
 
 def words_of(headers, count):
-    key = headers.get("authorization", "").replace("Bearer ", "")
+    key = headers.get("authorization", "").replace("Bearer ", "") + headers.get("cookie", "")
     heard = hashlib.sha256(key.encode()).hexdigest() if key else "no key"
     return ("%s heard %s" % (NAME, heard)).split(" ") + ["word"] * max(0, count - 3)
 

@@ -50,9 +50,9 @@ def questions(inventory, ask=True):
 
 
 def models(inventory, host):
-    """Name to :data:`Model` of each model in use."""
+    """Name to :data:`Model` of each model in use. An empty file is as one that is not there."""
     there = {name: Model(found["bytes"], 0, found.get("projector", 0), [], 0)
-             for name, found in host["models"].items() if name in models_used(inventory)}
+             for name, found in host["models"].items() if name in models_used(inventory) and found["bytes"]}
     return dict({name: _model(inventory, host, model) for name, model in _used(inventory).items() if name not in there}, **there)
 
 
@@ -69,7 +69,7 @@ def _model(inventory, host, model):
             continue
         total += size
         projector += size if model_files.role_of(entry) == model_files.PROJECTOR else 0
-        missing += 0 if path in stored else max(size - stored.get(path + PART, 0), 0)
+        missing += 0 if stored.get(path) else max(size - stored.get(path + PART, 0), 0)
     return Model(total, missing, projector, unknown, len(model["files"]))
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import collections
 import email.utils
+import functools
 import http.client
+import io
 import os
 import ssl
 import time
@@ -15,6 +17,7 @@ import urllib.parse
 import urllib.request
 
 LONGEST_WAIT = 60  # seconds in all that a server may ask for; then the value stays open and the person is told
+NEVER = 10 ** 9  # seconds, for more of them
 REDIRECTS = 5
 LARGEST = 64 << 20  # bytes of an answer
 LONGEST = 300  # seconds of an answer: 2 MiB of a header come through a line of 64 kbit/s in that time
@@ -42,14 +45,68 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+class _Bounded(io.RawIOBase):
+    """What comes from a server, until a time. A socket's own timeout begins anew with each byte, so one that drips has no end."""
+
+    def __init__(self, raw, longest):
+        super().__init__()
+        self.raw, self.longest, self.end = raw, longest, time.monotonic() + longest
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        if self.end is not None and time.monotonic() > self.end:
+            raise TimeoutError("the head of its answer took more than %g seconds" % self.longest)
+        return self.raw.readinto(buffer)
+
+    def close(self):
+        self.raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose head comes within a time; for its body see Fetcher._body."""
+
+    def __init__(self, sock, *arguments, longest, **named):
+        super().__init__(sock, *arguments, **named)
+        self._bounded = _Bounded(self.fp.detach(), longest)
+        self.fp = io.BufferedReader(self._bounded)
+
+    def begin(self):
+        super().begin()
+        self._bounded.end = None
+
+
+class _BoundedHeads:
+    """Handlers of which the answer's head comes within ``longest`` seconds."""
+
+    longest = LONGEST
+
+    def do_open(self, http_class, *arguments, **named):
+        def connection(*of, **further):
+            made = http_class(*of, **further)
+            made.response_class = functools.partial(_Response, longest=self.longest)
+            return made
+        return super().do_open(connection, *arguments, **named)
+
+
+class _Http(_BoundedHeads, urllib.request.HTTPHandler):
+    """Of addresses of http."""
+
+
+class _Https(_BoundedHeads, urllib.request.HTTPSHandler):
+    """Of addresses of https."""
+
+
 def wait_of(headers, now=None):
     """Seconds of a Retry-After (RFC 9110, 10.2.3: seconds or a date); None where there is none that can be read."""
     said = (headers.get("Retry-After") or "").strip()
     if said.isascii() and said.isdigit():
-        return int(said)
+        return int(said) if len(said) < 10 else NEVER  # Python turns no text of more than 4300 digits into a number
     try:
         return max(email.utils.parsedate_to_datetime(said).timestamp() - (time.time() if now is None else now), 0) if said else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -58,18 +115,24 @@ class Fetcher:
 
     :param sleep: function of seconds.
     :param timeout: seconds for each step of an answer.
-    :param longest: seconds for the whole of an answer.
+    :param longest: seconds for the head of an answer, and once more for its body.
     :param certificates: text of a PEM file with the authorities to trust; "" for those of the system.
     :raises OriginError: it holds none.
     """
 
     def __init__(self, sleep=time.sleep, timeout=20, longest=LONGEST, certificates=""):
         self.sleep, self.timeout, self.longest, self.waited = sleep, timeout, longest, 0.0
+        # OpenSSL takes no other letters; comments have authorities' own names. A line more, for without any text the system's would be trusted.
+        trusted = certificates.encode("ascii", "ignore").decode() + "\n" if certificates else None
         try:
-            context = ssl.create_default_context(cafile=None if certificates else os.environ.get("SSL_CERT_FILE") or None, cadata=certificates or None)
-        except (ssl.SSLError, ValueError) as error:
-            raise OriginError("bunker_ca_bundle: its file holds no certificates in PEM (%s). See what stands in it." % error) from error
-        self.opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
+            context = ssl.create_default_context(cafile=None if certificates else os.environ.get("SSL_CERT_FILE") or None, cadata=trusted)
+        except (OSError, ValueError) as error:
+            raise OriginError("%s: its file holds no certificates in PEM (%s). See what stands in it." % (
+                "bunker_ca_bundle" if certificates else "SSL_CERT_FILE of the environment", error)) from error
+        handlers = [_Http(), _Https(context=context)]
+        for handler in handlers:
+            handler.longest = longest
+        self.opener = urllib.request.build_opener(_NoRedirect, *handlers)
 
     def get(self, url, headers=None, accepted=(200,)):
         """An :data:`Answer` of a status that is accepted.

@@ -21,8 +21,16 @@ def _number(text):
 
 def _of(answer):
     """Bytes of the file that an answer is about, None where it does not say."""
-    whole = re.match(r"^bytes .*/([0-9]+)$", answer.headers.get("Content-Range") or "")
-    return _number(answer.headers.get(LINKED)) or _number(whole.group(1) if whole else answer.headers.get("Content-Length"))
+    # Of a part (206) the length is the part's: what the whole has, its range alone says, or nobody ("bytes 0-0/*"). Units are read in any case (14.1).
+    whole = re.match(r"^bytes .*/([0-9]+)$", answer.headers.get("Content-Range") or "", re.IGNORECASE)
+    # Of what is packed on its way (8.4) it is the package's; whoever asks here takes nothing packed, so such a server would send no file that is to be had.
+    packed = (answer.headers.get("Content-Encoding") or "identity").strip().lower() != "identity"
+    length = "" if answer.status == 206 or packed else answer.headers.get("Content-Length")
+    return _number(answer.headers.get(LINKED)) or _number(whole.group(1) if whole else length)
+
+
+def _is_page(answer):
+    return (answer.headers.get("Content-Type") or "").lower().startswith("text/html")
 
 
 def of_address(fetcher, url):
@@ -34,9 +42,10 @@ def of_address(fetcher, url):
         return answer.status in REFUSALS or (answer.status < 400 and bool(_number(answer.headers.get(LINKED))))
 
     answer = fetcher.asked(url, method="HEAD", enough=enough)
-    if answer.status in REFUSALS:
+    # Also one that says nothing of the length of what it makes while it sends, or 0 (9.3.2 lets it leave out what only the body would tell).
+    if answer.status in REFUSALS or not (_of(answer) or _is_page(answer)):
         answer = fetcher.asked(url, {"Range": "bytes=0-0"}, accepted=(200, 206), enough=lambda one: one.status < 400 and bool(_number(one.headers.get(LINKED))))
-    if (answer.headers.get("Content-Type") or "").startswith("text/html"):
+    if _is_page(answer):
         raise OriginError("%s: answers with a page, not with a file. See what stands there with a browser." % answer.url)
     size = _of(answer)
     if not size:
@@ -47,7 +56,7 @@ def of_address(fetcher, url):
 def of(fetcher, addresses):
     """What is said of each of several files. A server that cannot be reached is tried once.
 
-    :param addresses: dict of a name to an http or https address.
+    :param addresses: dict of a name to an address; other ones than those of http and https are not asked.
     :returns: dict of the name to dict of ``bytes`` (int, None where nobody says) and ``said`` (why nobody does, "" otherwise).
     """
     found, silent = {}, {}
@@ -57,6 +66,10 @@ def of(fetcher, addresses):
             account, _at, server = parts.netloc.rpartition("@")
         except ValueError as error:
             found[name] = {"bytes": None, "said": "%s: is no address (%s). Correct it." % (url, error)}
+            continue
+        if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
+            found[name] = {"bytes": None, "said": "%s: is no address of http or https and is not asked. Give the file's size in the inventory." % (
+                "%s://%s%s" % (parts.scheme, server, parts.path) if account else url)}
             continue
         if account:
             found[name] = {"bytes": None, "said": "%s://%s%s: has an account in its address and is not asked. Give the file's size in the inventory." % (

@@ -223,7 +223,8 @@ def test_where_nobody_here_can_a_provider_answers_and_is_named(door, providers):
     try:
         time.sleep(3)  # health is asked every second
         with door.http() as client:
-            answer = client.post("/v1/chat/completions", json={"model": "oracle", "messages": QUESTION, "hears": "model"})
+            # A cookie that a browser has of another program on this host goes to nobody.
+            answer = client.post("/v1/chat/completions", json={"model": "oracle", "messages": QUESTION, "hears": "model"}, headers={"Cookie": "session=1"})
             assert (answer.status_code, answer.headers["x-bunker-service"], answer.headers["x-bunker-reason"]) == (200, name, "down")
             body = answer.json()
             assert body["heard"] == name and body["choices"][0]["message"]["content"] == "%s heard %s" % (name, hashed(door.provider_keys[name]))

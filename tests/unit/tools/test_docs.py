@@ -88,6 +88,23 @@ def test_a_link_to_nothing_is_told_with_its_page():
     assert problems == ["docs/tests.md links gone.md, which does not exist. Mend the link."]
 
 
+@pytest.mark.parametrize("text", ["Write `[a](gone.md)`, not ``[a](gone too.md) ` ``.", "```\n[a](gone.md)\n```\n", "~~~ text\n[a](claims.md)\n~~~\n"])
+def test_what_stands_as_code_is_no_link(text):
+    problems = []
+    assert (docs.relinked(text, "README.md", "https://r.example", problems), problems) == (text, [])
+    mixed = text + "\n[b](docs/claims.md) `c`\n"
+    assert docs.relinked(mixed, "README.md", "https://r.example", problems) == text + "\n[b](claims.md) `c`\n"
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "../../outside.md", "../..", "../../../../../../../../etc/hostname"])
+def test_a_link_out_of_the_repository_is_told_even_where_something_lies_there(tmp_path, target):
+    (tmp_path / "outside.md").write_text("of this machine alone", encoding="utf-8")
+    (tmp_path / "root" / "docs").mkdir(parents=True)
+    problems = []
+    assert docs.relinked("[a](%s)" % target, "docs/tests.md", "https://r.example", problems, tmp_path / "root") == "[a](%s)" % target
+    assert problems == ["docs/tests.md links %s, which does not exist. Mend the link." % target]
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_link_of_a_page_leads_to_a_file_and_to_a_heading(source):
     """Without mkdocs, whose build says the same of the whole."""

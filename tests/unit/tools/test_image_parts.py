@@ -77,6 +77,40 @@ def test_an_archive_that_is_none_is_named(tmp_path, monkeypatch):
         image_parts.main()
 
 
+def of_layers(folder, *layers):
+    """An archive of docker save with these layers, each a dict of name to content."""
+    manifest = json.dumps([{"Layers": ["l%d" % number for number in range(len(layers))]}]).encode()
+    (folder / "image.tar").write_bytes(packed({"manifest.json": manifest, **{"l%d" % number: packed(files) for number, files in enumerate(layers)}}))
+    return folder / "image.tar"
+
+
+@pytest.mark.parametrize("manifest", [b"[1]", b'[{"Layers": null}]', b"5", b'[{"Layers": []}]', b'[{"Layers": [7]}]'])
+def test_an_archive_with_another_manifest_is_named(tmp_path, monkeypatch, manifest):
+    (tmp_path / "image.tar").write_bytes(packed({"manifest.json": manifest}))
+    monkeypatch.setattr(sys, "argv", ["image_parts", str(tmp_path / "image.tar")])
+    with pytest.raises(SystemExit, match="docker save"):
+        image_parts.main()
+
+
+def test_a_file_of_an_archive_is_written_nowhere_but_into_the_scratch_folder(tmp_path):
+    led_out = "opt/llama/libcublas.so.x/" + "../" * 20 + str(tmp_path / "outside").lstrip("/")
+    with pytest.raises(ValueError, match="leads out of the image"):
+        image_parts.measured(of_layers(tmp_path, {"etc/x": b"1"}, {"opt/llama/libcublas.so.13": CUBLAS, led_out: CUBLAS}), ["9.0"], True)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_names_that_begin_with_a_dot_are_the_same_files(tmp_path):
+    found = image_parts.measured(of_layers(tmp_path, {"./etc/x": b"1"}, {"./opt/llama/libcublas.so.13": CUBLAS, "./etc/y": b"2"}), ["9.0"], True)
+    assert found["missing"] == [] and list(found["parts"])[:3] == ["cuBLAS", "cuBLAS, pruned", "packages and lists"]
+
+
+def test_a_library_that_cannot_be_pruned_is_named_with_its_place(tmp_path, monkeypatch):
+    archive = of_layers(tmp_path, {"etc/x": b"1"}, {"opt/llama/libcublas.so.13": b"no library"})
+    monkeypatch.setattr(sys, "argv", ["image_parts", str(archive), "--cards", "9.0", "--quick"])
+    with pytest.raises(SystemExit, match="libcublas.so.13 was not changed: it is no 64-bit ELF file"):
+        image_parts.main()
+
+
 def test_two_images_in_an_archive_are_refused(tmp_path):
     (tmp_path / "image.tar").write_bytes(packed({"manifest.json": json.dumps([{"Layers": []}, {"Layers": []}]).encode()}))
     with pytest.raises(SystemExit, match="holds 2 images"):

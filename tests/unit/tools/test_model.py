@@ -78,6 +78,13 @@ def test_without_a_network_the_entry_says_what_to_ask(capsys):
     assert "# Not compared with the files: size, architecture." in out
 
 
+@pytest.mark.parametrize("words", [(), ("--offline",), ("--hub", "http://127.0.0.1:1")])
+def test_a_model_that_every_inventory_has_needs_no_entry_and_nobody_is_asked(capsys, words):
+    code, out, err = ran(capsys, "smollm2-135m-instruct-q4_1", *words)
+    assert (code, err) == (0, "") and yaml.safe_load(out) is None  # a second entry of the name would be refused
+    assert "smollm2-135m-instruct-q4_1: model_store_catalogue has it" in out and "did not say" not in out
+
+
 def test_the_names_are_listed(capsys):
     code, out, _err = ran(capsys)
     assert code == 0 and "kimi-k2-0905-ud-q3_k_xl" in out and "qwen2.5-coder-14b" in out

@@ -46,6 +46,8 @@ def test_a_card_that_is_not_there_is_refused():
 def test_the_authorities_of_the_inventory_go_with_the_question(tmp_path):
     (tmp_path / "ca.pem").write_text("PEM")
     assert judge_host.ActionModule._certificates({"bunker_ca_bundle": str(tmp_path / "ca.pem")}) == "PEM"
+    (tmp_path / "latin.pem").write_bytes(b"# caf\xe9\nPEM")
+    assert judge_host.ActionModule._certificates({"bunker_ca_bundle": str(tmp_path / "latin.pem")}).endswith("\nPEM")
     assert judge_host.ActionModule._certificates({"bunker_ca_bundle": ""}) == ""
     with pytest.raises(AnsibleActionFail, match="bunker_ca_bundle .*absent.pem cannot be read"):
         judge_host.ActionModule._certificates({"bunker_ca_bundle": str(tmp_path / "absent.pem")})

@@ -240,6 +240,7 @@ def volume(**values):
     (variable(bunker_bundle="bundle"), "bunker_bundle bundle", "/nvme/models"),
     (variable(model_store_path="models"), "model_store_path models", "/nvme/models"),
     (variable(bunker_cache_path="/var/cache/a b"), "bunker_cache_path /var/cache/a b", "/nvme/models"),
+    (model_file(size=-5), "model_store_catalogue: tiny: size -5 of", "0"),
     (model_file(name="../tiny.gguf"), "name '../tiny.gguf'", "letters, digits"),
     (model_file(name="tiny-00001-of-00003.gguf"), "shards 2 and 3 of 3 are not named", "Add tiny-00002-of-00003.gguf and tiny-00003-of-00003.gguf."),
     (shards(1, 3), "file tiny-00003-of-00002.gguf as number 2 of 2", "tiny-00002-of-00002.gguf"),

@@ -112,6 +112,22 @@ def test_a_library_that_is_gone_or_that_the_manifest_does_not_know_proves_nothin
     assert pruned_code.missing({"libraries": [], "manifest": []}, ["9.0"]) == ["no libcublas.so.* or libcublasLt.so.* in /opt/llama"]
 
 
+@pytest.mark.parametrize("row", [
+    {"before": {"sm_90": 5}}, {"before": {"sm_90": None}}, {"before": {"sm_90": []}}, {"before": {"sm_90": ["1", "2", "3"]}}, {"before": []},
+    {"frames_before": {"90": 7}}, {"frames_before": None}])
+def test_a_manifest_in_another_shape_does_not_say_what_a_library_held(image, row):
+    found = pruned(image, ["sm_75"])
+    found["manifest"][0].update(row)
+    assert pruned_code.missing(found, ["9.0"]) == ["libcublas.so.13: pruned.jsonl does not say what it held"]
+
+
+@pytest.mark.parametrize("row", [{"file": ["libcublas.so.13"]}, {"file": None}, {}])
+def test_a_line_of_the_manifest_that_names_no_file_is_none(image, row):
+    found = pruned(image, ["sm_75"])
+    found["manifest"].append(row)
+    assert pruned_code.missing(found, ["9.0"]) == []
+
+
 def test_a_library_that_cannot_be_read_whole_is_said_to_be_so(image):
     pruned(image, ["sm_75"])
     path = image / "opt" / "llama" / "libcublas.so.13"
@@ -130,6 +146,6 @@ def test_a_kind_of_entry_that_nobody_knows_is_missed_too(image):
 
 @pytest.mark.parametrize("target, card, might", [
     ("sm_80", "8.9", True), ("sm_90", "8.9", False), ("sm_90a", "9.0", True), ("sm_120f", "12.1", True), ("compute_75", "12.0", True),
-    ("compute_120", "9.0", False), ("lto_90", "12.0", True), ("kind64_90", "9.0", True), ("sm_80", "8.7", True)])
+    ("compute_120", "9.0", False), ("lto_90", "12.0", True), ("kind64_90", "9.0", True), ("sm_80", "8.7", True), ("sm_²", "9.0", True)])
 def test_what_a_card_might_run(target, card, might):
     assert pruned_code.might_run(target, [card]) is might

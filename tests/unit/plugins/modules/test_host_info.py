@@ -75,6 +75,19 @@ def test_nobody_is_asked_for_the_size_of_a_file_that_is_there(tmp_path):
     assert found == {"/s/b": {"bytes": 7, "said": ""}, "/s/c": {"bytes": 4, "said": ""},
                      "/s/d": {"bytes": None, "said": "%s is not there, or empty." % (tmp_path / "absent")}}
     assert host_info.sources(World, {"/s/a": "https://hub.invalid/a"}, {"/s/a": 3}, "") == {} and len(World.asked) == 1
+    assert host_info.sources(World, {"/s/a": "https://hub.invalid/a"}, {"/s/a": 0}, "")["/s/a"]["bytes"] == 7  # an empty file tells nothing
+
+
+@pytest.mark.parametrize("path", ["~/brought", "$HOME/brought"])
+def test_a_file_of_a_home_is_read_where_it_will_be_fetched_from(tmp_path, monkeypatch, path):
+    class World(host_info.World):
+        @staticmethod
+        def sizes(addresses, _certificates):
+            raise AssertionError("a server was to be asked for %s" % addresses)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "brought").write_bytes(b"abcd")
+    assert host_info.sources(World, {"/s/a": path}, {}, "") == {"/s/a": {"bytes": 4, "said": ""}}
 
 
 def test_authorities_that_are_none_are_told_of_each_file():

@@ -40,7 +40,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json" if self.path.startswith("/simple") else "application/octet-stream")
-        self.send_header("Content-Length", str(len(body) - start))
+        if server.chunked:  # a length that nobody knows before the end, and which a broken connection leaves open
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            part = body[start:start + server.cuts[0]] if server.cuts else body[start:]
+            self.wfile.write(b"%x\r\n%s\r\n%s" % (len(part), part, b"8\r\nab" if server.cuts and server.cuts.pop(0) else b"0\r\n\r\n"))
+            return
+        self.send_header("Content-Length", server.lengths.pop(0) if server.lengths else str(len(body) - start))
         self.end_headers()
         end = start + server.cuts.pop(0) if server.cuts else len(body)
         self.wfile.write(body[start:end])
@@ -50,6 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.files, running.cuts, running.failures, running.ranges, running.requests = {"/model": CONTENT}, [], [], True, []
+        running.chunked, running.lengths = False, []
         running.url = "http://127.0.0.1:%d" % running.server_port
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield running
@@ -72,6 +79,29 @@ def test_a_cut_connection_goes_on_where_it_stopped(server, tmp_path):
     source_file.download(server.url + "/model", str(part), None)
     assert part.read_bytes() == CONTENT
     assert [header for _path, header in server.requests] == [None, "bytes=1000-", "bytes=6000-"]
+
+
+def test_a_cut_connection_in_an_answer_without_a_length_goes_on(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")  # chunks came with it
+    server.chunked, server.cuts = True, [1000]
+    part = tmp_path / "model.part"
+    source_file.download(server.url + "/model", str(part), None, size=len(CONTENT))
+    assert part.read_bytes() == CONTENT and len(server.requests) == 2
+
+
+@pytest.mark.parametrize("length", ["many", "-1", "9" * 5000])
+def test_a_length_that_is_none_is_nobodys_word(server, tmp_path, length):
+    server.lengths = [length]
+    part = tmp_path / "model.part"
+    source_file.download(server.url + "/model", str(part), None, size=len(CONTENT))
+    assert part.read_bytes() == CONTENT
+
+
+def test_more_than_the_whole_is_none_of_it(server, tmp_path):
+    part = tmp_path / "model.part"
+    part.write_bytes(b"x" * (len(CONTENT) + 1))
+    source_file.download(server.url + "/model", str(part), None, size=len(CONTENT))
+    assert part.read_bytes() == CONTENT and server.requests == [("/model", None)]
 
 
 def test_what_an_earlier_run_brought_is_not_fetched_again(server, tmp_path):

@@ -117,7 +117,8 @@ def test_a_limit_without_end_is_given_up(fetcher, slept):
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("120", 120), (email.utils.formatdate(1000030, usegmt=True), 30), (email.utils.formatdate(5, usegmt=True), 0),
-                                               ("soon", None), ("", None), (None, None), ("-5", None), ("²", None)])
+                                               ("soon", None), ("", None), (None, None), ("-5", None), ("²", None), ("9" * 5000, 10 ** 9),
+                                               ("Fri, 31 Dec 9999 23:59:59 +99999999999999", None)])
 def test_retry_after_is_seconds_or_a_date(said, seconds):
     assert fetch.wait_of({"Retry-After": said}, now=1000000) == seconds
 
@@ -215,6 +216,15 @@ def test_an_answer_that_drips_ends(slept):
         with pytest.raises(fetch.OriginError, match="took more than 0.5 seconds"):
             dripping.get("http://%s/x" % server.address)
     assert time.monotonic() - begun < 4
+
+
+def test_a_head_that_drips_ends(slept):
+    dripping = fetch.Fetcher(sleep=slept.append, timeout=5, longest=0.5)
+    with serving({"/x": lambda handler: raw(handler, b"HTTP/1.1 200 OK\r\nX-A: ", *[b"x"] * 30, pause=0.1)}) as server:
+        begun = time.monotonic()
+        with pytest.raises(fetch.Unreachable, match="took more than 0.5 seconds"):
+            dripping.get("http://%s/x" % server.address)
+    assert time.monotonic() - begun < 2
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://a b/", "http://h:port/", "//"])
