@@ -8,8 +8,8 @@
 An engine that was killed does not remove the network namespace of a container, the kernel does; and that waits for the last of its connections, a minute as a
 rule. Until then the old namespace answers to the service's addresses, with a refusal, and the bridge sends to whoever spoke last: the service is healthy
 inside and refuses everybody. So a port behind which one of these addresses was seen goes away: one end of a pair (veth) on a bridge of this engine's, whose
-address no running container has. What is anything else, such as a VLAN by which a bridge reaches the site's network, is nothing that a container left; and an
-engine that does not answer says nothing of its containers.
+other end no running container has. An address alone says nothing, for whoever may send frames can send them by any. What is anything else, such as a VLAN by
+which a bridge reaches the site's network, is nothing that a container left; and an engine that does not answer says nothing of its containers.
 
 Python 3.9, its standard library, and the distribution's iproute2. Exits with 0; what it took away it tells.
 """
@@ -82,30 +82,36 @@ def asked(*words, named):
 
 
 def held():
-    """Addresses of running containers, and the engine's bridges: (set, set), or None where it cannot be asked. One that is stopped is not woken: its client
-    would."""
+    """(numbers of the interfaces of this host whose other end is in a running container, names of the engine's bridges): two sets, or None where that cannot be
+    told. An engine that is stopped is not woken: its client would."""
     if (output("systemctl", "is-active", "docker.service") or "").strip() != "active":
         return None
-    addresses = asked("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.MacAddress}} {{end}}", named=("ps", "--quiet"))
+    processes = asked("inspect", "--format", "{{.State.Pid}}", named=("ps", "--quiet"))
     networks = asked("network", "inspect", named=("network", "ls", "--quiet", "--filter", "driver=bridge"))
-    if addresses is None or networks is None:
+    if processes is None or networks is None:
+        return None
+    inside = [output("nsenter", "--net=/proc/%s/ns/net" % process, "ip", "-oneline", "link") for process in processes.split()]
+    if None in inside:
         return None
     bridges = {(network.get("Options") or {}).get("com.docker.network.bridge.name") or "br-" + network["Id"][:12] for network in json.loads(networks or "[]")}
-    return set(addresses.lower().split()), bridges
+    return {int(number) for links in inside for number in re.findall(r"^\d+: [^:@ ]+@if(\d+):", links, re.MULTILINE)}, bridges
 
 
 def veths():
-    """Names of the interfaces that are one end of a pair, as a container's are."""
-    return set(re.findall(r"^\d+: ([^:@ ]+)[@:]", output("ip", "-oneline", "link", "show", "type", "veth") or "", re.MULTILINE))
+    """Interfaces that are one end of a pair, as a container's are: name to number."""
+    said = output("ip", "-oneline", "link", "show", "type", "veth") or ""
+    return {name: int(number) for number, name in re.findall(r"^(\d+): ([^:@ ]+)[@:]", said, re.MULTILINE)}
 
 
 def main():
-    stale = ports({address.lower() for address in sys.argv[1:]})
-    stale = [row for row in stale if row[0] in veths()] if stale else []
+    found, pairs = ports({address.lower() for address in sys.argv[1:]}), {}
+    if found:
+        pairs = veths()
+    stale = [row for row in found if row[0] in pairs]
     said = held() if stale else None
     for name, address, bridge in stale:
-        if said is None or address in said[0]:
-            print("%s stays: %s" % (name, "the engine does not say whose it is" if said is None else "a running container has %s" % address))
+        if said is None or pairs[name] in said[0]:
+            print("%s stays: %s" % (name, "the engine does not say whose it is" if said is None else "a running container sends by %s" % address))
         elif bridge in said[1] and output("ip", "link", "delete", name) is not None:
             print("took %s off its bridge: it was left of a container that had %s" % (name, address))
 
