@@ -81,7 +81,8 @@ def engine(net, tmp_path, monkeypatch, capsys):
         tools = tmp_path / "tools"
         tools.mkdir()
         networks = json.dumps([{"Id": "0f" * 32, "Options": {"com.docker.network.bridge.name": name}} for name in bridges])
-        docker = DOCKER.format(ps=ps or "echo %s" % ("one two" if running else ""), inspect=inspect or 'echo "%s"' % " ".join(str(100 + number) for number in running), networks=networks)
+        processes = " ".join(str(100 + number) for number in running)
+        docker = DOCKER.format(ps=ps or "echo %s" % ("one two" if running else ""), networks=networks, inspect=inspect or 'echo "%s"' % processes)
         links = "".join("%d: %s@if2: <BROADCAST,UP> mtu 1500\\n" % row for row in enumerate(veths, 4))
         scripts = {"systemctl": "echo %s" % state, "docker": docker, "nsenter": nsenter or INSIDE,
                    "ip": 'case "$*" in *"show type veth") printf "%s" ;; *) echo "$*" >> %s/deleted ;; esac' % (links, tmp_path)}

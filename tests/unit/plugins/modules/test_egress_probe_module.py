@@ -73,7 +73,8 @@ def test_a_container_that_cannot_be_probed_is_named(probe, spoil, why):
 
 
 @pytest.mark.parametrize("fault, words", [
-    (FileNotFoundError(2, "No such file or directory", "ip"), "No such file or directory: 'ip'"), (PermissionError(1, "Operation not permitted"), "not permitted")])
+    (FileNotFoundError(2, "No such file or directory", "ip"), "No such file or directory: 'ip'"),
+    (PermissionError(1, "Operation not permitted"), "not permitted")])
 def test_a_host_on_which_no_attempt_can_be_made_says_why(probe, monkeypatch, fault, words):
     """Without iproute2, or where the kernel refuses namespaces. The rest of what is seen of a service is told all the same (service_info)."""
     def refused(*_words):
