@@ -191,7 +191,7 @@ LINE = "NVRM: Xid (PCI:0000:01:00): 94, pid=%s, name=%s, Contained: SM (0x1). RS
     ([LINE % (815, "python3"), LINE % (4711, "llama-server")], 1),
     ([LINE % (4711, "cuda-EvtHandlr")], 1),  # the service's own process, by a thread of CUDA's
     ([LINE % (4712, "llama-server")], 1),  # it has just been started anew, or the number is another name space's
-    ([LINE % ("'<unknown>'", "<unknown>")], 1), ([LINE.split(", name")[0] % 815], 1), ([], 1)])
+    ([LINE % ("'<unknown>'", "<unknown>")], 1), ([LINE.split(", name", maxsplit=1)[0] % 815], 1), ([], 1)])
 @pytest.mark.parametrize("driver", [True, False])
 def test_an_error_of_another_program_on_the_card_restarts_nothing(world, lines, restarts, driver):
     """What had the error computes no more, and it is named: the service beside it goes on (NVIDIA, GPU Memory Error Management)."""

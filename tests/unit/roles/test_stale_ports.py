@@ -153,10 +153,12 @@ def test_the_bridges_are_named_by_their_network_or_by_its_number(monkeypatch):
 @pytest.mark.parametrize("fault", [FileNotFoundError("ip"), subprocess.TimeoutExpired("ip", 10)])
 @pytest.mark.parametrize("deletes", [True, False])
 def test_an_ip_that_hangs_or_is_missing_is_no_error(engine, monkeypatch, fault, deletes):
-    def run(words, before=subprocess.run, **more):
+    before = subprocess.run
+
+    def run(words, check, **more):
         if words[0] == "ip" and ("delete" in words) is deletes:
             raise fault
-        return before(words, **more)
+        return before(words, check=check, **more)
     monkeypatch.setattr(stale_ports.subprocess, "run", run)
     assert engine("active", [VETH1]) == ("", "")
 
