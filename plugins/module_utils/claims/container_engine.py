@@ -12,6 +12,8 @@ import re
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
+from .rows import row
+
 # buildx writes the bound in units of 1000 or of 1024, by its version: 20GB, 20GiB and 21.47GB are one.
 UNITS = 1.08
 
@@ -27,18 +29,14 @@ def results(wanted, seen):
     """
     roots, options = seen["roots"], seen["options"]
     return {
-        "engine.version": _row("%s or newer" % wanted["minimum"], seen["version"] or seen["engine"] or "no engine",
-                               bool(seen["version"]) and _numbers(seen["version"]) >= _numbers(wanted["minimum"])),
-        "engine.buildkit": _row("buildx", seen["buildx"] or "none", "buildx" in seen["buildx"]),
-        "engine.options": _row(json.dumps(wanted["options"]), seen["refused"] or json.dumps(options),
-                               not seen["refused"] and _contains(options, wanted["options"])),
-        "engine.data_root": _row(_of_roots(roots, "wanted"), _of_roots(roots, "running"),
-                                 all(roots[name]["running"] == roots[name]["wanted"] for name in roots)),
+        "engine.version": row("%s or newer" % wanted["minimum"], seen["version"] or seen["engine"] or "no engine",
+                              bool(seen["version"]) and _numbers(seen["version"]) >= _numbers(wanted["minimum"])),
+        "engine.buildkit": row("buildx", seen["buildx"] or "none", "buildx" in seen["buildx"]),
+        "engine.options": row(json.dumps(wanted["options"]), seen["refused"] or json.dumps(options),
+                              not seen["refused"] and _contains(options, wanted["options"])),
+        "engine.data_root": row(_of_roots(roots, "wanted"), _of_roots(roots, "running"),
+                                all(roots[name]["running"] == roots[name]["wanted"] for name in roots)),
         "engine.off_root": _off_root(wanted["volumes"], roots), "engine.bounded": _bounded(wanted["options"], seen["cache_bounds"])}
-
-
-def _row(expected, observed, holds):
-    return {"expected": expected, "observed": observed, "holds": holds}
 
 
 def _numbers(version):
@@ -59,7 +57,7 @@ def _off_root(volumes, roots):
     if not volumes:
         return {"does_not_apply": "the inventory declares no volumes and no data root"}
     mounts = ["%(root)s on %(mount)s" % roots[name] for name in sorted(roots, reverse=True)]
-    return _row("neither on /", ", ".join(mounts), all(root["mount"] != "/" for root in roots.values()))
+    return row("neither on /", ", ".join(mounts), all(root["mount"] != "/" for root in roots.values()))
 
 
 def _bounded(options, bounds):
@@ -67,4 +65,4 @@ def _bounded(options, bounds):
     if not bound:
         return {"does_not_apply": "container_engine_daemon_options bounds no build cache"}
     last = bounds[-1] if bounds else ""  # the last rule is for everything that is in the cache
-    return _row("at most %s" % bound, last or "no policy", bool(last) and human_to_bytes(last) <= human_to_bytes(bound) * UNITS)
+    return row("at most %s" % bound, last or "no policy", bool(last) and human_to_bytes(last) <= human_to_bytes(bound) * UNITS)

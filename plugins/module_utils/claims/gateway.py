@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 
+from .rows import row, unseen
+
 NO_SERVICE = {"expected": "no service", "observed": "not looked at", "does_not_apply": "the inventory has no service"}
 SHUT = ("/slots", "/props", "/metrics")
 _ROOTS = ["operator.key root 600", "routes.json root 640"]
@@ -30,20 +32,12 @@ def results(wanted, seen):
         "gateway.control": _control(seen["control"]), "gateway.contexts": _contexts(wanted["services"], seen["control"])}
 
 
-def _row(expected, observed, holds):
-    return {"expected": expected, "observed": observed, "holds": bool(holds)}
-
-
-def _unseen(expected, why):
-    return _row(expected, "not observed: %s" % why, False)
-
-
 def _door(wanted, seen):
     served = ["%s:%d" % (service["address"], int(service["port"])) for service in wanted["services"] if service["address"]]
     expected = sorted(wanted["listen"] + served)
     if seen["ss"]:
-        return _unseen(", ".join(expected), seen["ss"])
-    return _row(", ".join(expected), ", ".join(seen["listening"]) or "nothing listens", sorted(seen["listening"]) == expected)
+        return unseen(", ".join(expected), seen["ss"])
+    return row(", ".join(expected), ", ".join(seen["listening"]) or "nothing listens", sorted(seen["listening"]) == expected)
 
 
 def _statuses(asked):
@@ -59,10 +53,10 @@ def _keys(holders, seen, asked):
     expected = "refused (401) without a key and with a wrong one; keys of %s, loaded" % ", ".join(sorted(holders))
     refused, plan = [asked["/v1/models", whose] for whose in ("none", "wrong")], seen["plan"]
     if _why(refused) or plan["why"]:
-        return _unseen(expected, _why(refused) or plan["why"])
+        return unseen(expected, _why(refused) or plan["why"])
     loaded = plan["digest"] != "" and plan["digest"] == seen["loaded"]
-    return _row(expected, "%s; keys of %s, %s" % (_statuses(refused), ", ".join(plan["holders"]) or "nobody", "loaded" if loaded else "not loaded"),
-                [door["status"] for door in refused] == [401, 401] and plan["holders"] == sorted(holders) and loaded)
+    return row(expected, "%s; keys of %s, %s" % (_statuses(refused), ", ".join(plan["holders"]) or "nobody", "loaded" if loaded else "not loaded"),
+               [door["status"] for door in refused] == [401, 401] and plan["holders"] == sorted(holders) and loaded)
 
 
 def _routes(wanted, seen):
@@ -71,26 +65,26 @@ def _routes(wanted, seen):
         return NO_SERVICE
     expected = "%s; routes to %s, and to nobody else" % (", ".join(names), ", ".join(leads) or "nobody")
     if _why(seen["answers"]) or plan["why"]:
-        return _unseen(expected, _why(seen["answers"]) or plan["why"])
+        return unseen(expected, _why(seen["answers"]) or plan["why"])
     answered = [answer["by"] for answer in seen["answers"] if answer["answered"]]
-    return _row(expected, "%s; routes to %s" % (", ".join(answered) or "none answered", ", ".join(plan["routes"]) or "nobody"),
-                answered == names and plan["routes"] == leads)
+    return row(expected, "%s; routes to %s" % (", ".join(answered) or "none answered", ", ".join(plan["routes"]) or "nobody"),
+               answered == names and plan["routes"] == leads)
 
 
 def _narrow(asked):
     expected = "/slots, /props and /metrics refused (404)"
-    return _unseen(expected, _why(asked)) if _why(asked) else _row(expected, _statuses(asked), [door["status"] for door in asked] == [404, 404, 404])
+    return unseen(expected, _why(asked)) if _why(asked) else row(expected, _statuses(asked), [door["status"] for door in asked] == [404, 404, 404])
 
 
 def _secrets(user, files):
     found = ["%(name)s %(owner)s %(mode)s" % file if file["mode"] else "%s is not there" % file["name"] for file in files]
     others = re.compile(r".* (?:%s|root) [46]00" % re.escape(user), re.DOTALL)
-    return _row("operator.key root 600, routes.json root 640 (hashes), others of %s 600" % user, ", ".join(found) or "no file",
-                found[:2] == _ROOTS and all(map(others.fullmatch, found[2:])))
+    return row("operator.key root 600, routes.json root 640 (hashes), others of %s 600" % user, ", ".join(found) or "no file",
+               found[:2] == _ROOTS and all(map(others.fullmatch, found[2:])))
 
 
 def _control(control):
-    return _row("root: yes, others: no", "root: %(root)s, others: %(others)s" % control, control["root"] == "yes" and control["others"] == "no")
+    return row("root: yes, others: no", "root: %(root)s, others: %(others)s" % control, control["root"] == "yes" and control["others"] == "no")
 
 
 def _contexts(services, control):
@@ -99,6 +93,6 @@ def _contexts(services, control):
         return NO_SERVICE
     expected, silent = json.dumps(says, sort_keys=True), sorted(name for name, context in says.items() if context is None)
     if control["root"] != "yes":
-        return _unseen(expected, control["root"])
-    return _row(expected, json.dumps(thinks, sort_keys=True) + ("; %s did not tell its own" % ", ".join(silent) if silent else ""),
-                says and thinks == says and not silent)
+        return unseen(expected, control["root"])
+    return row(expected, json.dumps(thinks, sort_keys=True) + ("; %s did not tell its own" % ", ".join(silent) if silent else ""),
+               says and thinks == says and not silent)

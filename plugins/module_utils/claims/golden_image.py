@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from .. import pruned_code
+from .rows import row
 
 MEGABYTE = 1000000
 LARGEST = 900 * MEGABYTE
@@ -35,7 +36,7 @@ def results(wanted, seen):
     """
     image, inside = seen["image"], seen["inside"]
     found = dict(
-        inputs=_inputs(wanted["hash"], seen), lock=_lock(wanted, inside), size=_row(
+        inputs=_inputs(wanted["hash"], seen), lock=_lock(wanted, inside), size=row(
             "under %d MB" % (LARGEST / MEGABYTE), "%d MB" % round(image.get("size", 0) / MEGABYTE), 0 < image.get("size", 0) < LARGEST),
         cmake_options=_cmake_options(wanted, inside) if wanted["cuda"] else REDUCED, kernels=_kernels(seen) if wanted["cuda"] else REDUCED,
         pruned=(_pruned(wanted["capabilities"], seen) if wanted["pruned"] else WHOLE) if wanted["cuda"] else REDUCED,
@@ -43,19 +44,15 @@ def results(wanted, seen):
     if not wanted["variants"]:
         found["cpu_variants"] = SINGLE
     environment = [variable for variable in image.get("environment", []) if variable.startswith("LD_LIBRARY_PATH=")]
-    found["library_path"] = _row(LIBRARY_PATH, ", ".join(environment) or "not set", environment == [LIBRARY_PATH])
-    found["user"] = _row("a number other than 0", image.get("user") or "root", re.fullmatch(r"[1-9][0-9]*(:[1-9][0-9]*)?", image.get("user", "")))
+    found["library_path"] = row(LIBRARY_PATH, ", ".join(environment) or "not set", environment == [LIBRARY_PATH])
+    found["user"] = row("a number other than 0", image.get("user") or "root", re.fullmatch(r"[1-9][0-9]*(:[1-9][0-9]*)?", image.get("user", "")))
     return {"image." + name: row for name, row in found.items()}
-
-
-def _row(expected, observed, holds):
-    return {"expected": expected, "observed": observed, "holds": bool(holds)}
 
 
 def _inputs(wanted, seen):
     label, alias = seen["image"].get("labels", {}).get(HASH_LABEL, ""), seen["alias_id"]
-    return _row("%s, alias on the same image" % wanted[:16], "%s, alias on %s" % (label[:16] or "nothing", alias[7:19] or "nothing"),
-                label == wanted and alias and alias == seen["image"].get("id"))
+    return row("%s, alias on the same image" % wanted[:16], "%s, alias on %s" % (label[:16] or "nothing", alias[7:19] or "nothing"),
+               label == wanted and alias and alias == seen["image"].get("id"))
 
 
 def _package(line):
@@ -70,7 +67,7 @@ def _lock(wanted, inside):
         absent += [line for line in named if line not in locked] + [line for line in locked if line not in named]
     absent += sorted({_package(line) for line in named if "  runtime/" in line} - set(inside["package"]))
     packages = [line for line in named if re.search(r"  (toolchain|runtime)/", line)]
-    return _row(
+    return row(
         "%d inputs of the inventory, and the packages %s" % (len(wanted["pinned"]), "of golden_image_lock" if wanted["lock"] else "that came from the mirror"),
         "%d inputs, of which packages %d; %s" % (len(named), len(packages), "not as expected: " + ", ".join(absent) if absent else "as expected"),
         not absent and any("  toolchain/" in line for line in named))
@@ -88,7 +85,7 @@ def _cmake_options(wanted, inside):
     options = {"CMAKE_BUILD_TYPE": "Release", "CMAKE_CUDA_ARCHITECTURES": ";".join(wanted["architectures"]), "GGML_CUDA": "ON"}
     nvcc, gcc = _flags(inside["configured"], "ggml-cuda/", ".cu"), _flags(inside["configured"], "llama.cpp", ".cpp")
     compiled = re.findall(r"(?:sm|compute)_([0-9]+)", nvcc)
-    return _row(
+    return row(
         "%s, compiled with %s" % (_told(options, options), " ".join(OPTIMISED)),
         "%s; nvcc with %s; g++ with %s" % (_told(options, cache), nvcc, gcc),
         all(cache.get(name) == value for name, value in options.items())
@@ -102,9 +99,9 @@ def _told(names, values):
 
 def _kernels(seen):
     verdicts = seen["readiness"]["verdicts"]
-    return _row("native for %s" % (", ".join(verdicts) or "what the inventory names"),
-                " ".join(verdict["reason"] for verdict in verdicts.values()) or "neither inventory nor host names a GPU that could be looked for",
-                verdicts and all(verdict["verdict"] == "native" for verdict in verdicts.values()))
+    return row("native for %s" % (", ".join(verdicts) or "what the inventory names"),
+               " ".join(verdict["reason"] for verdict in verdicts.values()) or "neither inventory nor host names a GPU that could be looked for",
+               verdicts and all(verdict["verdict"] == "native" for verdict in verdicts.values()))
 
 
 def _pruned(capabilities, seen):
@@ -115,16 +112,16 @@ def _pruned(capabilities, seen):
         there[0] for there in library["there"].values())) for library in found.get("libraries", [])]
     unseen = "not looked at: %s" % (found.get("said") or seen["said"]) if not found or found.get("said") else ""
     named = missing[:MOST_NAMED] + (["and %d more" % (len(missing) - MOST_NAMED)] if len(missing) > MOST_NAMED else [])
-    return _row("all that %s can run as it was before, machine code and PTX" % (", ".join(cards) or "a card that somebody names"),
-                unseen or "; ".join(named) or "; ".join(gone), cards and found and not unseen and not missing)
+    return row("all that %s can run as it was before, machine code and PTX" % (", ".join(cards) or "a card that somebody names"),
+               unseen or "; ".join(named) or "; ".join(gone), cards and found and not unseen and not missing)
 
 
 def _vmm(seen):
     backend = (seen["readiness"]["files"] or [{}])[0]
     asked = "asked for" if backend.get("imports_vmm") else "not asked for"
-    return _row("libggml-cuda.so needs libcuda.so.1 and asks it for cuMemCreate",
-                "libcuda.so.1 %s, cuMemCreate %s" % (backend.get("libcuda") or "not asked for", asked),
-                backend.get("libcuda") == "needed" and backend.get("imports_vmm"))
+    return row("libggml-cuda.so needs libcuda.so.1 and asks it for cuMemCreate",
+               "libcuda.so.1 %s, cuMemCreate %s" % (backend.get("libcuda") or "not asked for", asked),
+               backend.get("libcuda") == "needed" and backend.get("imports_vmm"))
 
 
 def _of_files(seen, inside):
@@ -134,7 +131,7 @@ def _of_files(seen, inside):
     unsearched = "not looked for: %s" % (seen["said"] or "the search ended early")
     libcuda, tools = inside["libcuda"], inside["tool"]
     return {
-        "no_libcuda": _row("no file libcuda.so*", " ".join(libcuda) or ("none" if inside["searched"] else unsearched), inside["searched"] and not libcuda),
-        "nothing_else": _row("none of them", " ".join(tools) or ("none of them" if inside["end"] else unsearched), inside["end"] and not tools),
-        "cpu_variants": _row("x64 (any CPU) and skylakex, icelake, sapphirerapids, zen4 (AVX-512)", (", ".join(variants) or "none") + also,
-                             not also and set(VARIANTS) <= set(variants))}
+        "no_libcuda": row("no file libcuda.so*", " ".join(libcuda) or ("none" if inside["searched"] else unsearched), inside["searched"] and not libcuda),
+        "nothing_else": row("none of them", " ".join(tools) or ("none of them" if inside["end"] else unsearched), inside["end"] and not tools),
+        "cpu_variants": row("x64 (any CPU) and skylakex, icelake, sapphirerapids, zen4 (AVX-512)", (", ".join(variants) or "none") + also,
+                            not also and set(VARIANTS) <= set(variants))}

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from .rows import not_applying, row, unseen
+
 IDS = ("driver.branch", "driver.open", "driver.match", "driver.gpus", "driver.held", "driver.nouveau", "driver.persistence", "toolkit.version", "toolkit.cdi")
 NOT_LOADED = "no NVIDIA kernel module is loaded"
 BLACKWELL = 10  # compute capability of its first chips; theirs are the first that need the open modules
@@ -27,21 +29,13 @@ def results(wanted, seen):
     kernel, toolkit = seen["host"]["kernel"], seen["host"]["toolkit"] or ""
     loaded, library, answering = kernel["nvidia"] or "", seen["library"], [gpu["uuid"] for gpu in seen["host"]["gpus"] if gpu["uuid"]]
     return {
-        "driver.branch": _row("%d or newer" % wanted["branch"], loaded or NOT_LOADED, loaded != "" and _numbers(loaded)[0] >= wanted["branch"]),
+        "driver.branch": row("%d or newer" % wanted["branch"], loaded or NOT_LOADED, loaded != "" and _numbers(loaded)[0] >= wanted["branch"]),
         "driver.open": _open(kernel, seen["host"]["gpus"]),
-        "driver.match": _row(library or "libraries", loaded or NOT_LOADED, library != "" and library == loaded),
+        "driver.match": row(library or "libraries", loaded or NOT_LOADED, library != "" and library == loaded),
         "driver.gpus": _gpus(wanted["uuids"], answering), "driver.held": _held(seen), "driver.nouveau": _nouveau(kernel, seen),
-        "driver.persistence": _row("active", seen["persistence"] or "unknown", seen["persistence"] == "active"),
-        "toolkit.version": _row("%s or newer" % wanted["toolkit"], toolkit or "none", toolkit != "" and _numbers(toolkit) >= _numbers(wanted["toolkit"])),
+        "driver.persistence": row("active", seen["persistence"] or "unknown", seen["persistence"] == "active"),
+        "toolkit.version": row("%s or newer" % wanted["toolkit"], toolkit or "none", toolkit != "" and _numbers(toolkit) >= _numbers(wanted["toolkit"])),
         "toolkit.cdi": _cdi(answering, wanted["slices"], library, seen["cdi"])}
-
-
-def _row(expected, observed, holds):
-    return {"expected": expected, "observed": observed, "holds": bool(holds)}
-
-
-def _not(reason):
-    return {"does_not_apply": reason}
 
 
 def _numbers(version):
@@ -54,33 +48,33 @@ def _open(kernel, gpus):
     # Of a chip that the table of PCI ids does not know only a driver that drives it says what it is.
     unknown = [gpu.get("pci") or "?" for gpu in gpus if not gpu["capability"] and not gpu["uuid"] and gpu.get("kernel_driver") in (None, "nvidia")]
     if unknown and not blackwell and kernel["nvidia_open"] is False:
-        return _row("open, unless there is no Blackwell card", "%s; not observed: what the card at %s is, which the driver does not drive" % (
+        return row("open, unless there is no Blackwell card", "%s; not observed: what the card at %s is, which the driver does not drive" % (
             observed, ", ".join(unknown)), False)
-    return _row("open" if blackwell else "open or proprietary: there is no Blackwell card", observed,
-                kernel["nvidia_open"] is True or (not blackwell and kernel["nvidia"]))
+    return row("open" if blackwell else "open or proprietary: there is no Blackwell card", observed,
+               kernel["nvidia_open"] is True or (not blackwell and kernel["nvidia"]))
 
 
 def _gpus(uuids, answering):
     if not uuids:
-        return _not("no service of the inventory wants a GPU")
-    return _row(", ".join(uuids), ", ".join(answering) or "none answers", set(uuids) <= set(answering))
+        return not_applying("no service of the inventory wants a GPU")
+    return row(", ".join(uuids), ", ".join(answering) or "none answers", set(uuids) <= set(answering))
 
 
 def _held(seen):
     held, unheld = seen["held"], seen["unheld"]
     if seen["dpkg"]:
-        return _row("the driver's packages held", "not observed: %s" % seen["dpkg"], False)
+        return unseen("the driver's packages held", seen["dpkg"])
     if not held + unheld:
-        return _not("the driver was not installed from packages")
-    return _row("%d packages held" % len(held + unheld), "%d packages held%s" % (len(held), ", not held: %s" % ", ".join(unheld) if unheld else ""), not unheld)
+        return not_applying("the driver was not installed from packages")
+    return row("%d packages held" % len(held + unheld), "%d packages held%s" % (len(held), ", not held: %s" % ", ".join(unheld) if unheld else ""), not unheld)
 
 
 def _nouveau(kernel, seen):
     if not seen["modules_listed"]:
-        return _row("not loaded", "not observed: the kernel lists no modules (/proc/modules)", False)
-    return _row("not loaded", "loaded" if kernel["nouveau"] else "not loaded", not kernel["nouveau"])
+        return unseen("not loaded", "the kernel lists no modules (/proc/modules)")
+    return row("not loaded", "loaded" if kernel["nouveau"] else "not loaded", not kernel["nouveau"])
 
 
 def _cdi(answering, slices, library, named):
     expected = [*answering, *slices, library or "libraries"]
-    return _row(", ".join(expected), ", ".join(named) or "no specification", answering and set(expected) <= set(named))
+    return row(", ".join(expected), ", ".join(named) or "no specification", answering and set(expected) <= set(named))

@@ -12,6 +12,7 @@ import os
 
 from .. import speed_noise
 from ..llama import kinds, proof
+from .rows import not_applying, row
 
 SEAL_UNIT = "protocol-omni-seal.service"
 FIGURES = ("memory", "generation_speed", "prompt_speed")
@@ -34,14 +35,6 @@ def results(wanted, seen):
     for judge in (_of_answers, _of_definition, _of_placement, _of_tuning, _of_networks, _of_container, _of_figures):
         found.update(judge(wanted, seen))
     return {"SERVICE." + name: result for name, result in found.items()}
-
-
-def _row(expected, observed, holds):
-    return {"expected": expected, "observed": observed, "holds": bool(holds)}
-
-
-def _not(reason):
-    return {"does_not_apply": reason}
 
 
 def _value(words, option):
@@ -72,11 +65,11 @@ def _of_answers(wanted, seen):
     statuses = [door["status"] for door in seen["doors"]]
     origins = sorted({door["origin"] for door in seen["doors"] if door["origin"]})
     return {
-        "answers": _row(*proof.verdict(_kind(wanted), seen["answer"], dict(wanted["service"], width=wanted.get("width", 0)))),
-        "model": _row(wanted["file"], served or "no model", served == wanted["file"]),
-        "shut": _row("/ and /slots refused, /health answers, allowed origin none",
-                     "%s, allowed origin %s" % (", ".join(map(str, statuses)), ", ".join(origins) or "none"),
-                     all(status in (403, 404, 501) for status in statuses[:2]) and statuses[2:] == [200] and set(origins) <= {"none"})}
+        "answers": row(*proof.verdict(_kind(wanted), seen["answer"], dict(wanted["service"], width=wanted.get("width", 0)))),
+        "model": row(wanted["file"], served or "no model", served == wanted["file"]),
+        "shut": row("/ and /slots refused, /health answers, allowed origin none",
+                    "%s, allowed origin %s" % (", ".join(map(str, statuses)), ", ".join(origins) or "none"),
+                    all(status in (403, 404, 501) for status in statuses[:2]) and statuses[2:] == [200] and set(origins) <= {"none"})}
 
 
 def _of_definition(wanted, seen):
@@ -85,14 +78,14 @@ def _of_definition(wanted, seen):
     runs, restart = "%(state)s %(enabled)s" % unit, seen["container"]["restart"]
     told = runs.strip() or "not observed, systemctl tells nothing"
     return {
-        "current": _row("definition %s, as its unit is written" % (unit["definition"] or "of a unit"), "definition %s" % (made_by or "unknown"),
-                        made_by and made_by == unit["definition"]),
-        "rung": _row("rung %s, with the arguments of its resolved service" % wanted["rung"],
-                     "rung %s; it runs with %s" % ("%(rung)s, %(name)s" % resolved if resolved else "unknown, it has no resolved service",
-                                                   _from(words, "--ctx-size", "other arguments")),
-                     resolved and resolved["rung"] == wanted["rung"] and _ends_with(words, resolved["arguments"])),
-        "supervised": _row("active enabled, Docker's restart policy no", "%s, Docker's restart policy %s" % (told, restart),
-                           runs == "active enabled" and restart == "no")}
+        "current": row("definition %s, as its unit is written" % (unit["definition"] or "of a unit"), "definition %s" % (made_by or "unknown"),
+                       made_by and made_by == unit["definition"]),
+        "rung": row("rung %s, with the arguments of its resolved service" % wanted["rung"],
+                    "rung %s; it runs with %s" % ("%(rung)s, %(name)s" % resolved if resolved else "unknown, it has no resolved service",
+                                                  _from(words, "--ctx-size", "other arguments")),
+                    resolved and resolved["rung"] == wanted["rung"] and _ends_with(words, resolved["arguments"])),
+        "supervised": row("active enabled, Docker's restart policy no", "%s, Docker's restart policy %s" % (told, restart),
+                          runs == "active enabled" and restart == "no")}
 
 
 def _of_placement(wanted, seen):
@@ -106,10 +99,10 @@ def _of_placement(wanted, seen):
     if missing:
         observed += "; nvidia-smi does not show it on %s" % ", ".join(missing)
     there = [bool(process[what]) == on_gpu for what in ("devices", "libcuda")] + [bool(process["backend"]) or not on_gpu]
-    found = {"placement": _row(wanted["placement"], observed, process["visible_devices"] == ",".join(service["gpus"]) and all(there) and not missing)}
+    found = {"placement": row(wanted["placement"], observed, process["visible_devices"] == ",".join(service["gpus"]) and all(there) and not missing)}
     if not on_gpu:
-        return dict(found, placed=_not("it computes on the CPU (SERVICE.placement)"),
-                    libcuda=_not("it computes on the CPU and has none mapped (SERVICE.placement)"))
+        return dict(found, placed=not_applying("it computes on the CPU (SERVICE.placement)"),
+                    libcuda=not_applying("it computes on the CPU and has none mapped (SERVICE.placement)"))
     return dict(found, placed=_placed(wanted, process["arguments"]), libcuda=_libcuda(seen["readiness"]))
 
 
@@ -120,7 +113,7 @@ def _placed(wanted, words):
     observed = "%s; %s" % (wanted["placed"], _from(words, "--n-gpu-layers", "no layers named"))
     if overrides:
         observed += ", --override-tensor %s" % found if found else ", no --override-tensor"
-    return _row(
+    return row(
         "%s: %s" % (wanted["tuning"]["placement"], " ".join([*("%s %s" % pair for pair in options), overrides]).strip()), observed,
         # A rung of the ladder may have added overrides of its own behind those of the placement.
         wanted["placed"] != "open" and all(_value(words, option) == value for option, value in options)
@@ -130,9 +123,9 @@ def _placed(wanted, words):
 def _libcuda(readiness):
     mapped = readiness["mapped"]
     others = [found["reason"] for found in readiness["libcuda"] if found["origin"] != "host_driver"]
-    return _row("%s, and no other" % (readiness["host"]["kernel_module"] or "the version of a kernel module"),
-                "; ".join([", ".join("%(path)s: %(origin)s" % found for found in mapped) or "none mapped", *others]),
-                mapped and all(found["origin"] == "host_driver" for found in mapped) and not others)
+    return row("%s, and no other" % (readiness["host"]["kernel_module"] or "the version of a kernel module"),
+               "; ".join([", ".join("%(path)s: %(origin)s" % found for found in mapped) or "none mapped", *others]),
+               mapped and all(found["origin"] == "host_driver" for found in mapped) and not others)
 
 
 def _of_tuning(wanted, seen):
@@ -144,9 +137,9 @@ def _of_tuning(wanted, seen):
     observed = said % (threads or "none", seen["container"]["cpuset"] or "all", _value(words, "--batch-size") or "none",
                        way if speculates == (way != "none") else "as it should not be")
     return {
-        "threads": _row("%s (%s physical cores)" % (tuning["threads"], wanted["cores"]), "--threads %s" % threads if threads else "no --threads",
-                        threads == str(tuning["threads"])),
-        "tuned": _not(tuning["evidence"]) if tuning["origin"] == "inventory" else _row(
+        "threads": row("%s (%s physical cores)" % (tuning["threads"], wanted["cores"]), "--threads %s" % threads if threads else "no --threads",
+                       threads == str(tuning["threads"])),
+        "tuned": not_applying(tuning["evidence"]) if tuning["origin"] == "inventory" else row(
             "%s - %s" % (expected, tuning["evidence"]), "%s - %s" % (observed, tuning["evidence"]),
             observed == expected and _contains(words, tuning["arguments"])),
         "kept_speed": _kept_speed(wanted["speed_bound"], seen["last_speed"], seen["unit"]["definition"])}
@@ -154,12 +147,12 @@ def _of_tuning(wanted, seen):
 
 def _kept_speed(bound, last, definition):
     if not bound:
-        return _not("the inventory has it measured after no deployment (inference_service_speed_bound 0)")
+        return not_applying("the inventory has it measured after no deployment (inference_service_speed_bound 0)")
     if last.get("definition") != definition:
-        return _not("it was not measured since its deployment")
+        return not_applying("it was not measured since its deployment")
     against = "%s (%s)" % (_told(last["against"]), last["since"]) if last.get("against") else "nothing yet: this was the first measurement"
     changed = "; changed since: %s" % "; ".join(last["changed"]) if last.get("changed") else ""
-    return _row("%s %% of %s" % (last["bound"], against), _told(last["speeds"]) + changed, last["holds"])
+    return row("%s %% of %s" % (last["bound"], against), _told(last["speeds"]) + changed, last["holds"])
 
 
 def _told(speeds):
@@ -184,21 +177,21 @@ def _of_networks(wanted, seen):
     found = sorted("%s %s" % place for place in seen["container"]["networks"].items())
     ports = ["%s:%d" % (service["address"], service["port"])] if service["address"] else []
     rows = {
-        "networks": _row(", ".join(networks), (", ".join(found) or "none") + _way_back(service, seen["container"]["networks"]), networks == found),
-        "port": _row(", ".join(ports) or "none", ", ".join(seen["container"]["ports"]) or "none", ports == seen["container"]["ports"])}
+        "networks": row(", ".join(networks), (", ".join(found) or "none") + _way_back(service, seen["container"]["networks"]), networks == found),
+        "port": row(", ".join(ports) or "none", ", ".join(seen["container"]["ports"]) or "none", ports == seen["container"]["ports"])}
     if not service["sealed"]:
-        unsealed = _not("the inventory lets this service initiate connections (sealed is false)")
+        unsealed = not_applying("the inventory lets this service initiate connections (sealed is false)")
         return dict(rows, isolated=unsealed, sealed_inside=unsealed)
     attempts, failing = seen["egress"]["attempts"], seen["egress"]["failing"]
     tried = [attempt for attempt in attempts if not attempt["does_not_apply"]]
     bound = SEAL_UNIT if SEAL_UNIT in seen["unit"]["binds_to"] else ""
     inside = " ".join(seen["inside"]).replace('"', "")
-    rows["isolated"] = _row("attempts as expected", "not observed: %s" % seen["egress"]["why"], False) if seen["egress"]["why"] else _row(
+    rows["isolated"] = row("attempts as expected", "not observed: %s" % seen["egress"]["why"], False) if seen["egress"]["why"] else row(
         "%d attempts as expected" % len(tried),
         "%d of %d; %s" % (len(tried) - len(failing), len(tried), "; ".join("%(attempt)s · %(network)s · %(observed)s" % attempt for attempt in failing)
                           or "%d do not apply" % (len(attempts) - len(tried))),
         tried and seen["egress"]["isolated"])
-    rows["sealed_inside"] = _row(
+    rows["sealed_inside"] = row(
         "its namespace drops what it initiates; bound to %s" % SEAL_UNIT, "%s; bound to %s" % (inside or "no table in its namespace", bound or "nothing"),
         inside == "oifname lo accept counter drop" and bound)
     return rows
@@ -206,7 +199,7 @@ def _of_networks(wanted, seen):
 
 def _of_container(_wanted, seen):
     hardening = seen["container"]["hardening"]
-    return {"hardened": _row(json.dumps(HARDENING), json.dumps(hardening), hardening == HARDENING)}
+    return {"hardened": row(json.dumps(HARDENING), json.dumps(hardening), hardening == HARDENING)}
 
 
 def _speed(wanted, seen, what, figure):
@@ -217,21 +210,21 @@ def _speed(wanted, seen, what, figure):
     holds = round(mean + half, 1) >= figure
     slow, fast = mean + half < speed_noise.LEAST * figure, mean - half >= figure  # whatever the noise, and whoever else is at work
     if half > speed_noise.LARGEST * mean and not slow and not fast:
-        return _not("not measurable now: %s are too far apart" % said)
+        return not_applying("not measurable now: %s are too far apart" % said)
     crowded = speed_noise.crowded(seen.get("others"), int(wanted["tuning"]["threads"]) if wanted["service"]["device"] == "cpu" else 0)
     if crowded and not holds and not slow:
-        return _not("not measurable now: %s, while %s. Run verify.yml again when they have ended" % (said, crowded))
-    return _row("at least %s tok/s" % figure, "%s (%s, %s)" % (said, wanted["service"]["model"], wanted["placement"]), holds)
+        return not_applying("not measurable now: %s, while %s. Run verify.yml again when they have ended" % (said, crowded))
+    return row("at least %s tok/s" % figure, "%s (%s, %s)" % (said, wanted["service"]["model"], wanted["placement"]), holds)
 
 
 def _of_figures(wanted, seen):
     service, figures = wanted["service"], wanted["service"]["expected"]
     memory = round(seen["process"]["memory"] / 1e9, 2)
-    rows = {"memory": _row("at most %s GB" % figures["memory"], "%s GB (%s)" % (memory, service["model"]), memory <= figures["memory"])}
+    rows = {"memory": row("at most %s GB" % figures["memory"], "%s GB (%s)" % (memory, service["model"]), memory <= figures["memory"])}
     for name, what in (("generation_speed", "generation"), ("prompt_speed", "prompt")):
         if seen["speeds"][what] is None:
-            rows[name] = _not("it refuses what it is measured by: %s" % seen["speeds"]["why"] if seen["speeds"].get("why")
-                              else "its kind is %s: it generates nothing" % _kind(wanted))
+            rows[name] = not_applying("it refuses what it is measured by: %s" % seen["speeds"]["why"] if seen["speeds"].get("why")
+                                      else "its kind is %s: it generates nothing" % _kind(wanted))
             continue
         rows[name] = _speed(wanted, seen, what, figures[name])
-    return {name: rows[name] if figures[name] else _not("the inventory claims no figure for this service") for name in FIGURES}
+    return {name: rows[name] if figures[name] else not_applying("the inventory claims no figure for this service") for name in FIGURES}

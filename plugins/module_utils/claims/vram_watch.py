@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from .rows import not_applying, row
+
 GIB = 1 << 30
 # A container that has one of these has the engine's socket, whatever is mounted into it later.
 _SOCKET = re.compile(r"/|/(?:var|(?:var/)?run(?:/(?:docker|containerd))?)/?|.*(?:docker|containerd)[.]sock", re.DOTALL)
@@ -26,25 +28,17 @@ def results(wanted, seen):
     status = seen["status"]
     found = dict(_of_cards(wanted, status, seen), ladder=_ladder(seen["play"], status), metrics=_metrics(wanted["metrics_port"], seen))
     if not wanted["service"]:
-        found = dict.fromkeys(found, _not("the inventory has no service to watch (vram_watch_service %s)" % wanted["asked"]))
+        found = dict.fromkeys(found, not_applying("the inventory has no service to watch (vram_watch_service %s)" % wanted["asked"]))
     elif not wanted["cards"]:  # its watcher reads none: the status file is fresh, and says nothing of a gap
-        found.update(dict.fromkeys(("samples", "headroom", "full_context"), _not("the watched service has no card; its memory is RAM")))
+        found.update(dict.fromkeys(("samples", "headroom", "full_context"), not_applying("the watched service has no card; its memory is RAM")))
     elif not wanted["fill_context"]:
-        found["full_context"] = _not("vram_watch_fill_context is false")
+        found["full_context"] = not_applying("vram_watch_fill_context is false")
     return {"vram_watch." + name: row for name, row in dict(found, engine_socket=_engine_socket(seen)).items()}
 
 
 def gives_socket(source):
     """Whether a path of the host, mounted, gives a container the engine's socket, by itself or in a folder."""
     return _SOCKET.fullmatch(source) is not None
-
-
-def _row(expected, observed, holds):
-    return {"expected": expected, "observed": observed, "holds": bool(holds)}
-
-
-def _not(reason):
-    return {"does_not_apply": reason}
 
 
 def _gib(number):
@@ -56,27 +50,27 @@ def _of_cards(wanted, status, seen):
     age, filled = seen["now"] - int(status.get("read_at") or 0), status.get("filled") or {}
     left = filled.get("headroom")
     return {
-        "samples": _row("active enabled, a sample of the cards within %d s" % (3 * wanted["interval"]),
-                        "%s, the cards were last read %d s ago, through %s" % (unit.strip() or "no unit", age, source or "nothing"),
-                        unit == "active enabled" and age <= 3 * wanted["interval"] + 1 and (source or "none") != "none"),
-        "headroom": _row("at least %s" % _gib(act), "%s at rung %s" % (_gib(headroom), status.get("rung", "unknown")),
-                         headroom is not None and act > 0 and headroom >= act),
-        "full_context": _row("at least %s left" % _gib(act),
-                             "%s left after %s tokens" % (_gib(left), filled.get("tokens")) if left is not None
-                             else filled.get("ended") or "not filled since its start", left is not None and act > 0 and left >= act)}
+        "samples": row("active enabled, a sample of the cards within %d s" % (3 * wanted["interval"]),
+                       "%s, the cards were last read %d s ago, through %s" % (unit.strip() or "no unit", age, source or "nothing"),
+                       unit == "active enabled" and age <= 3 * wanted["interval"] + 1 and (source or "none") != "none"),
+        "headroom": row("at least %s" % _gib(act), "%s at rung %s" % (_gib(headroom), status.get("rung", "unknown")),
+                        headroom is not None and act > 0 and headroom >= act),
+        "full_context": row("at least %s left" % _gib(act),
+                            "%s left after %s tokens" % (_gib(left), filled.get("tokens")) if left is not None
+                            else filled.get("ended") or "not filled since its start", left is not None and act > 0 and left >= act)}
 
 
 def _ladder(play, status):
     latched = status.get("latched", "no status")
-    return _row("the play can be read, and it has not given up", "%s; %s" % (play["said"] or "ansible-playbook said nothing", latched or "has not given up"),
-                play["rc"] == 0 and _PLAY.search(play["said"]) and latched == "")
+    return row("the play can be read, and it has not given up", "%s; %s" % (play["said"] or "ansible-playbook said nothing", latched or "has not given up"),
+               play["rc"] == 0 and _PLAY.search(play["said"]) and latched == "")
 
 
 def _metrics(port, seen):
     expected, observed = "127.0.0.1:%d" % port, " ".join(seen["listening"])
-    return _row(expected, "%s, %d series" % (observed or "nothing listens", seen["series"]), observed == expected and seen["series"] > 0)
+    return row(expected, "%s, %d series" % (observed or "nothing listens", seen["series"]), observed == expected and seen["series"] > 0)
 
 
 def _engine_socket(seen):
     having = [container["name"] for container in seen["containers"] if any(map(gives_socket, container["sources"]))]
-    return _row("none has it", "not seen: %s" % seen["engine"] if seen["engine"] else " ".join(having) or "none has it", not having and not seen["engine"])
+    return row("none has it", "not seen: %s" % seen["engine"] if seen["engine"] else " ".join(having) or "none has it", not having and not seen["engine"])
