@@ -181,6 +181,7 @@ import os  # noqa: E402
 import re  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.common.validation import check_type_path  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, commands, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.sizes import PART  # noqa: E402
@@ -390,7 +391,7 @@ def sources(world, wanted, there, certificates):
     """
     missing = {path: origin for path, origin in wanted.items() if not there.get(path)}
     # A path is read as source_file will (type: path); an address has a protocol before it.
-    found = {path: {"bytes": world.file_size(os.path.expanduser(os.path.expandvars(origin))), "said": ""}
+    found = {path: {"bytes": world.file_size(check_type_path(origin)), "said": ""}
              for path, origin in missing.items() if "://" not in origin}
     addresses = {path: origin for path, origin in missing.items() if path not in found}
     for path, size in found.items():
