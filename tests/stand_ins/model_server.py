@@ -12,7 +12,7 @@ A request may order a fault: "dies": NAME closes before anything was answered, "
 N words with an error in llama-server's words, "reads": S takes S seconds for the prompt of a stream, with the head of the answer before and a comment each
 second, "fails": STATUS answers with an error in llama-server's words, and with "plain": TEXT in a body that is no JSON, "overflows": N says that the prompt
 has N tokens too many. With "accounts": true it tells the tokens of prompt and answer where llama-server tells them, with "accounts": N in pieces of N bytes.
-"hears": NAME answers with what it was sent under that name, and "hears": "*" with all of its names.
+"hears": NAME answers with what it was sent under that name, "hears": "*" with all of its names and "hears": "headers" with its headers, names in small.
 Standard library only, one process.
 """
 import asyncio
@@ -183,9 +183,11 @@ def whole(value, status=b"200 OK", kind=b"application/json"):
     return b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (status, kind, len(body), body)
 
 
-def heard(asked):
+def heard(asked, headers):
     """What of a request was to be told."""
     name = asked.get("hears", "")
+    if name == "headers":
+        return headers
     return sorted(asked) if name == "*" else asked.get(name)
 
 
@@ -231,7 +233,7 @@ async def serve(reader, writer):
             else:
                 await asyncio.sleep(asked.get("think", 0))
                 figures = used(path, asked, len(words)) if "accounts" in asked else {}
-                writer.write(whole({"model": asked["model"], "path": path, "body_bytes": len(body), "heard": heard(asked),
+                writer.write(whole({"model": asked["model"], "path": path, "body_bytes": len(body), "heard": heard(asked, headers),
                                     "choices": [{"index": 0, "message": {"role": "assistant", "content": " ".join(words)}}], **figures}))
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):

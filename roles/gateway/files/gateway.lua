@@ -143,10 +143,7 @@ function gateway.route()
     ngx.var.bunker_chosen = chosen
     ngx.var.bunker_target = below and route.target .. below or route.target:gsub("/v1$", "") .. path
     ngx.var.bunker_host = route.host
-    -- The client's key ends here, and the cookies that a browser has of other programs on this host.
     ngx.var.bunker_authorization = plan.provider_keys[chosen] and "Bearer " .. plan.provider_keys[chosen] or ""
-    ngx.req.clear_header("X-Api-Key")
-    ngx.req.clear_header("Cookie")
 end
 
 -- For the role: which configuration this worker has loaded.
