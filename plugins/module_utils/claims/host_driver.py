@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 
+from ..cuda_readiness.capability import parse_capability
+from ..cuda_readiness.targets import BLACKWELL  # its chips are the first that need the open modules
 from .rows import not_applying, row, unseen
 
 IDS = ("driver.branch", "driver.open", "driver.match", "driver.gpus", "driver.held", "driver.nouveau", "driver.persistence", "toolkit.version", "toolkit.cdi")
 NOT_LOADED = "no NVIDIA kernel module is loaded"
-BLACKWELL = 10  # compute capability of its first chips; theirs are the first that need the open modules
 
 
 def results(wanted, seen):
@@ -43,7 +44,7 @@ def _numbers(version):
 
 
 def _open(kernel, gpus):
-    blackwell = any(gpu["capability"] and _numbers(gpu["capability"])[0] >= BLACKWELL for gpu in gpus)
+    blackwell = any(gpu["capability"] and parse_capability(gpu["capability"]) >= BLACKWELL for gpu in gpus)
     observed = {True: "open", False: "proprietary"}.get(kernel["nvidia_open"], NOT_LOADED)
     # Of a chip that the table of PCI ids does not know only a driver that drives it says what it is.
     unknown = [gpu.get("pci") or "?" for gpu in gpus if not gpu["capability"] and not gpu["uuid"] and gpu.get("kernel_driver") in (None, "nvidia")]

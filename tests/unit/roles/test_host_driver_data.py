@@ -1,6 +1,4 @@
 """The data of host_driver for every system, among them Ubuntu 24.04 and 26.04, on which no test runs the role."""
-import pathlib
-import subprocess
 import sys
 
 import pytest
@@ -231,10 +229,10 @@ def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, 
                                             "mok_certificates": ["/var/lib/dkms/mok.pub"]}},
                  "bunker_services": [], "host_driver_branch": 580, "host_driver_origin": "nvidia", "host_driver_packages": ["auto"],
                  "inventory_hostname": "here",
-                 "__host_driver_built": {"stdout_lines": ["kernel 6.8.0-50-generic", *said, "key /var/lib/dkms/mok.pub enrolled"]}}
+                 "__host_driver_built": {"lines": ["kernel 6.8.0-50-generic", *said, "key /var/lib/dkms/mok.pub enrolled"]}}
     see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
-    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables)
-    assert "for release in 6.8.0-50-generic $pinned; do" in command and "for key in /var/lib/dkms/mok.pub; do" in command
+    asked = {name: rendering.render("host_driver", given, variables) for name, given in see["protocol_omni.bunker.next_boot_info"].items()}
+    assert asked == {"kernels": ["6.8.0-50-generic"], "certificates": ["/var/lib/dkms/mok.pub"]}
     refuse = rendering.task("host_driver", "tasks/reboot.yml", "Refuse a reboot after which the host would be without its cards")
     assert rendering.holds("host_driver", refuse, variables)
     assert rendering.holds("host_driver", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is (refused == "")
@@ -243,77 +241,6 @@ def test_no_reboot_is_asked_for_before_the_module_is_built_for_what_boots(said, 
     stop, reboot = "Stop before the reboot that the inventory does not allow", "Reboot where the inventory allows it"
     assert names.index(refuse["name"]) < names.index(stop) < names.index(reboot)
     assert rendering.holds("host_driver", refuse, dict(variables, bunker_reboot_needed=False)) is False
-
-
-@pytest.mark.parametrize("files, pinned", [
-    ({}, []), ({"/etc/kernel/proxmox-boot-pin": "6.14.11-4-pve\n"}, ["pin 6.14.11-4-pve", "kernel 6.14.11-4-pve"]),
-    ({"/etc/default/grub": 'GRUB_DEFAULT="Advanced options for Ubuntu>Ubuntu, with Linux 6.8.0-45-generic"\n'},
-     ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"]),
-    ({"/etc/default/grub": "GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\n"}, []),
-    ({"/etc/default/grub": "GRUB_DEFAULT=saved\n", "saved": "saved_entry=gnulinux-advanced-0a34-b5c1>gnulinux-6.8.0-45-generic-advanced-0a34-b5c1\n"},
-     ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"]),
-    # grub-set-default takes titles too; grub-reboot's entry goes before it, and is empty once it was booted
-    ({"/etc/default/grub": "GRUB_DEFAULT=saved\n", "saved": "saved_entry=Advanced options for Ubuntu>Ubuntu, with Linux 6.8.0-45-generic\nnext_entry=\n"},
-     ["pin 6.8.0-45-generic", "kernel 6.8.0-45-generic"]),
-    ({"/etc/default/grub": "GRUB_DEFAULT=saved\n", "saved": "saved_entry=x, with Linux 6.8.0-45-generic\nnext_entry=x>x, with Linux 6.8.0-41-generic\n"},
-     ["pin 6.8.0-41-generic", "kernel 6.8.0-41-generic"]),
-    ({"/etc/default/grub": "GRUB_DEFAULT='gnulinux-advanced-0a34-b5c1>gnulinux-6.1.0-28-amd64-advanced-0a34-b5c1'\n"},
-     ["pin 6.1.0-28-amd64", "kernel 6.1.0-28-amd64"]),
-    ({"/etc/default/grub": 'GRUB_DEFAULT="x>x, with Linux 6.8.0-45-generic"\n', "/etc/default/grub.d/50-site.cfg": "GRUB_DEFAULT=0\n"}, []),
-    ({"/etc/default/grub": "GRUB_DEFAULT=0\n", "/etc/default/grub.d/50-site.cfg": "GRUB_DEFAULT=saved\n",
-      "saved": "saved_entry=x>x, with Linux 6.8.12-9-pve\n"}, ["pin 6.8.12-9-pve", "kernel 6.8.12-9-pve"]),
-    ({"/etc/default/grub": "GRUB_DEFAULT=saved\n", "saved": "saved_entry=0\n"}, [])])
-def test_what_the_boot_loader_was_told_is_read(tmp_path, files, pinned):
-    """The task's own commands, on files in a folder, with stand-ins for modinfo and grub-editenv."""
-    for path, text in files.items():
-        (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path.lstrip("/")).write_text(text, encoding="ascii")
-    for name, body in (("modinfo", "true"), ("dkms", "true"), ("grub-editenv", "cat %s/saved" % tmp_path), ("mokutil", "echo $2 is not enrolled")):
-        (tmp_path / name).write_text("#!/bin/sh\n%s\n" % body, encoding="ascii")
-        (tmp_path / name).chmod(0o755)
-    variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": ["/var/lib/dkms/mok.pub"]}}}
-    see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
-    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/etc/", "%s/etc/" % tmp_path)
-    command = command.replace("/usr/sbin:/sbin", str(tmp_path))  # nothing of this machine's
-    environment = {"PATH": "%s:/usr/bin:/bin" % tmp_path}
-    said = subprocess.run(["/bin/bash", "-c", command], env=environment, capture_output=True, text=True, check=False).stdout.splitlines()
-    assert said == pinned[:1] + ["kernel 6.99.0"] + pinned[1:] + ["key /var/lib/dkms/mok.pub absent"]
-
-
-@pytest.mark.parametrize("config, asked", [
-    ("", "nvidia"), ("blacklist nouveau\noptions nvidia NVreg_Foo=1\n", "nvidia"),
-    # Debian's own packages, and NVIDIA's for Debian that are made from them: /etc/nvidia/current-open/nvidia-modprobe.conf
-    ("install nvidia modprobe -i nvidia-current-open $CMDLINE_OPTS\ninstall nvidia_uvm modprobe nvidia ; modprobe -i nvidia-current-open-uvm $CMDLINE_OPTS\n",
-     "nvidia-current-open"),
-    ("install nvidia_modeset modprobe nvidia ; modprobe -i nvidia-current-modeset $CMDLINE_OPTS\ninstall nvidia modprobe -i nvidia-current $CMDLINE_OPTS\n",
-     "nvidia-current"),
-    ("install nvidia /sbin/modprobe --ignore-install nvidia && /sbin/modprobe --ignore-install nvidia-uvm\n", "nvidia")])
-def test_the_module_is_asked_for_by_the_name_under_which_modprobe_loads_it(tmp_path, config, asked):
-    (tmp_path / "config").write_text(config, encoding="ascii")
-    for name, body in (("modinfo", 'echo "version: $*"'), ("modprobe", '[ "$*" = --showconfig ] && cat %s/config' % tmp_path)):
-        (tmp_path / name).write_text("#!/bin/sh\n%s\n" % body, encoding="ascii")
-        (tmp_path / name).chmod(0o755)
-    variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": []}}}
-    see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
-    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/etc/", "%s/etc/" % tmp_path)
-    command = command.replace("/usr/sbin:/sbin", str(tmp_path))  # nothing of this machine's
-    said = subprocess.run(["/bin/bash", "-c", command], env={"PATH": "%s:/usr/bin:/bin" % tmp_path}, capture_output=True, text=True, check=False).stdout
-    assert said.splitlines() == ["kernel 6.99.0", "version: -k 6.99.0 %s" % asked, "dkms absent"]
-
-
-def test_who_became_root_by_su_alone_finds_modinfo_too(tmp_path):
-    """Then the path is the user's, without the folders of the administrator's programs: no module was found, and none could be built."""
-    (tmp_path / "modinfo").write_text("#!/bin/sh\necho version: 580.95.05\n", encoding="ascii")
-    (tmp_path / "modinfo").chmod(0o755)
-    (tmp_path / "dkms").symlink_to("modinfo")
-    (tmp_path / "users").mkdir()
-    for name in ("cat", "sed", "tail", "head", "grep"):
-        (tmp_path / "users" / name).symlink_to("/usr/bin/" + name if pathlib.Path("/usr/bin", name).exists() else "/bin/" + name)
-    variables = {"_host_driver_headers_chosen": {"boots": ["6.99.0"]}, "bunker_host": {"kernel": {"mok_certificates": []}}}
-    see = rendering.task("host_driver", "tasks/reboot.yml", "See whether the module is built for what may boot next")
-    command = rendering.render("host_driver", see["ansible.builtin.shell"]["cmd"], variables).replace("/usr/sbin:/sbin", str(tmp_path))
-    said = subprocess.run(["/bin/bash", "-c", command], env={"PATH": str(tmp_path / "users")}, capture_output=True, text=True, check=False).stdout
-    assert said.splitlines() == ["kernel 6.99.0", "version: 580.95.05"]
 
 
 def test_the_role_looks_as_its_claims_do_and_does_not_go_on_without_dpkg():
