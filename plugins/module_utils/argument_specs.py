@@ -21,6 +21,13 @@ def _with_nested_defaults(option):
     return option
 
 
+def _plain(value):
+    """A value in dicts and lists of Python's own. Ansible's lazy ones hold its templar and its loaders, which the validator would copy with them."""
+    if isinstance(value, dict):
+        return {name: _plain(nested) for name, nested in value.items()}
+    return [_plain(nested) for nested in value] if isinstance(value, list) else value
+
+
 def validate(options, values):
     """Validate values against the options of a spec.
 
@@ -30,5 +37,5 @@ def validate(options, values):
     """
     # A copy: the validator fills in nested defaults in place, in the spec's own defaults too.
     options = {name: _with_nested_defaults(option) for name, option in copy.deepcopy(options).items()}
-    validation = ArgumentSpecValidator(options).validate(values)
+    validation = ArgumentSpecValidator(options).validate(_plain(values))
     return validation.validated_parameters, validation.error_messages
