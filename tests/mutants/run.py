@@ -10,6 +10,7 @@ kills only if it passes without the mutant: those that killed run once more at t
 The file is written after each mutant. Exit status 0 when every mutant was judged, survivors or not: a survivor is for a reader, not for CI.
 """
 import argparse
+import importlib
 import itertools
 import json
 import os
@@ -20,7 +21,6 @@ import sys
 import tempfile
 import time
 
-import ansible.plugins.loader  # noqa: F401
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -33,6 +33,9 @@ from support import provenance  # noqa: E402
 from support.copied_tree import copy  # noqa: E402
 
 RECORD = "tests/mutants/results/sample.json"
+# What most tests import, once for all: nothing of the collection, which each test imports anew.
+SHARED = ("_hypothesis_pytestplugin", "ansible.cli", "ansible.plugins.loader", "ansible.template", "docker", "hypothesis", "jinja2", "requests", "xdist.plugin",
+          "yaml")
 FOLDERS = ("action", "callback", "filter", "lookup", "module_utils", "modules", "plugin_utils")
 
 
@@ -152,6 +155,11 @@ def main():
     parser.add_argument("--only", action="append", default=[], metavar="PATH", help="mutants of this file alone; may be given several times")
     parser.add_argument("--result", type=pathlib.Path, metavar="FILE", help="where to write what came of them")
     given = parser.parse_args()
+    for name in SHARED:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass  # it only would have been faster
     origin = provenance.made(RECORD, command="python tests/mutants/run.py --mutants %d --seed %d --bound %g --result %s" % (
         given.mutants, given.seed, given.bound, RECORD)) if given.result else {}
     with tempfile.TemporaryDirectory() as folder:
