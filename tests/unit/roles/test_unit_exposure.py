@@ -16,8 +16,8 @@ WITH_CARDS = ["host_driver-protocol-omni-cdi.service", "inference_service-unit.s
 TAKES_DEVICES = {"PrivateDevices", "ProtectClock", "DeviceAllow", "DevicePolicy"}
 # systemd.exec(5): each gives a unit a view of the file systems of its own.
 MOUNT_NAMESPACE = {"ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "PrivateMounts", "ProtectControlGroups", "ProtectKernelTunables",
-                   "ProtectKernelModules", "ProtectKernelLogs", "ProtectProc", "ProcSubset", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "BindPaths",
-                   "TemporaryFileSystem", "RootDirectory"}
+                   "ProtectKernelModules", "ProtectKernelLogs", "ProtectProc", "ProcSubset", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths",
+                   "BindPaths", "TemporaryFileSystem", "RootDirectory"}
 NEWER = {"RestartMode"}  # than the systemd of Debian 12; older ones pass over it, and its template says what then
 
 
