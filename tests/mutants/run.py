@@ -7,7 +7,8 @@ A mutant is one small change (mutations.py) of one file below plugins, in a copy
 what survives, those that reach it through others (tests_of.py); both within --bound seconds, and a mutant that takes longer counts as killed by time. A test
 kills only if it passes without the mutant: those that killed run once more at the end, on the copy as it was; what fails there too is told as "unproven".
 
-The file is written after each mutant. Exit status 0 when every mutant was judged, survivors or not: a survivor is for a reader, not for CI.
+The file is written after each mutant, and a run goes on where an earlier one of the same draw and the same code ended; --for ends it after so many seconds.
+Exit status 0 when what was judged is proven, survivors or not: a survivor is for a reader, not for CI.
 """
 import argparse
 import importlib
@@ -152,6 +153,7 @@ def main():
     parser.add_argument("--mutants", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bound", type=float, default=120, help="seconds for one mutant")
+    parser.add_argument("--for", type=float, default=float("inf"), dest="seconds", metavar="SECONDS", help="begin no mutant after that")
     parser.add_argument("--only", action="append", default=[], metavar="PATH", help="mutants of this file alone; may be given several times")
     parser.add_argument("--result", type=pathlib.Path, metavar="FILE", help="where to write what came of them")
     given = parser.parse_args()
@@ -163,18 +165,31 @@ def main():
     origin = provenance.made(RECORD, command="python tests/mutants/run.py --mutants %d --seed %d --bound %g --result %s" % (
         given.mutants, given.seed, given.bound, RECORD)) if given.result else {}
     with tempfile.TemporaryDirectory() as folder:
-        tree, results = pathlib.Path(folder), []
+        tree = pathlib.Path(folder)
         copy(ROOT, tree)
-        everything, known = population(tree, given.only), tests_of.distances(tree)
-        for name, mutation in drawn(everything, given.mutants, given.seed):
+        everything, known, began = population(tree, given.only), tests_of.distances(tree), time.monotonic()
+        results = earlier(given, origin)
+        judged = len(results)
+        for name, mutation in drawn(everything, given.mutants, given.seed)[judged:]:
+            if time.monotonic() - began > given.seconds:
+                break
             tests = [[test.relative_to(tree) for test in one] for one in tests_of.rounds(tree / name, known)]
             results.append(judge(tree, name, mutation, tests, given.bound))
             print("%(outcome)-14s %(place)s  %(kind)s: %(before)s -> %(after)s  %(seconds).1f s  %(by)s" % results[-1], flush=True)
             write(given, origin, len(everything), results)
-        unproven(tree, results, given.bound)
+        unproven(tree, results[judged:], given.bound)
         write(given, origin, len(everything), results)
     print(json.dumps(summary(results)["counted"]))
     return 0 if not summary(results)["counted"]["unproven"] else 1
+
+
+def earlier(given, origin):
+    """What an earlier run of the same draw on the same code has judged: list of dict, as of judge()."""
+    if not given.result or not given.result.exists():
+        return []
+    kept = json.loads(given.result.read_text(encoding="utf-8"))
+    same = (kept["seed"], kept["drawn"], kept["provenance"]["code_sha256"]) == (given.seed, given.mutants, origin["code_sha256"])
+    return kept["mutants"] if same and not given.only else []
 
 
 def write(given, origin, of, results):

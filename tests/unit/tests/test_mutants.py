@@ -1,4 +1,5 @@
 """The tool that draws mutants: what it changes, which tests it runs, and what it calls killed."""
+import argparse
 import importlib.util
 import pathlib
 import sys
@@ -100,8 +101,8 @@ def judged(tool, tree, monkeypatch, answers):
 
 
 @pytest.mark.parametrize("answers, expected", [
-    ([("failed", "a::b")], ("killed", "a::b")), ([("passed", ""), ("failed", "c::d")], ("killed", "c::d")), ([("passed", ""), ("time", "")], ("killed by time", "")),
-    ([("passed", ""), ("passed", "")], ("survived", "")), ([], ("no test", ""))])
+    ([("failed", "a::b")], ("killed", "a::b")), ([("passed", ""), ("failed", "c::d")], ("killed", "c::d")),
+    ([("passed", ""), ("time", "")], ("killed by time", "")), ([("passed", ""), ("passed", "")], ("survived", "")), ([], ("no test", ""))])
 def test_a_mutant_is_killed_by_the_first_test_that_fails(tool, tree, monkeypatch, answers, expected):
     assert judged(tool, tree, monkeypatch, answers) == expected
 
@@ -111,3 +112,13 @@ def test_what_a_test_kills_that_fails_without_a_mutant_is_unproven(tool, monkeyp
     monkeypatch.setattr(tool["run"], "outcome", lambda _tree, tests, _seconds: ("failed", "t.py::bad[x]") if "t.py::bad" in tests else ("passed", ""))
     tool["run"].unproven(tmp_path, results, 1)
     assert [one["outcome"] for one in results] == ["killed", "unproven", "survived"]
+
+
+@pytest.mark.parametrize("change, goes_on", [({}, True), ({"seed": 2}, False), ({"mutants": 9}, False), ({"code": "b"}, False)], ids=lambda value: str(value))
+def test_a_run_goes_on_where_one_of_the_same_draw_and_code_ended(tool, tmp_path, change, goes_on):
+    path = tmp_path / "sample.json"
+    given = argparse.Namespace(seed=1, mutants=5, result=path, only=[])
+    (one,) = [{"place": "a:1", "kind": "not", "before": "b", "after": "c", "outcome": "killed", "by": "d::e", "seconds": 1}]
+    tool["run"].write(given, {"code_sha256": "a"}, 100, [one])
+    anew = argparse.Namespace(**{**vars(given), **{name: value for name, value in change.items() if name != "code"}})
+    assert tool["run"].earlier(anew, {"code_sha256": change.get("code", "a")}) == ([one] if goes_on else [])

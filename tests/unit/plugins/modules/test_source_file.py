@@ -261,6 +261,7 @@ def test_an_answer_hides_the_password_of_an_index_and_nothing_else(server, tmp_p
 
 
 @pytest.mark.parametrize("address, hidden", [
-    ("https://reader:hunter%2F2@mirror.example.org/simple", {"hunter%2F2", "hunter/2"}), ("https://reader@mirror.example.org", set()), (None, set()), ("", set())])
+    ("https://reader:hunter%2F2@mirror.example.org/simple", {"hunter%2F2", "hunter/2"}), ("https://reader@mirror.example.org", set()), (None, set()),
+    ("", set())])
 def test_a_password_of_an_address_is_known_as_it_stands_and_as_it_is_meant(address, hidden):
     assert source_file.passwords(address) == hidden
