@@ -217,7 +217,10 @@ def other_size(path, size):
 
 
 def passwords(*addresses):
-    """The passwords that addresses carry (user:password@server), as they stand there and as they are meant: set of str."""
+    """The passwords that addresses carry (user:password@server), as they stand there and as they are meant: set of str.
+
+    They alone are hidden: the rest of an address is what somebody needs who reads why it was refused.
+    """
     found = {urllib.parse.urlsplit(address or "").password or "" for address in addresses}
     return {form for password in found for form in (password, urllib.parse.unquote(password))} - {""}
 
@@ -239,7 +242,6 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    # Hidden alone, wherever it would stand: the rest of an address is what somebody needs who reads why it was refused.
     module.no_log_values.update(passwords(params["package_index"], params["source"]["url"]))
     dest, sha256, part = params["dest"], params["sha256"], params["dest"] + ".part"
     reason = params["store"] and verified_file.misplaced(params["store"], dest)
