@@ -4,8 +4,8 @@
     python tests/mutants/run.py --only plugins/module_utils/mig.py --mutants 20 --seed 2
 
 A mutant is one small change (mutations.py) of one file below plugins, in a copy of the tree. First the tests run that import or name the module, then, for
-what survives, those that reach it through others (tests_of.py); both within --bound seconds, and a mutant that takes longer counts as killed by time. A test
-kills only if it passes without the mutant: those that killed run once more at the end, on the copy as it was; what fails there too is told as "unproven".
+what survives, those that reach it through others (tests_of.py); both within --bound seconds; one that takes longer is out of time, and not counted as killed: it
+may never end, or the machine is slow. A test kills only if it passes without the mutant: those that killed run once more at the end, on the copy as it was; what fails there too is told as "unproven".
 
 The file is written after each mutant, and a run goes on where an earlier one of the same draw and the same code ended; --for ends it after so many seconds.
 Exit status 0 when what was judged is proven, survivors or not: a survivor is for a reader, not for CI.
@@ -108,7 +108,7 @@ def put(path, text, moment=itertools.count(1_600_000_000)):
 
 
 def judge(tree, name, mutation, rounds, bound):
-    """What came of one mutant: dict of its place, its change, outcome (killed, killed by time, survived, no test), by and seconds."""
+    """What came of one mutant: dict of its place, its change, outcome (killed, out of time, survived, no test), by and seconds."""
     path, began = tree / name, time.monotonic()
     as_it_was = path.read_text(encoding="utf-8")
     came, who = ("survived" if rounds else "no test"), ""
@@ -117,7 +117,7 @@ def judge(tree, name, mutation, rounds, bound):
         for tests in rounds:
             found, who = outcome(tree, [str(test) for test in tests], max(bound - (time.monotonic() - began), 1))
             if found != "passed":
-                came = "killed" if found == "failed" else "killed by time"
+                came = "killed" if found == "failed" else "out of time"
                 break
     finally:
         put(path, as_it_was)
@@ -141,11 +141,11 @@ def unproven(tree, results, bound):
 
 
 def summary(results):
-    """How many came to which outcome: dict of str to int, and of the survivors their place, change and kind."""
+    """How many came to which outcome: dict of str to int, and of all that were not killed their place, change and kind."""
     outcomes = [one["outcome"] for one in results]
-    counted = {name: outcomes.count(name) for name in ("killed", "killed by time", "survived", "no test", "unproven")}
+    counted = {name: outcomes.count(name) for name in ("killed", "survived", "out of time", "no test", "unproven")}
     return {"counted": counted, "survivors": [{key: one[key] for key in ("place", "kind", "before", "after", "outcome")} for one in results
-                                              if not one["outcome"].startswith("killed")]}
+                                              if one["outcome"] != "killed"]}
 
 
 def main():

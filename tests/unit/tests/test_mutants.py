@@ -102,7 +102,7 @@ def judged(tool, tree, monkeypatch, answers):
 
 @pytest.mark.parametrize("answers, expected", [
     ([("failed", "a::b")], ("killed", "a::b")), ([("passed", ""), ("failed", "c::d")], ("killed", "c::d")),
-    ([("passed", ""), ("time", "")], ("killed by time", "")), ([("passed", ""), ("passed", "")], ("survived", "")), ([], ("no test", ""))])
+    ([("passed", ""), ("time", "")], ("out of time", "")), ([("passed", ""), ("passed", "")], ("survived", "")), ([], ("no test", ""))])
 def test_a_mutant_is_killed_by_the_first_test_that_fails(tool, tree, monkeypatch, answers, expected):
     assert judged(tool, tree, monkeypatch, answers) == expected
 
@@ -122,3 +122,11 @@ def test_a_run_goes_on_where_one_of_the_same_draw_and_code_ended(tool, tmp_path,
     tool["run"].write(given, {"code_sha256": "a"}, 100, [one])
     anew = argparse.Namespace(**{**vars(given), **{name: value for name, value in change.items() if name != "code"}})
     assert tool["run"].earlier(anew, {"code_sha256": change.get("code", "a")}) == ([one] if goes_on else [])
+
+
+def test_only_what_a_test_kills_is_counted_as_killed(tool):
+    outcomes = ["killed", "killed", "survived", "out of time", "no test", "unproven"]
+    told = tool["run"].summary([{"place": "a:%d" % number, "kind": "not", "before": "b", "after": "c", "outcome": outcome}
+                                for number, outcome in enumerate(outcomes)])
+    assert told["counted"] == {"killed": 2, "survived": 1, "out of time": 1, "no test": 1, "unproven": 1}
+    assert [one["place"] for one in told["survivors"]] == ["a:2", "a:3", "a:4", "a:5"]
