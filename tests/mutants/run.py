@@ -4,8 +4,9 @@
     python tests/mutants/run.py --only plugins/module_utils/mig.py --mutants 20 --seed 2
 
 A mutant is one small change (mutations.py) of one file below plugins, in a copy of the tree. First the tests run that import or name the module, then, for
-what survives, those that reach it through others (tests_of.py); both within --bound seconds; one that takes longer is out of time, and not counted as killed: it
-may never end, or the machine is slow. A test kills only if it passes without the mutant: those that killed run once more at the end, on the copy as it was; what fails there too is told as "unproven".
+what survives, those that reach it through others (tests_of.py); both within --bound seconds. One that takes longer is out of time, and not counted as
+killed: it may never end, or the machine is slow. A test kills only if it passes without the mutant: those that killed run once more at the end, on the copy
+as it was; what fails there too is told as "unproven". tests/cuda and tests/integration are not among the tests.
 
 The file is written after each mutant, and a run goes on where an earlier one of the same draw and the same code ended; --for ends it after so many seconds.
 Exit status 0 when what was judged is proven, survivors or not: a survivor is for a reader, not for CI.
