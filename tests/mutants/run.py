@@ -188,15 +188,17 @@ def earlier(given, origin):
     """What an earlier run of the same draw on the same code has judged: list of dict, as of judge()."""
     if not given.result or not given.result.exists():
         return []
-    kept = json.loads(given.result.read_text(encoding="utf-8"))
-    same = (kept["seed"], kept["drawn"], kept["provenance"]["code_sha256"]) == (given.seed, given.mutants, origin["code_sha256"])
+    kept = json.loads(given.result.read_text(encoding="utf-8")).get("seed %d" % given.seed, {"drawn": 0, "provenance": {"code_sha256": ""}})
+    same = (kept["drawn"], kept["provenance"]["code_sha256"]) == (given.mutants, origin["code_sha256"])
     return kept["mutants"] if same and not given.only else []
 
 
 def write(given, origin, of, results):
+    """The draw's entry of the record; those of other seeds stay."""
     if given.result:
-        given.result.write_text(json.dumps({"provenance": origin, "seed": given.seed, "drawn": given.mutants, "judged": len(results), "of": of,
-                                            **summary(results), "mutants": results}, indent=1) + "\n", encoding="utf-8")
+        known = json.loads(given.result.read_text(encoding="utf-8")) if given.result.exists() else {}
+        known["seed %d" % given.seed] = {"provenance": origin, "drawn": given.mutants, "judged": len(results), "of": of, **summary(results), "mutants": results}
+        given.result.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -120,6 +120,7 @@ def test_a_run_goes_on_where_one_of_the_same_draw_and_code_ended(tool, tmp_path,
     given = argparse.Namespace(seed=1, mutants=5, result=path, only=[])
     (one,) = [{"place": "a:1", "kind": "not", "before": "b", "after": "c", "outcome": "killed", "by": "d::e", "seconds": 1}]
     tool["run"].write(given, {"code_sha256": "a"}, 100, [one])
+    tool["run"].write(argparse.Namespace(**{**vars(given), "seed": 7}), {"code_sha256": "a"}, 100, [])  # of another draw: it replaces nothing
     anew = argparse.Namespace(**{**vars(given), **{name: value for name, value in change.items() if name != "code"}})
     assert tool["run"].earlier(anew, {"code_sha256": change.get("code", "a")}) == ([one] if goes_on else [])
 
