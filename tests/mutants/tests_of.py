@@ -15,11 +15,18 @@ def _imports(path, root):
     return frozenset(provenance.imported_by(path, root))
 
 
-@functools.lru_cache(maxsize=None)
-def _named(path, root):
-    """Plugins that a test calls by their full name, and programs of roles that it takes from their path are none of them: set of the plugins' stems."""
-    del root
-    return frozenset(re.findall(r"protocol_omni\.bunker\.(\w+)", path.read_text(encoding="utf-8")))
+def _named(path):
+    """Plugins that a test calls by their full name: set of their stems."""
+    return set(re.findall(r"protocol_omni\.bunker\.(\w+)", path.read_text(encoding="utf-8")))
+
+
+def _started(path, root):
+    """Modules and packages that a test runs or imports by a name in a text: set of their files."""
+    found = set()
+    for name in re.findall(r"[\"']ansible_collections\.protocol_omni\.bunker\.([\w.]+)", path.read_text(encoding="utf-8")):
+        place = root.joinpath(*name.strip(".").split("."))
+        found.update(place.glob("*.py") if place.is_dir() else [place.with_name(place.name + ".py")])
+    return {one for one in found if one.is_file()}
 
 
 def distances(root):
@@ -33,8 +40,8 @@ def distances(root):
         plugins.setdefault(path.stem, []).append(path)
     found = {}
     for test in sorted((root / "tests" / "unit").rglob("test_*.py")):
-        reached, step = {}, [path for name in _named(test, root) for path in plugins.get(name, []) if path.parent.parent.name == "plugins"]
-        step, distance = set(step) | _imports(test, root), 1
+        called = {path for name in _named(test) for path in plugins.get(name, []) if path.parent.parent.name == "plugins"}
+        reached, step, distance = {}, called | _started(test, root) | _imports(test, root), 1
         while step:
             reached.update({path: distance for path in step})
             step = {further for path in step for further in _imports(path, root)} - set(reached)

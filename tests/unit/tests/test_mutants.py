@@ -70,10 +70,12 @@ def test_a_draw_is_the_same_for_a_seed_and_another_for_another(tool):
 
 @pytest.fixture
 def tree(tmp_path):
-    """A collection of three modules: one that a test imports, one that this one imports, and one that no test reaches."""
+    """A collection: a module that a test imports, one that this one imports, a filter and a program that a test names, and one that no test reaches."""
     for path, text in {
             "plugins/module_utils/near.py": "from ansible_collections.protocol_omni.bunker.plugins.module_utils import far\n",
             "plugins/module_utils/far.py": "ONE = 1\n", "plugins/module_utils/alone.py": "ONE = 1\n", "plugins/filter/named.py": "ONE = 1\n",
+            "plugins/module_utils/program/__main__.py": "ONE = 1\n",
+            "tests/unit/test_run.py": "PROGRAM = 'ansible_collections.protocol_omni.bunker.plugins.module_utils.program'\n",
             "tests/unit/test_near.py": "from ansible_collections.protocol_omni.bunker.plugins.module_utils import near\n",
             "tests/unit/test_other.py": "EXPRESSION = '{{ x | protocol_omni.bunker.named }}'\n"}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +85,8 @@ def tree(tmp_path):
 
 @pytest.mark.parametrize("module, tests", [
     ("plugins/module_utils/near.py", [["tests/unit/test_near.py"]]), ("plugins/module_utils/far.py", [["tests/unit/test_near.py"]]),
-    ("plugins/filter/named.py", [["tests/unit/test_other.py"]]), ("plugins/module_utils/alone.py", [])])
+    ("plugins/filter/named.py", [["tests/unit/test_other.py"]]), ("plugins/module_utils/alone.py", []),
+    ("plugins/module_utils/program/__main__.py", [["tests/unit/test_run.py"]])])
 def test_the_tests_of_a_module_import_it_name_it_or_reach_it(tool, tree, module, tests):
     known = tool["tests_of"].distances(tree)
     assert [[str(one.relative_to(tree)) for one in part] for part in tool["tests_of"].rounds(tree / module, known)] == tests
