@@ -104,6 +104,7 @@ import http.client
 import os
 import re
 import shutil
+import urllib.parse
 import zipfile
 import zlib
 from urllib.error import HTTPError
@@ -215,6 +216,15 @@ def other_size(path, size):
     return "has %d bytes, expected are %d" % (found, size) if size and found != size else ""
 
 
+def passwords(*addresses):
+    """The passwords that addresses carry (user:password@server), as they stand there and as they are meant: set of str.
+
+    They alone are hidden: the rest of an address is what somebody needs who reads why it was refused.
+    """
+    found = {urllib.parse.urlsplit(address or "").password or "" for address in addresses}
+    return {form for password in found for form in (password, urllib.parse.unquote(password))} - {""}
+
+
 def main():
     text = {"type": "str"}
     module = AnsibleModule(
@@ -232,6 +242,7 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
+    module.no_log_values.update(passwords(params["package_index"], params["source"]["url"]))
     dest, sha256, part = params["dest"], params["sha256"], params["dest"] + ".part"
     reason = params["store"] and verified_file.misplaced(params["store"], dest)
     if reason:

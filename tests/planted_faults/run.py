@@ -16,7 +16,6 @@ import json
 import os
 import pathlib
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,27 +28,13 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support import provenance  # noqa: E402
+from support.copied_tree import copy, git  # noqa: E402
 
 TIERS = {"lint": "tests/lint", "unit": "tests/unit", **{name: "tests/integration/" + name for name in ("isolated", "site", "destructive")}}
 
 
 def faults():
     return yaml.safe_load((HERE / "faults.yml").read_text(encoding="utf-8"))
-
-
-def git(tree, *words):
-    return subprocess.run(["git", *words], cwd=tree, capture_output=True, text=True, check=True).stdout
-
-
-def copy(tree, to):
-    """The files of a working tree that git tracks or would track, links as links, as a repository of their own: some tests ask git."""
-    for name in filter(None, git(tree, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")):
-        source, target = tree / name, to / name
-        if source.is_symlink() or source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    git(to, "init", "--quiet")
-    git(to, "add", "--all")
 
 
 def plant(fault, tree):

@@ -229,3 +229,16 @@ def test_a_model_that_cannot_be_read_is_said_and_nothing_is_stopped(place, conte
     found = place(name="over", placements={"over": {"others": "experts"}}, store=str(place.folder / "store"))
     assert found["failed"] and "m.gguf, at byte " in found["msg"] and "Nothing was stopped." in found["msg"]
     assert "systemctl stop" not in place.calls() and (place.folder / "running").exists()
+
+
+@pytest.mark.parametrize("used, asked, slept", [([9, 5, 5, 1], 3, 2), ([5, 5], 2, 1), (range(1000, 0, -1), 30, 30)],
+                         ids=["until it no longer falls", "nothing falls", "not for ever"])
+def test_what_a_stopped_process_held_is_waited_for(monkeypatch, used, asked, slept):
+    """A clock that a look at the cards does not move, and a pause moves by what it says; patience of half a minute."""
+    left, clock, pauses, looks = iter(used), [100.0], [], []
+    monkeypatch.setattr(gpu_placement, "PATIENCE", 30)
+    monkeypatch.setattr(gpu_placement, "cards", lambda _module, column: looks.append(column) or {"GPU-0": next(left)})
+    monkeypatch.setattr(gpu_placement.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(gpu_placement.time, "sleep", lambda seconds: pauses.append(seconds) or clock.__setitem__(0, clock[0] + seconds))
+    gpu_placement.wait_until_free(None)
+    assert (looks, pauses) == (["memory.used"] * asked, [1] * slept)

@@ -250,3 +250,18 @@ def test_what_an_earlier_run_brought_needs_no_room_again(tmp_path):
     assert source_file.needed(1000, str(part)) == 1000
     part.write_bytes(b"x" * 400)
     assert source_file.needed(1000, str(part)) == 600 and source_file.needed(0, str(part)) == 0
+
+
+def test_an_answer_hides_the_password_of_an_index_and_nothing_else(server, tmp_path):
+    index = server.url.replace("//", "//reader:hunter%2F2@") + "/simple"
+    said = run_module(source={"package": "a-package", "version": "1", "filename": "a_package-1-py3-none-any.whl"}, sha256="0" * 64, dest=str(tmp_path / "a"),
+                      package_index=index)
+    assert said["failed"] and "/simple/a-package/" in said["msg"] and "reader:" in said["msg"] and "bunker_package_index" in said["msg"]
+    assert "hunter" not in json.dumps(said)
+
+
+@pytest.mark.parametrize("address, hidden", [
+    ("https://reader:hunter%2F2@mirror.example.org/simple", {"hunter%2F2", "hunter/2"}), ("https://reader@mirror.example.org", set()), (None, set()),
+    ("", set())])
+def test_a_password_of_an_address_is_known_as_it_stands_and_as_it_is_meant(address, hidden):
+    assert source_file.passwords(address) == hidden

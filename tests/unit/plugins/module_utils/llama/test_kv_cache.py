@@ -172,3 +172,10 @@ def test_a_header_that_does_not_say_gives_none(metadata):
 def test_what_a_service_says_of_its_cache(arguments, expected):
     use = kv_cache.use_of(8192, 512, arguments)
     assert (use.context, use.micro_batch) == (8192, 512) and tuple(use)[2:] == expected
+
+
+@pytest.mark.parametrize("blocks, drafts, window", [(64, 0, 4096), (65, 1, 4096), (63, 1, 0), (64, 1, 0), (65, 0, 0), (30, 0, 0)])
+def test_of_exaone4_only_the_model_of_64_layers_has_windows_and_draft_layers_are_not_counted(blocks, drafts, window):
+    """llama.cpp's source, as of the other models that were not put before a server."""
+    found = kv_cache.of(header("exaone4", block_count=blocks, embedding_length=64, attention__head_count=4, nextn_predict_layers=drafts))
+    assert found.window == window

@@ -117,3 +117,18 @@ def test_the_cause_is_what_a_person_reads_first(result, lines):
 
 def test_of_a_long_output_its_end_is_told():
     assert failure.cause({"rc": 2, "stderr": "\n".join(map(str, range(500)))}) == [str(number) for number in range(488, 500)] + ["exit status 2"]
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+def test_phases_that_had_nothing_to_do_stand_below_the_names_of_the_others(unicode):
+    state = run.Run("site.yml", 100)
+    state.play(SITE, ["a"], 100)
+    state.task("a step", "host_driver", "main", 101)
+    state.finish(110, {"a": {"failures": 0, "unreachable": 0, "rescued": 0, "changed": 0}})
+    for phase in state.phases.values():
+        phase.state = "done" if phase.name == "driver" else "waiting"
+    lines = summary.phase_table(state, style.Style(40, False, unicode))
+    (named,), further = [line for line in lines if "driver" in line], [line for line in lines if "driver" not in line]
+    assert further[0].strip().startswith("not run: ") and len(further) > 1
+    assert {len(line) - len(line.lstrip()) for line in further} == {named.index("driver")}
+    assert max(len(line) for line in further) <= 40
