@@ -47,7 +47,7 @@ def test_sound_ones(files, service):
     ([WEIGHTS, file("mmproj-tiny.gguf")], {}, "file tiny.gguf as number 1 of 2", "A projector, a chat template or an adapter says so by its role"),
     ([WEIGHTS, file("mmproj-tiny.gguf", role="projector", sha256="")], {}, "file mmproj-tiny.gguf: no sha256", "sha256sum"),
     ([WEIGHTS], {"kind": "vision"}, "kind vision", "role: projector"),
-    ([WEIGHTS, PROJECTOR], {"kind": "chat"}, "kind chat with a projector", "Leave kind out: the header of the projector says"),
+    ([WEIGHTS, PROJECTOR], {"kind": "chat"}, "kind chat with a projector", "Leave kind out. Where the projector is for sound the service chats as before, and hears; where it is for pictures it is vision"),
     ([WEIGHTS, PROJECTOR], {"kind": "embeddings"}, "kind embeddings: projector mmproj-tiny.gguf", "has none"),
     ([WEIGHTS, PROJECTOR], {"extra_arguments": ["--reranking"]}, "kind reranking: projector", "has none"),
     ([WEIGHTS], {"kind": "chat", "extra_arguments": ["--embeddings"]}, "kind chat with extra arguments that make it embeddings", "one of the two"),
