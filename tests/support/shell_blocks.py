@@ -21,8 +21,8 @@ PROGRAMS = {name for names in OUTSIDE.values() for name in names.split()}
 # Programs that this collection brings to where they are called, by the file that they come from.
 BROUGHT = {"bunker-status": "roles/vram_watch/files/status.py", "bunker-usage": "roles/gateway/files/usage.py", "./install": "playbooks/files/bundle-install"}
 TOOLS = {"init": "tools/init.py", "records": "tools/records.py", "update-pins": "tools/update_pins.py", "docs": "tools/docs.py",
-         "usage": "roles/gateway/files/usage.py", "layers": "tools/image_parts.py", "model": "tools/model.py"}
-PLAYS = ("demo", "deploy", "init", "status", "bench", "bundle", "sbom", "reproduce")  # whose further words are ansible-playbook's
+         "usage": "roles/gateway/files/usage.py", "layers": "tools/image_parts.py", "model": "tools/model.py", "upgrade": "tools/upgrade.py"}
+PLAYS = ("demo", "deploy", "upgrade", "init", "status", "bench", "bundle", "sbom", "reproduce")  # whose further words are ansible-playbook's
 PYTEST = {"-k", "-n", "-s", "-m", "-x"}
 PLACEHOLDER = re.compile(r"…|\b[A-Z][A-Z_-]{2,}\b|\$")
 OWN_PATH = re.compile(r"^(tests|docs|roles|playbooks|plugins|tools|inventory|requirements|meta)/")
