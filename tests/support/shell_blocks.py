@@ -225,9 +225,10 @@ def _of_names(words):
 
 def _of_python(words):
     if words[:1] == ["-m"]:
-        if words[1] not in ("venv", "pip", "mkdocs") and not (ROOT / "plugins" / "module_utils" / words[1] / "__main__.py").exists():
+        own = "plugins/module_utils/%s.py" % words[1].replace(".", "/")
+        if words[1] not in ("venv", "pip", "mkdocs") and not (ROOT / own).exists():
             yield "there is no program %s" % words[1]
-        yield from _options(words[2:], ["plugins/module_utils/%s/__main__.py" % words[1]] if (ROOT / "plugins/module_utils" / words[1]).is_dir() else [])
+        yield from _options(words[2:], [own] if (ROOT / own).is_file() else [])
         return
     here = [ROOT / words[0]] if OWN_PATH.match(words[0]) else list(ROOT.glob("tests/**/" + words[0]))
     if not here or not here[0].is_file():
