@@ -154,7 +154,8 @@ def latest(folder):
     """What the last upgrade of a host wrote down; refused where there was none."""
     files = sorted(folder.glob("*/upgrade.json"))
     if not files:
-        raise Refused("--back", "it goes to what ran before the last ./bunker upgrade, and none is written down in %s" % folder, "Name the release: --to RELEASE")
+        raise Refused("--back", "it goes to what ran before the last ./bunker upgrade, and none is written down in %s" % folder,
+                      "Name the release: --to RELEASE")
     return json.loads(files[-1].read_text(encoding="utf-8"))
 
 
@@ -202,8 +203,8 @@ def upgrade(root, arguments, rest, say):
         say("the claims could not be proven (exit status %d), so nothing was changed" % status)
         return status
     if any(wrong.values()) and not arguments.although_claims_fail:
-        raise Refused("; ".join("%s: %s" % (host, ", ".join(names)) for host, names in wrong.items() if names), "what fails before an upgrade is not mended by it",
-                      "Mend it, or add --although-claims-fail. Nothing was changed")
+        raise Refused("; ".join("%s: %s" % (host, ", ".join(names)) for host, names in wrong.items() if names),
+                      "what fails before an upgrade is not mended by it", "Mend it, or add --although-claims-fail. Nothing was changed")
     for version, sentence in breaking(root, "HEAD", commit):
         say("breaking in %s: %s" % (version, sentence))
     status, said = git(root, "checkout", "--quiet", release, "--")

@@ -10,8 +10,8 @@ short_description: A screen that shows how a host is taken to answering services
 version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
-  - Shows the phases of C(site.yml) with the time that each takes, about how long the run will still take, the present step with the last line of its log, and at the end the claims as a table
-    (by role, what fails first), who answers where, and a call that can be pasted.
+  - Shows the phases of C(site.yml) with the time that each takes, about how long the run will still take, the present step with the last line of its log,
+    and at the end the claims as a table (by role, what fails first), who answers where, and a call that can be pasted.
   - Where standard output is no terminal, where C(TERM) is V(dumb), with O(plain), or with C(-v), it writes lines for logs instead. Steps and failures are
     not cut in them; the table of claims at the end cuts what holds.
   - A step that fails is told with its cause first. Steps that change nothing are counted and not told.
@@ -116,8 +116,6 @@ class CallbackModule(CallbackBase):
                 self.handlers[ending] = signal.signal(ending, self._ended)
         # Whatever else is printed (warnings, how far a long task is) comes here, or it would be drawn over.
         sys.stdout, sys.stderr = terminal.Catcher(self._said, self.out.encoding), terminal.Catcher(self._said, self.error.encoding)
-        if not self.live:
-            self._write([plain.began(self.run, self._look())])
         threading.Thread(target=self._tick, daemon=True).start()
 
     def _durations(self):
@@ -236,6 +234,8 @@ class CallbackModule(CallbackBase):
                 self.variables = {host.get_name(): {**given, **manager.get_vars(host=host, include_hostvars=False)}
                                   for host in manager._inventory.get_hosts(play.hosts)}
                 self.run.title = "%s on %s" % (self.run.title, ", ".join(names))
+                if not self.live:
+                    self._write([plain.began(self.run, self._look())])  # not before it is known on which hosts
                 self._expect(names)
             self.run.play(play.get_name(), names, time.monotonic())
             self._draw()

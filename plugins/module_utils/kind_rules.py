@@ -45,7 +45,8 @@ def unfit(service, kind, files=()):
     if kind == kinds.VISION and not projectors:
         yield Problem(where, "what sees has a projector, and %s names none" % service["model"], "Add it to the model's files, with role: projector.")
     if projectors and kind not in (kinds.VISION, kinds.CHAT):
-        yield Problem("%s: projector %s" % (where, projectors[0]), "a projector is for a service that sees or hears", "Serve an entry of the catalogue that has none.")
+        yield Problem("%s: projector %s" % (where, projectors[0]), "a projector is for a service that sees or hears",
+                      "Serve an entry of the catalogue that has none.")
     if kind in kinds.TEXT:
         return
     why = "it generates nothing"

@@ -5,7 +5,9 @@ import subprocess
 import pytest
 from support import ROOT
 
-MARK = re.compile(r"#\s*(?:noqa\b(?::\s*(?P<rules>[\w-]+(?:\[[\w-]+\])?))?|pylint:\s*disable=[\w, -]+|type:\s*ignore\S*|yamllint\s+disable\S*|shellcheck\s+disable=[\w,]+)")
+MARK = re.compile(
+    r"#\s*(?:noqa\b(?::\s*(?P<rules>[\w-]+(?:\[[\w-]+\])?))?"
+    r"|pylint:\s*disable=[\w, -]+|type:\s*ignore\S*|yamllint\s+disable\S*|shellcheck\s+disable=[\w,]+)")
 # Imports that stand behind a module's documentation, where ansible-test wants them, or behind what makes them importable: the lines above are the reason.
 SELF_EVIDENT = {"E402"}
 # Whose records are of their very text (tests/records.toml), so that a word in them would have measurements made anew.

@@ -1,4 +1,4 @@
-"""./bunker upgrade on a repository of two releases, with stand-ins for ansible-playbook and for ./bunker deploy that write reports and what they were called by."""
+"""./bunker upgrade on a repository of two releases; stand-ins for ansible-playbook and ./bunker deploy write reports, and what they were called by."""
 import importlib.util
 import json
 import os
@@ -25,7 +25,8 @@ CHANGELOG = "releases:\n  0.1.0: {changes: {breaking_changes: [old - gone.]}}\n"
 
 def report(**statuses):
     claims = [{"id": name.replace("__", "."), "status": status, "expected": "so", "observed": "thus"} for name, status in statuses.items()]
-    return {"host": "omni", "claims": claims, "services": {"oracle": {"model": "m", "placement": "CPU only", "generation_speed": 10.0}}, "image": {"id": "sha256:old"}}
+    return {"host": "omni", "claims": claims, "image": {"id": "sha256:old"},
+            "services": {"oracle": {"model": "m", "placement": "CPU only", "generation_speed": 10.0}}}
 
 
 def git(folder, *words):

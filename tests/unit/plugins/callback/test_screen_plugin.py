@@ -109,6 +109,7 @@ def test_without_a_terminal_it_writes_lines(command, tmp_path):
         assert line in done.stdout, done.stdout
     cause = done.stdout.partition("What failed")[2]
     assert "no room on /srv" in cause and "first cause" not in cause
+    assert done.stdout.startswith("play.yml on here\n")
     assert "first values are told: %s/durations.json" % tmp_path in done.stdout and "remaining" not in done.stdout
 
 

@@ -190,7 +190,8 @@ def test_what_was_remembered_is_read_again(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", json.dumps({"k": 3}), json.dumps({"k": {"phases": []}}),
-                                  json.dumps({"k": {"phases": {"image": {"same": ["x"]}}}}), json.dumps({"k": {"phases": {"image": {"same": [-1]}}}}), json.dumps({"k": {"phases": {"image": 1}}}),
+                                  json.dumps({"k": {"phases": {"image": {"same": ["x"]}}}}), json.dumps({"k": {"phases": {"image": {"same": [-1]}}}}),
+                                  json.dumps({"k": {"phases": {"image": 1}}}),
                                   '{"k": {"phases": {"image": {"same": [NaN]}}}}',
                                   '{"k": {"phases": {"image": {"same": [true]}}}}', "\udcff"])
 def test_a_file_that_is_none_of_ours_is_refused_with_its_name(tmp_path, text):
