@@ -94,7 +94,7 @@ def first_values(variables, check=False):
 def _of_record(record, guess):
     """A pair by what is remembered of a phase: the middle of each. What was never seen is the guess; without one, the other of the two."""
     seen = [statistics.median(record[word]) if record.get(word) else None for word in WORDS]
-    guess = guess or tuple(one if one is not None else seen[1 - place] for place, one in enumerate(seen))
+    guess = guess or tuple(one if one is not None else seen[1 - place] or 0 for place, one in enumerate(seen))
     return tuple(guess[place] if one is None else one for place, one in enumerate(seen))
 
 

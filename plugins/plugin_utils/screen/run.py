@@ -99,7 +99,7 @@ class Run:
         if changed and not self.step.counted:
             self.step.counted = True
             self.phases[self.phase].changed += 1
-        cores = ((facts or {}).get("bunker_host") or {}).get("cpu", {}).get("cores")
+        cores = (((facts or {}).get("bunker_host") or {}).get("cpu") or {}).get("cores")
         if self.expected and isinstance(cores, int):
             self.expected = self.expected.on(cores)
         for key in KEPT_FACTS:

@@ -116,6 +116,7 @@ def test_of_a_part_that_never_ran_nobody_knows():
     assert durations.expected({}, "site.yml", "k", {}, part=True) is None
     assert durations.expected({}, "other.yml", "k", {}) is None
     known = durations.expected({"k": {"phases": {"networks": {"same": [7]}}}}, "site.yml", "k", {}, part=True)
+    assert durations.expected({"k": {"phases": {"networks": {}}}}, "site.yml", "k", {}, part=True).pairs["networks"] == (0, 0)
     assert known.pairs["networks"] == (7, 7) and known.pairs["image"] == (0, 0)
 
 
