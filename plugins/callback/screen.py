@@ -10,11 +10,13 @@ short_description: A screen that shows how a host is taken to answering services
 version_added: 0.6.0
 author: Protocol OMNI maintainers (@protocol-omni)
 description:
-  - Shows the phases of C(site.yml) with the time that each takes, the present step with the last line of its log, and at the end the claims as a table
-    (by role, what fails first), who answers where, and a call that can be pasted.
+  - Shows the phases of C(site.yml) with the time that each takes, about how long the run will still take, the present step with the last line of its log,
+    and at the end the claims as a table (by role, what fails first), who answers where, and a call that can be pasted.
   - Where standard output is no terminal, where C(TERM) is V(dumb), with O(plain), or with C(-v), it writes lines for logs instead. Steps and failures are
     not cut in them; the table of claims at the end cuts what holds.
   - A step that fails is told with its cause first. Steps that change nothing are counted and not told.
+  - The time that remains is told by earlier runs of the same kind (playbook, hosts, tags, names of extra variables; see O(cache)), before there are any by
+    first values. It is said with C(about), and not at all where nothing is known of such a run.
   - Warnings and what tasks print stay above the region that is drawn.
   - Colour is left out where E(NO_COLOR) is set. Letters outside ASCII are left out where the encoding of standard output is no Unicode.
 options:
@@ -28,6 +30,12 @@ options:
     type: bool
     default: false
     env: [{name: BUNKER_ASCII}]
+  cache:
+    description:
+      - Folder whose file C(durations.json) remembers how long each phase took, in seconds; the last five runs of each of forty kinds.
+      - Without it nothing is remembered. C(./bunker) sets it.
+    type: path
+    env: [{name: BUNKER_CACHE}]
   refresh:
     description: Seconds between two pictures of the screen.
     type: float
@@ -47,7 +55,9 @@ import time
 from ansible import constants, context
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen import failure, live, plain, run, style, summary, terminal
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen import (
+    duration_file, durations, failure, live, plain, run, style, summary, terminal,
+)
 
 OWN_REPORT = "/playbooks/tasks/report.yml"  # what its tasks print is told at the end
 REBOOT = "the host restarts; the run goes on when it answers"
@@ -90,6 +100,7 @@ class CallbackModule(CallbackBase):
         super().__init__(display=display, options=options)
         self.lock, self.stopped = threading.RLock(), threading.Event()
         self.run, self.process, self.variables, self.spoke, self.handlers = None, None, {}, 0.0, {}
+        self.playbook, self.kind = "", ""
 
     def _begin(self, title):
         self.out, self.error = sys.stdout, sys.stderr
@@ -105,9 +116,36 @@ class CallbackModule(CallbackBase):
                 self.handlers[ending] = signal.signal(ending, self._ended)
         # Whatever else is printed (warnings, how far a long task is) comes here, or it would be drawn over.
         sys.stdout, sys.stderr = terminal.Catcher(self._said, self.out.encoding), terminal.Catcher(self._said, self.error.encoding)
-        if not self.live:
-            self._write([plain.began(self.run, self._look())])
         threading.Thread(target=self._tick, daemon=True).start()
+
+    def _durations(self):
+        """Path of the file that remembers; empty where none is wanted."""
+        folder = self.get_option("cache")
+        return os.path.join(folder, "durations.json") if folder else ""
+
+    def _expect(self, hosts):
+        """Looks up what is known of such runs. What cannot be read is said, and does not end the run."""
+        asked, records = context.CLIARGS, {}
+        self.kind = durations.kind(self.playbook, hosts, asked)
+        try:
+            records = duration_file.read(self._durations()) if self._durations() else {}
+        except ValueError as error:
+            self._said("What earlier runs took is not known, and first values are told: %s. Remove that file; it is made anew." % error)
+        part = bool(set(asked.get("tags") or ()) - {"all"} or asked.get("skip_tags") or asked.get("start_at_task"))
+        variables = next(iter(self.variables.values()), {})
+        self.run.expected = durations.expected(records, self.playbook, self.kind, variables, self.run.check, part)
+
+    def _remember(self):
+        if not self._durations() or not self.kind:
+            return
+        try:
+            try:
+                records = duration_file.read(self._durations())  # anew: another run may have ended meanwhile
+            except ValueError:
+                records = {}  # said at the beginning
+            duration_file.write(self._durations(), durations.remember(records, self.kind, self.run))
+        except OSError as error:
+            self._write(["How long this run took is not remembered: %s" % error])
 
     def _look(self):
         return style.Style(self.terminal.size()[0] if self.live else plain.WIDTH, self.colour, self.unicode)
@@ -154,6 +192,7 @@ class CallbackModule(CallbackBase):
     def _end(self):
         """The last picture: all of it stays."""
         self.stopped.set()
+        self._remember()
         hosts = [host for host, _rows in self.run.claims()]
         where = os.path.join(self._report_folder(hosts), "%s.html" % hosts[0]) if hosts else ""
         self._write(summary.lines(self.run, self._look(), self.variables, where))
@@ -182,7 +221,8 @@ class CallbackModule(CallbackBase):
             os.kill(os.getpid(), ending)
 
     def v2_playbook_on_start(self, playbook):
-        self._begin("%s" % os.path.basename(playbook._file_name))
+        self.playbook = os.path.basename(playbook._file_name)
+        self._begin(self.playbook)
 
     def v2_playbook_on_play_start(self, play):
         with self.lock:
@@ -194,6 +234,9 @@ class CallbackModule(CallbackBase):
                 self.variables = {host.get_name(): {**given, **manager.get_vars(host=host, include_hostvars=False)}
                                   for host in manager._inventory.get_hosts(play.hosts)}
                 self.run.title = "%s on %s" % (self.run.title, ", ".join(names))
+                if not self.live:
+                    self._write([plain.began(self.run, self._look())])  # not before it is known on which hosts
+                self._expect(names)
             self.run.play(play.get_name(), names, time.monotonic())
             self._draw()
 
@@ -203,7 +246,7 @@ class CallbackModule(CallbackBase):
             now, note = time.monotonic(), REBOOT if task.action.rpartition(".")[2] == "reboot" else ""
             begun = self.run.task(task.get_name().rpartition(" : ")[2].strip(), role, entry, now, note)
             if begun and not self.live:
-                self._write([plain.phase(begun, now - self.run.began)])
+                self._write([plain.phase(self.run, begun, now, self._look())])
             self._draw()
 
     def v2_playbook_on_handler_task_start(self, task):

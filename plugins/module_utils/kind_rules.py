@@ -45,7 +45,8 @@ def unfit(service, kind, files=()):
     if kind == kinds.VISION and not projectors:
         yield Problem(where, "what sees has a projector, and %s names none" % service["model"], "Add it to the model's files, with role: projector.")
     if projectors and kind not in (kinds.VISION, kinds.CHAT):
-        yield Problem("%s: projector %s" % (where, projectors[0]), "a projector is for a service that sees", "Serve an entry of the catalogue that has none.")
+        yield Problem("%s: projector %s" % (where, projectors[0]), "a projector is for a service that sees or hears",
+                      "Serve an entry of the catalogue that has none.")
     if kind in kinds.TEXT:
         return
     why = "it generates nothing"
@@ -70,8 +71,9 @@ def check_services(services, models):
             yield Problem("service %s: kind %s with extra arguments that make it %s" % (name, written, asked), "a service is of one kind",
                           "Remove one of the two.")
         elif written == kinds.CHAT and model_files.of_role(of_model, model_files.PROJECTOR):
-            yield Problem("service %s: kind chat with a projector" % name, "a service whose model has a projector sees or hears",
-                          "Leave kind out: the header of the projector says which. For text alone serve an entry of the catalogue without the projector.")
+            yield Problem("service %s: kind chat with a projector" % name, "what a projector is for, its header alone tells",
+                          "Leave kind out. Where the projector is for sound the service chats as before, and hears; where it is for pictures it is vision. "
+                          "For text alone serve an entry of the catalogue without the projector.")
         elif kinds.named(service):
             yield from unfit(service, kinds.named(service), of_model)
         if not 0 <= service.get("thinking_tokens", 0) <= MOST_TOKENS:

@@ -18,7 +18,7 @@ description:
   - Finds the C(libcuda.so.1) that each of them would get, as the glibc loader finds it, and whether it is the host driver's.
   - Nothing is run or started. It needs neither a GPU nor the CUDA toolkit, only Python's standard library. It reads through links inside the given
     root only and never leaves it.
-  - Without Ansible, C(PYTHONPATH=plugins/module_utils python3 -m cuda_readiness --help).
+  - Without Ansible, C(PYTHONPATH=plugins/module_utils python3 -m cuda_readiness.command_line --help).
 options:
   path:
     description:

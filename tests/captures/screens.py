@@ -12,13 +12,16 @@ if __name__ == "__main__":
 
     init_plugin_loader([str(ROOT / "collections")])
 
-from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen import live, run, style, summary  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils.screen import durations, live, run, style, summary  # noqa: E402
 
 FOLDER = pathlib.Path(__file__).parent / "screens"
 SSH = {"inventory_hostname": "omni", "ansible_host": "192.0.2.7", "ansible_user": "admin", "ansible_port": 2222}
 DEMO = {"inventory_hostname": "bunker-demo", "ansible_connection": "community.docker.docker"}
 # name: (width, colour, Unicode)
 LOOKS = {"80": (80, False, True), "200": (200, False, True), "80.ascii": (80, False, False), "200.ascii": (200, False, False), "80.colour": (80, True, True)}
+# Seconds of a phase, where it changes the host and where not; of a demo on two cores.
+EXPECTED = {"preflight": (15, 12), "driver": (120, 3), "disks": (5, 2), "engine": (45, 5), "image": (2580, 8), "networks": (10, 6), "models": (200, 3),
+            "services": (70, 32), "gateway": (15, 8), "watch": (15, 9), "claims": (40, 35)}
 STEPS = [("preflight", "preflight", 12), ("host_driver", "main", 3), ("disk_layout", "main", 2), ("container_engine", "main", 41)]
 
 
@@ -30,6 +33,7 @@ def report(name):
 def started(hosts=("bunker-demo",), steps=(), began=1000.0):
     """A run that has come through some phases: triples of role, file, seconds."""
     state, now = run.Run("site.yml on %s" % ", ".join(hosts), began), began
+    state.expected = durations.Expected(EXPECTED)
     state.play("From a bare host to answering services", hosts, now)
     for role, entry, seconds in steps:
         for number in range(3):
@@ -46,6 +50,11 @@ def compiling():
     state.said("[bunker-demo] Build of the golden image: 21:04 since 12:00:00, #17 1180.2 [ 45%] Building CUDA object "
                "ggml/src/ggml-cuda/CMakeFiles/ggml-cuda.dir/template-instances/fattn-mma-f16-instance-ncols1_16-ncols2_4.cu.o")
     return state, now + 1264
+
+
+def overdue():
+    state, now = compiling()
+    return state, now + 2700
 
 
 def rebooting():
@@ -108,7 +117,7 @@ def screens():
     found = {}
     for suffix, (width, colour, letters) in LOOKS.items():
         look = style.Style(width, colour, letters)
-        for make in (compiling, rebooting):
+        for make in (compiling, overdue, rebooting):
             state, now = make()
             found["%s.%s.txt" % (make.__name__, suffix)] = live.lines(state, now, look, 24)
         for make in (holding, over_ssh, failing, broken, interrupted):

@@ -105,7 +105,7 @@ def test_sixteen_thousand_cubins_need_no_more_memory(tmp_path, sample_folder):
     cubin = (sample_folder / "sm_90.cubin").read_bytes()
     for number in range(16000):
         (tmp_path / ("%d.cubin" % number)).write_bytes(cubin)
-    program = ("import re, sys; from cuda_readiness.__main__ import main; main(sys.argv[1:]); "
+    program = ("import re, sys; from cuda_readiness.command_line import main; main(sys.argv[1:]); "
                "sys.stderr.write(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read()).group(1))")
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path), "--capability", "9.0", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           env={"PYTHONPATH": str(mutations.ROOT / "plugins" / "module_utils")}, text=True, check=True)

@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 
 import pytest
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import __main__ as program
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import command_line as program
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import readiness
 from ansible_collections.protocol_omni.bunker.plugins.modules import cuda_readiness as module
 

@@ -108,7 +108,7 @@ def prepare(binary, model, spec, number=0):
     return settings
 
 
-def look(settings, source=[]):  # pylint: disable=dangerous-default-value
+def look(settings, source=[]):  # pylint: disable=dangerous-default-value  # it is opened once for all calls
     """Bytes that the server holds, and the card. The first one of the host, unless the settings name it."""
     if not source:
         source.append(gpus.open_source("auto")[0])

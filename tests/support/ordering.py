@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_sessionfinish():
-    from support import image  # pylint: disable=import-outside-toplevel
+    from support import image  # pylint: disable=import-outside-toplevel  # as above: it asks where the cache is
 
     image.end()
 

@@ -21,8 +21,8 @@ PROGRAMS = {name for names in OUTSIDE.values() for name in names.split()}
 # Programs that this collection brings to where they are called, by the file that they come from.
 BROUGHT = {"bunker-status": "roles/vram_watch/files/status.py", "bunker-usage": "roles/gateway/files/usage.py", "./install": "playbooks/files/bundle-install"}
 TOOLS = {"init": "tools/init.py", "records": "tools/records.py", "update-pins": "tools/update_pins.py", "docs": "tools/docs.py",
-         "usage": "roles/gateway/files/usage.py", "layers": "tools/image_parts.py", "model": "tools/model.py"}
-PLAYS = ("demo", "deploy", "init", "status", "bench", "bundle", "sbom", "reproduce")  # whose further words are ansible-playbook's
+         "usage": "roles/gateway/files/usage.py", "layers": "tools/image_parts.py", "model": "tools/model.py", "upgrade": "tools/upgrade.py"}
+PLAYS = ("demo", "deploy", "upgrade", "init", "status", "bench", "bundle", "sbom", "reproduce")  # whose further words are ansible-playbook's
 PYTEST = {"-k", "-n", "-s", "-m", "-x"}
 PLACEHOLDER = re.compile(r"…|\b[A-Z][A-Z_-]{2,}\b|\$")
 OWN_PATH = re.compile(r"^(tests|docs|roles|playbooks|plugins|tools|inventory|requirements|meta)/")
@@ -225,9 +225,10 @@ def _of_names(words):
 
 def _of_python(words):
     if words[:1] == ["-m"]:
-        if words[1] not in ("venv", "pip", "mkdocs") and not (ROOT / "plugins" / "module_utils" / words[1] / "__main__.py").exists():
+        own = "plugins/module_utils/%s.py" % words[1].replace(".", "/")
+        if words[1] not in ("venv", "pip", "mkdocs") and not (ROOT / own).exists():
             yield "there is no program %s" % words[1]
-        yield from _options(words[2:], ["plugins/module_utils/%s/__main__.py" % words[1]] if (ROOT / "plugins/module_utils" / words[1]).is_dir() else [])
+        yield from _options(words[2:], [own] if (ROOT / own).is_file() else [])
         return
     here = [ROOT / words[0]] if OWN_PATH.match(words[0]) else list(ROOT.glob("tests/**/" + words[0]))
     if not here or not here[0].is_file():

@@ -31,7 +31,7 @@ def _call(function, *arguments):
 
 def run_ip(*words):
     """Runs ip(8) in the namespace of the thread: that of the module's own run_command would be the process's. Returns the CompletedProcess."""
-    return subprocess.run(["ip", *words], capture_output=True, text=True, check=False)  # pylint: disable=ansible-bad-function
+    return subprocess.run(["ip", *words], capture_output=True, text=True, check=False)  # pylint: disable=ansible-bad-function  # of this thread
 
 
 class Namespace:

@@ -154,5 +154,5 @@ def contradictions(service, facts):
         found.append((where, "the header of %s says that it ranks (pooling rank)" % service["model"],
                       "Write kind: reranking, or add --pooling to extra_arguments."))
     if kind == VISION and facts.get("vision") is False:
-        found.append((where, "the projector of %s sees nothing (clip.has_vision_encoder)" % service["model"], "Leave kind out: it hears."))
+        found.append((where, "the projector of %s sees nothing (clip.has_vision_encoder)" % service["model"], "Leave kind out: it chats and hears."))
     return found

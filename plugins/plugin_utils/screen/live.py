@@ -4,7 +4,7 @@
 """The screen while a run goes on."""
 from __future__ import annotations
 
-from . import style
+from . import durations, style
 
 LABEL = 10  # columns of a phase's name
 
@@ -22,7 +22,8 @@ def phase_line(run, name, now, look):
     label = {"running": "bold", "waiting": "dim"}.get(phase.state, "")
     lead = " %s %s" % (look.mark(phase.state, paint), look.paint(name.ljust(LABEL), label))
     if phase.state == "waiting":
-        return lead.rstrip()
+        still = durations.of_phase(run, name)
+        return lead.rstrip() if not still else lead + look.paint(look.cut(still, look.width - LABEL - look.mark_width - 2), "dim")
     return lead + _sums(phase, run.seconds_of(name, now), look.width - LABEL - look.mark_width - 2)
 
 
@@ -49,6 +50,12 @@ def head_line(run, now, look):
     return look.paint(left, "bold") + " " * (look.width - style.width_of(left) - len(right)) + right
 
 
+def left_line(run, now, look):
+    """How long it will still take, below how long it took; empty where nobody knows."""
+    words = look.cut(durations.told(run, now), look.width)
+    return " " * (look.width - style.width_of(words)) + look.paint(words, "dim") if words else ""
+
+
 def note_lines(note, look):
     """What was printed meanwhile, such as a warning: it stays above the screen."""
     paint = "bad" if note.startswith("[ERROR]") else "warn" if note.startswith(("[WARNING]", "[DEPRECATION")) else ""
@@ -71,7 +78,7 @@ def lines(run, now, look, height):
         place = shown.index(run.phase) if run.phase else 0
         first = max(0, min(place - max(0, spare - 2), len(shown) - max(1, spare)))
         shown = shown[first:first + max(1, spare)]
-    found = [head_line(run, now, look), ""]
+    found = [head_line(run, now, look), left_line(run, now, look)]
     for name in shown:
         found.append(phase_line(run, name, now, look))
         if name == run.phase:

@@ -4,7 +4,7 @@
 """A run as lines for logs and CI: what begins, what has changed, what took long, what failed. Nothing is cut and nothing is written over."""
 from __future__ import annotations
 
-from . import style
+from . import durations, style
 
 LONG = 10  # seconds from which a step that changed nothing is told as well
 QUIET = 60  # seconds after which a line says that a step still runs
@@ -15,8 +15,13 @@ def began(run, look):
     return look.text("%s%s" % (run.title, " (check: nothing is changed)" if run.check else ""))
 
 
-def phase(name, elapsed):
-    return "%8s  == %s" % (style.clock(elapsed), name)
+def _left(run, now):
+    words = durations.told(run, now)
+    return " (%s)" % words if words else ""
+
+
+def phase(run, name, now, look):
+    return look.text("%8s  == %s%s" % (style.clock(now - run.began), name, _left(run, now)))
 
 
 def step(run, host, now, changed, look):
@@ -29,7 +34,7 @@ def step(run, host, now, changed, look):
 
 def still(run, now, look):
     """A step that says nothing of itself still runs."""
-    return look.text("%8s  %s: since %s" % (style.clock(now - run.began), run.step.name, style.clock(now - run.step.since)))
+    return look.text("%8s  %s: since %s%s" % (style.clock(now - run.began), run.step.name, style.clock(now - run.step.since), _left(run, now)))
 
 
 def said(run, line, now, look):

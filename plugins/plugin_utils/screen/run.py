@@ -63,6 +63,7 @@ class Run:
         self.failures, self.notes, self.facts, self.counts = [], [], {}, {}
         self.ended = None
         self.interrupted = False
+        self.expected = None  # durations.Expected, where something is known of such a run
 
     def play(self, name, hosts, now):
         """A play begins on hosts (names)."""
@@ -98,6 +99,9 @@ class Run:
         if changed and not self.step.counted:
             self.step.counted = True
             self.phases[self.phase].changed += 1
+        cores = (((facts or {}).get("bunker_host") or {}).get("cpu") or {}).get("cores")
+        if self.expected and isinstance(cores, int):
+            self.expected = self.expected.on(cores)
         for key in KEPT_FACTS:
             if key in (facts or {}):
                 self.facts.setdefault(host, {})[key] = facts[key]

@@ -89,7 +89,8 @@ def screen(status, now, clock=None):
     if status["stepping"] is not None:
         lines.append("A STEP to rung %d is on its way" % status["stepping"])
     if status["latched"]:
-        lines.append("GIVEN UP: %s. Set a rung to go on: site.yml -e bunker_rung=0" % status["latched"])
+        lines += ["GIVEN UP: %s. Mend the cause, then" % status["latched"],
+                  "  go on, from where the inventory is: ansible-playbook -i INVENTORY site.yml -e bunker_rung=0"]
     elif status["reason"]:
         lines.append(status["reason"])
     lines.append("")

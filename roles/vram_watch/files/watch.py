@@ -302,7 +302,7 @@ class Watcher:
             self.exporter.count("bunker_decisions", service=self.name, decision="skip")
             self.tell("skip", "rung %s is passed over: %s" % (self.rung_name(rung), why), rung=rung)
         text = {"warn": chosen.reason, "lift": chosen.reason + "; what is needed is looked at anew",
-                "latch": "given up: %s. Set a rung to go on: site.yml -e bunker_rung=0" % chosen.reason}.get(
+                "latch": "given up: %s. Set a rung to go on: ansible-playbook -i INVENTORY site.yml -e bunker_rung=0" % chosen.reason}.get(
             chosen.kind, "to rung %s: %s" % (self.rung_name(chosen.rung), chosen.reason))
         self.tell(chosen.kind, text, "error" if chosen.kind == "latch" else "warning", headroom=seen.headroom, predicted=seen.predicted)
 

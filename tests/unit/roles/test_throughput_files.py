@@ -21,7 +21,7 @@ def test_the_program_starts_with_what_the_role_brings_and_nothing_else(tmp_path)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
-    module = "ansible_collections.protocol_omni.bunker.plugins.module_utils.host_programs.bench.__main__"
+    module = "ansible_collections.protocol_omni.bunker.plugins.module_utils.host_programs.bench.command_line"
     program = "import importlib, sys; sys.path.insert(0, %r); importlib.import_module(%r)" % (str(tmp_path), module)
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

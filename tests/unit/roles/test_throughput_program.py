@@ -12,7 +12,7 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-PROGRAM = "ansible_collections.protocol_omni.bunker.plugins.module_utils.host_programs.bench"
+PROGRAM = "ansible_collections.protocol_omni.bunker.plugins.module_utils.host_programs.bench.command_line"
 PLOT = ROOT / "roles" / "throughput" / "files" / "plot.py"
 ENGINE = '''#!%(python)s -S
 """docker: run is llama-bench or llama-server, ps lists what runs, rm ends it."""

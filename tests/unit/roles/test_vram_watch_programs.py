@@ -206,3 +206,8 @@ def test_the_status_is_one_screen_that_says_what_matters(programs):
 def test_what_needs_a_person_fails(programs, change, part):
     lines, wrong = programs("status")["screen"](dict(STATUS, **change), 1002.0)
     assert wrong and part in "\n".join(lines)
+
+
+def test_who_has_given_up_says_the_whole_command_that_goes_on(programs):
+    lines, _wrong = programs("status")["screen"](dict(STATUS, latched="no rung is left"), 1002.0)
+    assert "  go on, from where the inventory is: ansible-playbook -i INVENTORY site.yml -e bunker_rung=0" in lines

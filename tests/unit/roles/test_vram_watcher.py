@@ -230,7 +230,7 @@ def test_a_card_is_lost_after_three_samples_without_it_and_the_latch_lifts_when_
     status = world.ticks(watcher, 2)
     assert (status["lost"], status["latched"]) == ([], "")
     assert [event["text"] for event in status["events"] if event["event"] in ("latch", "lift")] == [
-        "given up: a card is lost; no rung brings it back. Set a rung to go on: site.yml -e bunker_rung=0",
+        "given up: a card is lost; no rung brings it back. Set a rung to go on: ansible-playbook -i INVENTORY site.yml -e bunker_rung=0",
         "the card that was lost answers again; what is needed is looked at anew"]
 
 

@@ -116,6 +116,13 @@ def test_what_asks_the_quick_host_knows_that_it_is_one_until_the_whole_is_deploy
     assert QUICK not in plays(bunker(command)[1])[-1]
 
 
+def test_an_upgrade_of_the_quick_host_knows_that_it_is_one(bunker, tmp_path):
+    (tmp_path / "root" / "tools" / "upgrade.py").write_text("import sys\nprint('upgrade of', *sys.argv[1:])\n", encoding="utf-8")
+    bunker("demo", "--quick")
+    assert bunker("upgrade", "demo", "--to", "v2")[2].endswith("upgrade of demo %s --to v2\n" % QUICK)
+    assert bunker("upgrade", "omni", "--back")[2].endswith("upgrade of omni --back\n")
+
+
 def test_the_layers_are_those_of_the_image_that_is_there(bunker):
     def layers():
         return [line.rpartition(" ")[2] for line in bunker("layers")[1]]

@@ -1,5 +1,6 @@
 """The callback plugin on small plays of its own, on a terminal and without one; and that it knows each task of site.yml."""
 import fcntl
+import json
 import os
 import pty
 import re
@@ -98,8 +99,9 @@ def on_a_terminal(words, environment, when=None, send=None):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
 
 
-def test_without_a_terminal_it_writes_lines(command):
-    words, environment = command(FAILS)
+def test_without_a_terminal_it_writes_lines(command, tmp_path):
+    (tmp_path / "durations.json").write_text("{", encoding="utf-8")
+    words, environment = command(FAILS, BUNKER_CACHE=str(tmp_path))
     done = subprocess.run(words, env=environment, text=True, capture_output=True, check=False)
     assert done.returncode == 2 and "\x1b" not in done.stdout
     for line in (" == preflight", "here: Change something: changed in", "here: said by a task", "here: FAILED: Fail and be rescued: first cause",
@@ -107,15 +109,18 @@ def test_without_a_terminal_it_writes_lines(command):
         assert line in done.stdout, done.stdout
     cause = done.stdout.partition("What failed")[2]
     assert "no room on /srv" in cause and "first cause" not in cause
+    assert done.stdout.startswith("play.yml on here\n")
+    assert "first values are told: %s/durations.json" % tmp_path in done.stdout and "remaining" not in done.stdout
 
 
-def test_a_terminal_has_its_cursor_back_at_the_end_and_the_cause_stays(command):
-    status, said = on_a_terminal(*command(FAILS))
+def test_a_terminal_has_its_cursor_back_at_the_end_and_the_cause_stays(command, tmp_path):
+    (tmp_path / "durations.json").write_text('{"play.yml on here": {"phases": {"preflight": {"changing": [5000]}}}}', encoding="utf-8")
+    status, said = on_a_terminal(*command(FAILS, BUNKER_CACHE=str(tmp_path)))
     assert status == 2
     assert said.count("\x1b[?25l") == 1 and said.rstrip().endswith("\x1b[?7h\x1b[?25h")
     end = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.partition("What failed")[2])
     assert "no room on /srv" in end and "make some" in end and "first cause" not in end
-    assert "elapsed" in said and "here: said by a task" in said
+    assert "elapsed" in said and "here: said by a task" in said and re.search("about 8[0-3] min remaining", said)
     assert re.search("attempt [123] of 4; it is tried again", said) and "done: first" in said and "hush" not in said
 
 
@@ -126,15 +131,18 @@ def test_an_interrupted_run_says_so_and_gives_the_cursor_back(command, send):
     assert "Interrupted after" in said and "\x1b[?25h" in said.rpartition("Interrupted after")[2]
 
 
-def test_a_window_that_changes_is_drawn_by_its_new_width(command):
+def test_a_window_that_changes_is_drawn_by_its_new_width(command, tmp_path):
     def narrow(near, _pid):
         fcntl.ioctl(near, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 40, 0, 0))
 
-    words, environment = command("ansible.builtin.command: sleep 3")
+    words, environment = command("ansible.builtin.command: sleep 3", BUNKER_CACHE=str(tmp_path / "cache"))
     status, said = on_a_terminal(words, environment, when=b"The last step", send=narrow)
     frames = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip() for line in said.splitlines() if "elapsed" in line]
     assert status == 0
     assert {len(frame) for frame in frames} == {40, 100}
+    remembered = json.loads((tmp_path / "cache" / "durations.json").read_text(encoding="utf-8"))
+    ((kind, record),) = remembered.items()
+    assert (kind, list(record["phases"])) == ("play.yml on here", ["preflight"]) and 3 < record["phases"]["preflight"]["changing"][0] < 120
 
 
 def entries():

@@ -48,7 +48,7 @@ def services(name, **answers):
 
 # rules of preflight that have something to remark, all of them warnings
 REMARKS = {"no driver": ["gpu_exists"], "no disk to spare": ["gpu_exists"], "one card": [], "two unequal": [], "eight equal": [], "MIG": [], "AMD": [],
-           "laptop": [], "16 GiB RAM": [], "busy subnets": []}
+           "laptop": [], "16 GiB RAM": [], "busy subnets": [], "Ubuntu 26.04, no driver": ["gpu_exists"]}
 
 
 @pytest.mark.parametrize(("name", "rules"), REMARKS.items())

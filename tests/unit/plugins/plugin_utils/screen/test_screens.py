@@ -35,7 +35,7 @@ def test_no_line_is_wider_than_the_terminal_and_each_keeps_to_its_letters(name):
 @pytest.mark.parametrize("width", [24, 33, 80, 200])
 def test_a_live_screen_fits_any_terminal(width, height):
     """And says the step as soon as there are a few lines for it."""
-    for make in (CAPTURES.compiling, CAPTURES.rebooting):
+    for make in (CAPTURES.compiling, CAPTURES.overdue, CAPTURES.rebooting):
         state, now = make()
         lines = live.lines(state, now, style.Style(width, True, True), height)
         assert len(lines) <= max(2, height - 1)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to protocol_omni.bunker
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For people without Ansible: PYTHONPATH=plugins/module_utils python3 -m cuda_readiness --help"""
+"""For people without Ansible: PYTHONPATH=plugins/module_utils python3 -m cuda_readiness.command_line --help"""
 from __future__ import annotations
 
 import argparse
@@ -18,7 +18,7 @@ from .readiness import TargetError, report, unaccounted
 def main(arguments=None):
     """Prints verdicts; exit code 0: all native or compiled at load, 1: something would not run, or was not read, 2: no answer, for nothing could be read."""
     parser = argparse.ArgumentParser(
-        prog="python3 -m cuda_readiness", description="Will this binary, image or container run on that GPU, and with whose libcuda?")
+        prog="python3 -m cuda_readiness.command_line", description="Will this binary, image or container run on that GPU, and with whose libcuda?")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("path", nargs="?", help="file or folder")
     what.add_argument("--image", help="Docker image; it is not started")
