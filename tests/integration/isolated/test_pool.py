@@ -1,0 +1,153 @@
+"""A pool of three members behind a door: real HAProxy with the role's own configuration, certificates and agent. The members' gateways are stand-ins."""
+import concurrent.futures
+import http.client
+import signal
+import ssl
+import subprocess
+import time
+
+import pytest
+from support.pool_rack import DOOR, PACE, Rack, openssl, wait_until
+
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.pool import certificates
+
+MEMBERS = {"north": ["oracle", "executor"], "south": ["oracle"], "west": ["oracle"]}
+LOST = (http.client.HTTPException, OSError)
+
+
+@pytest.fixture(scope="module", name="rack")
+def of_three(tmp_path_factory):
+    """The pool, for all tests of it: each leaves it whole."""
+    made = Rack(tmp_path_factory.mktemp("pool"), MEMBERS)
+    try:
+        made.start_all()
+        yield made
+    finally:
+        made.stop()
+
+
+def turns(count, name):
+    """A conversation's messages, turn by turn."""
+    messages = [{"role": "system", "content": "You are brief. \"Quoted\", ünïcode\n"}, {"role": "user", "content": "Conversation %s" % name}]
+    for turn in range(count):
+        yield list(messages)
+        messages += [{"role": "assistant", "content": "Answer %d" % turn}, {"role": "user", "content": "Question %d" % turn}]
+
+
+def asked_by(rack, name):
+    """Which member answers a conversation."""
+    return rack.chat(next(turns(1, name)))[1]
+
+
+SHAPES = {"texts": lambda messages: messages, "without a system prompt": lambda messages: messages[1:],
+          "parts": lambda messages: [dict(message, content=[{"type": "text", "text": message["content"]}]) for message in messages]}
+
+
+def test_ten_turns_of_a_conversation_go_to_one_member(rack):
+    answering = set()
+    for shape, shaped in SHAPES.items():
+        for number in range(3):
+            found = {rack.chat(shaped(messages), max_tokens=1)[:2] for messages in turns(10, "%s %d" % (shape, number))}
+            assert len(found) == 1 and {status for status, _member in found} == {200}, (shape, found)
+            answering |= found
+    assert len(answering) > 1, "nine conversations went to one member"
+
+
+def test_a_model_is_asked_of_those_that_have_it(rack):
+    assert {rack.chat(next(turns(1, str(number))), model="executor", max_tokens=1)[1] for number in range(6)} == {"north"}
+
+
+class Streams:
+    """Streams that run at the same time, until their threads are waited for.
+
+    :param number: how many.
+    :param words: of each.
+    """
+
+    def __init__(self, rack, number, words, name="stream"):
+        self._rack, self.asked, self.said = rack, {}, {}
+        self._pool = concurrent.futures.ThreadPoolExecutor(number)
+        for position in range(number):
+            self.asked["%s %d" % (name, position)] = self._pool.submit(self._ask, "%s %d" % (name, position), words)
+
+    def _ask(self, name, words):
+        try:
+            status, member, body = self._rack.chat(next(turns(1, name)), stream=True, max_tokens=words)
+        except LOST as error:
+            self.said[name] = repr(error)
+            return "lost"
+        self.said[name] = "%d %s" % (status, body[-200:])
+        return member if status == 200 and b"[DONE]" in body else "lost"
+
+    def ended(self):
+        """Name of each to who answered it to its end, or "lost"."""
+        self._pool.shutdown()
+        return {name: asked.result() for name, asked in self.asked.items()}
+
+
+def homes(rack, count, name):
+    """Which member each of so many conversations is of."""
+    return {"%s %d" % (name, number): asked_by(rack, "%s %d" % (name, number)) for number in range(count)}
+
+
+def test_a_killed_member_loses_what_had_begun_there_and_nothing_else(rack):
+    homed = homes(rack, 12, "killed")
+    victim = max(MEMBERS, key=list(homed.values()).count)
+    running = Streams(rack, 12, words=4 * PACE, name="killed")
+    time.sleep(1.5)  # all of them have begun
+    rack.signal(victim, signal.SIGKILL)
+    # What comes now finds another member, also where it is of a conversation of the one that is gone.
+    later = Streams(rack, 12, words=3, name="killed")
+    assert set(later.ended().values()) <= set(MEMBERS) - {victim}, later.said
+    assert running.ended() == {name: "lost" if home == victim else home for name, home in homed.items()}
+    rack.restart(victim)
+    assert homes(rack, 12, "killed") == homed, "conversations do not come back to their member"
+
+
+def test_a_gateway_that_is_killed_alone_loses_no_new_request(rack):
+    homed = homes(rack, 12, "gateway")
+    victim = max(MEMBERS, key=list(homed.values()).count)
+    rack.processes[victim + "-gateway"].kill()
+    later = Streams(rack, 12, words=3, name="gateway")
+    assert set(later.ended().values()) <= set(MEMBERS) - {victim}, later.said
+    rack.start_gateway(victim)
+    rack.wait_for(victim, "UP")
+
+
+@pytest.mark.parametrize("what", ["all of it", "its gateway alone"])
+def test_a_frozen_member_is_marked_down(rack, what):
+    homed = homes(rack, 12, what)
+    victim = max(MEMBERS, key=list(homed.values()).count)
+    running = Streams(rack, 12, words=6 * PACE, name=what)
+    time.sleep(1.5)
+    if what == "all of it":
+        rack.signal(victim, signal.SIGSTOP)
+    else:
+        rack.processes[victim + "-gateway"].send_signal(signal.SIGSTOP)
+    # Two looks in vain, of two seconds each, and the pauses between them.
+    assert rack.wait_for(victim, "DOWN", 10) < 6
+    assert set(Streams(rack, 12, words=3, name=what).ended().values()) <= set(MEMBERS) - {victim}
+    # Its streams end: nobody waits for a member that does not come back.
+    assert running.ended() == {name: "lost" if home == victim else home for name, home in homed.items()}
+    rack.signal(victim, signal.SIGCONT)
+    rack.wait_for(victim, "UP")
+
+
+def test_a_member_that_is_held_back_ends_what_it_has_and_gets_nothing_new(rack):
+    homed = homes(rack, 12, "held")
+    victim = max(MEMBERS, key=list(homed.values()).count)
+    running = Streams(rack, 12, words=3 * PACE, name="held")
+    time.sleep(1)
+    (rack.folder / victim / "hold").touch()
+    rack.wait_for(victim, "DRAIN")
+    assert set(Streams(rack, 12, words=3, name="held").ended().values()) <= set(MEMBERS) - {victim}
+    assert running.ended() == homed
+    (rack.folder / victim / "hold").unlink()
+    rack.wait_for(victim, "UP")
+    assert homes(rack, 12, "held") == homed
+
+
+def test_one_request_that_fails_everywhere_takes_no_member_down(rack):
+    for number in range(6):
+        assert rack.chat(next(turns(1, "poison %d" % number)), fails=500)[0] == 500
+    assert {rack.state(member) for member in MEMBERS} == {"UP"}
