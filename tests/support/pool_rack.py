@@ -111,10 +111,16 @@ class Rack:
         self.start(host, "haproxy", "-db", "-f", str(self.folder / host / "haproxy.cfg"))
         wait_until(lambda: listens(*where), 10, (self.folder / (host + ".log")).read_text(encoding="utf-8"))
 
+    def restart_haproxy(self, member):
+        """Lets a member load what :meth:`equip` wrote."""
+        self.processes[member].kill()
+        self.processes[member].wait()
+        self.start_haproxy(member, (self.addresses[member], self.variables["pool_member_port"]))
+
     def start_gateway(self, member):
         """Starts the stand-in for a member's gateway."""
         self.start(member + "-gateway", sys.executable, str(ROOT / "tests/stand_ins/model_server.py"),
-                   "%s:%d" % (self.addresses[member], self.gateway_port), member, str(PACE))
+                   "%s:%d" % (self.addresses[member], self.gateway_port), member, str(PACE), "8192", "1000000")
         wait_until(lambda: listens(self.addresses[member], self.gateway_port), 10, member)
 
     def start_agent(self, member):
@@ -173,6 +179,11 @@ class Rack:
             if fields[:2] == [backend, member]:
                 return fields[17]
         raise ValueError("%s is not in %s" % (member, backend))
+
+    def sent(self, backend="model_oracle"):
+        """How many requests the door has sent to members."""
+        lines = [line.split(",") for line in self.ask_haproxy("show stat").splitlines()]
+        return sum(int(fields[7]) for fields in lines if fields[0] == backend and fields[1] != "BACKEND")
 
     def wait_for(self, member, state, seconds=10):
         """Seconds until the door thinks so of a member."""

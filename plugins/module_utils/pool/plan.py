@@ -53,8 +53,8 @@ def _backends(pool):
 def door(pool, host):
     """What a host does as a door, or None where it is none: dict.
 
-    ``listen`` (where clients ask), ``floats`` (bool, whether that address may be at another door), ``backends`` (list of dict: ``name``, ``model``,
-    ``servers``), and ``vrrp``: None for a single door, else ``priority``, ``own``, ``peers``.
+    ``own`` (its address, from which it asks members), ``listen`` (where clients ask), ``floats`` (bool, whether that address may be at another door),
+    ``backends`` (list of dict: ``name``, ``model``, ``servers``), and ``vrrp``: None for a single door, else ``priority`` and ``peers``.
 
     :param pool: dict of the role's variables without their prefix, complete.
     :param host: str, the host's name in the inventory.
@@ -64,8 +64,9 @@ def door(pool, host):
         return None
     position = doors[host]
     peers = [entry["address"] for entry in pool["doors"] if entry["name"] != host]
-    vrrp = {"priority": MASTER - STEP * position, "own": pool["doors"][position]["address"], "peers": peers} if peers else None
-    return {"listen": endpoint(pool["address"], pool["port"]), "floats": bool(peers), "backends": _backends(pool), "vrrp": vrrp}
+    vrrp = {"priority": MASTER - STEP * position, "peers": peers} if peers else None
+    return {"own": pool["doors"][position]["address"], "listen": endpoint(pool["address"], pool["port"]), "floats": bool(peers),
+            "backends": _backends(pool), "vrrp": vrrp}
 
 
 def member(pool, host, gateway):
