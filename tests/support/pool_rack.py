@@ -20,7 +20,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.pool.plan imp
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 DOOR = "127.0.27.1"
-INTERVAL = 200  # milliseconds between two looks at a member; the role's default is longer, and its test would be too
+INTERVAL = 500  # milliseconds between two looks at a member; the role's default is longer, and its test would be too
 PACE = 100  # tokens per second of a stand-in
 
 

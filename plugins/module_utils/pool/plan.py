@@ -53,8 +53,8 @@ def _backends(pool):
 def door(pool, host):
     """What a host does as a door, or None where it is none: dict.
 
-    ``own`` (its address, from which it asks members), ``listen`` (where clients ask), ``floats`` (bool, whether that address may be at another door),
-    ``backends`` (list of dict: ``name``, ``model``, ``servers``), and ``vrrp``: None for a single door, else ``priority`` and ``peers``.
+    ``own`` (its address, from which it asks members), ``listen`` (where clients ask: list of str, the pool's address and its own), ``floats`` (bool, whether
+    the pool's may be at another door), ``backends`` (list of dict: ``name``, ``model``, ``servers``), and ``vrrp``: None for a single door, else ``priority`` and ``peers``.
 
     :param pool: dict of the role's variables without their prefix, complete.
     :param host: str, the host's name in the inventory.
@@ -65,8 +65,9 @@ def door(pool, host):
     position = doors[host]
     peers = [entry["address"] for entry in pool["doors"] if entry["name"] != host]
     vrrp = {"priority": MASTER - STEP * position, "peers": peers} if peers else None
-    return {"own": pool["doors"][position]["address"], "listen": endpoint(pool["address"], pool["port"]), "floats": bool(peers),
-            "backends": _backends(pool), "vrrp": vrrp}
+    own = pool["doors"][position]["address"]
+    listen = [endpoint(address, pool["port"]) for address in dict.fromkeys([pool["address"], own])]
+    return {"own": own, "listen": listen, "floats": bool(peers), "backends": _backends(pool), "vrrp": vrrp}
 
 
 def member(pool, host, gateway):
@@ -107,6 +108,9 @@ def certificate_uses(pool, host):
 
 
 def plan(pool, host, gateway):
-    """All of it: dict of ``door``, ``member``, ``names``, ``uses`` and ``authority`` (str, the host that signs: the first door)."""
-    return {"door": door(pool, host), "member": member(pool, host, gateway), "names": certificate_names(pool, host), "uses": certificate_uses(pool, host),
+    """All of it: dict of ``door``, ``member``, ``names``, ``uses``, ``servers`` (list of str, "BACKEND/NAME" of those that it asks as a door) and ``authority``
+    (str, the host that signs: the first door)."""
+    as_door = door(pool, host)
+    servers = ["%s/%s" % (backend["name"], server["name"]) for backend in (as_door or {"backends": []})["backends"] for server in backend["servers"]]
+    return {"door": as_door, "servers": servers, "member": member(pool, host, gateway), "names": certificate_names(pool, host), "uses": certificate_uses(pool, host),
             "authority": pool["doors"][0]["name"]}
