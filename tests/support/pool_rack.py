@@ -24,7 +24,7 @@ INTERVAL = 500  # milliseconds between two looks at a member; the role's default
 PACE = 100  # tokens per second of a stand-in
 
 
-def openssl(words):
+def run(words):
     """What a command prints; ValueError where it fails."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -59,7 +59,7 @@ class Rack:
 
     :param folder: a folder that is empty.
     :param members: name to models.
-    :param changes: variables of the role besides.
+    :param changes: variables of the role besides, and ``tls`` as of gateway_tls.
     """
 
     def __init__(self, folder, members, **changes):
@@ -70,9 +70,10 @@ class Rack:
             defaults, pool_enabled=True, pool_address=DOOR, pool_port=free_port(), pool_member_port=free_port(), pool_agent_port=free_port(),
             pool_check_interval=INTERVAL, pool_doors=[{"name": "door", "address": DOOR}],
             pool_members=[{"name": name, "address": self.addresses[name], "models": models, "weight": 100, "streams": 64} for name, models in members.items()])
+        self.gateway_tls = changes.pop("tls", "none")
         self.variables.update(changes)
         self.gateway_port = free_port()
-        self.authority = certificates.Authority(str(self.make_folder("authority")), openssl)
+        self.authority = certificates.Authority(str(self.make_folder("authority")), run)
         self.ca = self.authority.make()
 
     def make_folder(self, name):
@@ -84,7 +85,7 @@ class Rack:
     def plan(self, host):
         """What a host does in this pool."""
         pool = {name[len("pool_"):]: value for name, value in self.variables.items()}
-        return plan(pool, host, {"address": self.addresses.get(host, ""), "port": self.gateway_port, "tls": "none"})
+        return plan(pool, host, {"address": self.addresses.get(host, ""), "port": self.gateway_port, "tls": self.gateway_tls})
 
     def equip(self, host, **changes):
         """Gives a host its certificate and its configuration.
@@ -93,7 +94,7 @@ class Rack:
         :returns: path of the configuration.
         """
         found, folder = self.plan(host), self.make_folder(host + "/pool")
-        own, authority = certificates.Own(str(folder), openssl), changes.get("authority", self.authority)
+        own, authority = certificates.Own(str(folder), run), changes.get("authority", self.authority)
         own.keep(authority.sign(own.request(), found["names"], found["uses"], changes.get("days", 2)), self.ca)
         text = rendering.render_template("pool", "haproxy.cfg.j2", dict(
             self.variables, _pool_plan=found, bunker_config_path=str(self.folder / host), _pool_run=str(self.folder / host)))
