@@ -142,6 +142,16 @@ class Rack:
         for member in self.addresses:
             self.wait_for(member, "UP")
 
+    def load_door(self, **changes):
+        """Restarts the door with other variables, and waits until it knows the members."""
+        self.variables.update(changes)
+        self.equip("door")
+        self.processes["door"].kill()
+        self.processes["door"].wait()
+        self.start_haproxy("door", (DOOR, self.variables["pool_port"]))
+        for member in self.addresses:
+            self.wait_for(member, "UP")
+
     def start_member(self, member):
         """The programs of a member."""
         self.start_gateway(member)
@@ -185,6 +195,11 @@ class Rack:
         """How many requests the door has sent to members."""
         lines = [line.split(",") for line in self.ask_haproxy("show stat").splitlines()]
         return sum(int(fields[7]) for fields in lines if fields[0] == backend and fields[1] != "BACKEND")
+
+    def running(self, backend="model_oracle"):
+        """How many requests are at members now."""
+        lines = [line.split(",") for line in self.ask_haproxy("show stat").splitlines()]
+        return sum(int(fields[4]) for fields in lines if fields[0] == backend and fields[1] != "BACKEND")
 
     def wait_for(self, member, state, seconds=10):
         """Seconds until the door thinks so of a member."""

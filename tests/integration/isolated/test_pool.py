@@ -3,10 +3,9 @@ import concurrent.futures
 import http.client
 import signal
 import ssl
-import time
 
 import pytest
-from support.pool_rack import DOOR, PACE, Rack, run
+from support.pool_rack import DOOR, PACE, Rack, run, wait_until
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.pool import certificates, survey
 
@@ -78,6 +77,11 @@ class Streams:
         self.said[name] = "%d %s" % (status, body[-200:])
         return member if status == 200 and b"[DONE]" in body else "lost"
 
+    def begun(self):
+        """Waits until each is at a member; returns itself."""
+        wait_until(lambda: self._rack.running() == len(self.asked), 10, "the streams do not begin")
+        return self
+
     def ended(self):
         """Name of each to who answered it to its end, or "lost"."""
         self._pool.shutdown()
@@ -92,8 +96,7 @@ def homes(rack, count, name):
 def test_a_killed_member_loses_what_had_begun_there_and_nothing_else(rack):
     homed = homes(rack, 12, "killed")
     victim = max(MEMBERS, key=list(homed.values()).count)
-    running = Streams(rack, 12, words=4 * PACE, name="killed")
-    time.sleep(1.5)  # all of them have begun
+    running = Streams(rack, 12, words=3 * PACE, name="killed").begun()
     rack.signal(victim, signal.SIGKILL)
     # What comes now finds another member, also where it is of a conversation of the one that is gone.
     later = Streams(rack, 12, words=3, name="killed")
@@ -118,8 +121,7 @@ def test_a_gateway_that_is_killed_alone_loses_no_new_request(rack):
 def test_a_frozen_member_is_marked_down_and_loses_nothing_when_it_goes_on(rack):
     homed = homes(rack, 12, "frozen")
     victim = max(MEMBERS, key=list(homed.values()).count)
-    running = Streams(rack, 12, words=3 * PACE, name="frozen")
-    time.sleep(1.5)
+    running = Streams(rack, 12, words=2 * PACE, name="frozen").begun()
     rack.signal(victim, signal.SIGSTOP)
     rack.wait_for(victim, "DOWN", 10)  # two looks in vain, of two seconds each, and the pauses between them
     later = Streams(rack, 12, words=3, name="frozen")
@@ -132,8 +134,7 @@ def test_a_frozen_member_is_marked_down_and_loses_nothing_when_it_goes_on(rack):
 def test_a_frozen_gateway_is_marked_down_and_its_streams_end(rack):
     homed = homes(rack, 12, "gateway frozen")
     victim = max(MEMBERS, key=list(homed.values()).count)
-    running = Streams(rack, 12, words=3 * PACE, name="gateway frozen")
-    time.sleep(1.5)
+    running = Streams(rack, 12, words=3 * PACE, name="gateway frozen").begun()
     rack.processes[victim + "-gateway"].send_signal(signal.SIGSTOP)
     rack.wait_for(victim, "DOWN", 10)
     # The member's own HAProxy closes them: nobody waits for a gateway that does not come back.
@@ -147,8 +148,7 @@ def test_a_frozen_gateway_is_marked_down_and_its_streams_end(rack):
 def test_a_member_that_is_held_back_ends_what_it_has_and_gets_nothing_new(rack):
     homed = homes(rack, 12, "held")
     victim = max(MEMBERS, key=list(homed.values()).count)
-    running = Streams(rack, 12, words=3 * PACE, name="held")
-    time.sleep(1)
+    running = Streams(rack, 12, words=3 * PACE, name="held").begun()
     (rack.folder / victim / "hold").touch()
     rack.wait_for(victim, "DRAIN")
     assert set(Streams(rack, 12, words=3, name="held").ended().values()) <= set(MEMBERS) - {victim}
@@ -235,11 +235,8 @@ def test_haproxy_takes_every_configuration(tmp_path, host, changes):
         run(["haproxy", "-c", "-f", str(configuration)])
 
 
-def test_without_affinity_the_turns_of_a_conversation_go_round(tmp_path):
+def test_without_affinity_the_turns_of_a_conversation_go_round(rack):
     """What the test of affinity would see without it."""
-    made = Rack(tmp_path, MEMBERS, pool_affinity=False)
-    try:
-        made.start_all()
-        assert {made.chat(messages, max_tokens=1)[1] for messages in turns(10, "round")} == set(MEMBERS)
-    finally:
-        made.stop()
+    rack.load_door(pool_affinity=False)
+    assert {rack.chat(messages, max_tokens=1)[1] for messages in turns(10, "round")} == set(MEMBERS)
+    rack.load_door(pool_affinity=True)
