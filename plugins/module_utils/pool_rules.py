@@ -110,7 +110,8 @@ def check_this_host(inventory, host):
     """What this host is in the pool, against what it is by itself."""
     member = next((entry for entry in inventory["pool_members"] if entry["name"] == host), None)
     if member is None and host not in [entry["name"] for entry in inventory["pool_doors"]]:
-        yield Problem("pool_enabled true of %s" % host, "it is neither among pool_members nor among pool_doors", "Name it there, or set pool_enabled: false for it.")
+        yield Problem("pool_enabled true of %s" % host, "it is neither among pool_members nor among pool_doors",
+                      "Name it there, or set pool_enabled: false for it.")
     services = [service["name"] for service in inventory["bunker_services"]]
     known = services + [provider["name"] for provider in inventory["gateway_providers"] if provider["enabled"]] + sorted(inventory["gateway_aliases"])
     for model in member["models"] if member and services else ():

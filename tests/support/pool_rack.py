@@ -2,6 +2,7 @@
 
 Behind each member answers tests/stand_ins/model_server.py in the place of a gateway. Everything listens on loopback alone.
 """
+import contextlib
 import http.client
 import json
 import pathlib
@@ -196,11 +197,6 @@ class Rack:
         lines = [line.split(",") for line in self.ask_haproxy("show stat").splitlines()]
         return sum(int(fields[7]) for fields in lines if fields[0] == backend and fields[1] != "BACKEND")
 
-    def running(self, backend="model_oracle"):
-        """How many requests are at members now."""
-        lines = [line.split(",") for line in self.ask_haproxy("show stat").splitlines()]
-        return sum(int(fields[4]) for fields in lines if fields[0] == backend and fields[1] != "BACKEND")
-
     def wait_for(self, member, state, seconds=10):
         """Seconds until the door thinks so of a member."""
         return wait_until(lambda: self.state(member).startswith(state), seconds, "%s is not %s" % (member, state))
@@ -213,13 +209,18 @@ class Rack:
             context.load_cert_chain(certificate, str(certificate) + ".key")
         return http.client.HTTPSConnection(address, port or self.variables["pool_port"], timeout=30, context=context)
 
-    def chat(self, messages, model="oracle", **options):
-        """Status of an answer, who gave it, and its body, bytes. What ends too early ends with http.client.IncompleteRead or OSError."""
+    @contextlib.contextmanager
+    def asked(self, messages, model="oracle", **options):
+        """The answer to a conversation, whose head has come. What ends too early ends with http.client.IncompleteRead or OSError."""
         connection = self.client()
         try:
             connection.request("POST", "/v1/chat/completions", json.dumps({"model": model, "messages": messages, **options}),
                                {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            return answer.status, answer.getheader("X-Bunker-Member"), answer.read()
+            yield connection.getresponse()
         finally:
             connection.close()
+
+    def chat(self, messages, **options):
+        """Status of an answer, who gave it, and its body, bytes."""
+        with self.asked(messages, **options) as answer:
+            return answer.status, answer.getheader("X-Bunker-Member"), answer.read()

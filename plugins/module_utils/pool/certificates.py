@@ -102,8 +102,8 @@ class Authority:
         :raises ValueError: openssl refuses it.
         """
         with _Scratch(self._folder, request) as asked, _Scratch(self._folder, extensions(names, uses)) as extra:
-            return self._run(["openssl", "x509", "-req", "-sha256", "-in", asked, "-CA", _path(self._folder, AUTHORITY), "-CAkey", _path(self._folder, "ca.key"),
-                              "-set_serial", "0x" + os.urandom(16).hex(), "-days", str(days), "-extfile", extra])
+            return self._run(["openssl", "x509", "-req", "-sha256", "-in", asked, "-CA", _path(self._folder, AUTHORITY),
+                              "-CAkey", _path(self._folder, "ca.key"), "-set_serial", "0x" + os.urandom(16).hex(), "-days", str(days), "-extfile", extra])
 
 
 class Own:
@@ -159,4 +159,3 @@ class Own:
             return True
         except ValueError:
             return False
-

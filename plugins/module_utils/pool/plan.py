@@ -53,8 +53,9 @@ def _backends(pool):
 def door(pool, host):
     """What a host does as a door, or None where it is none: dict.
 
-    ``own`` (its address, from which it asks members), ``listen`` (where clients ask: list of str, the pool's address and its own), ``floats`` (bool, whether
-    the pool's may be at another door), ``backends`` (list of dict: ``name``, ``model``, ``servers``), and ``vrrp``: None for a single door, else ``priority`` and ``peers``.
+    ``own`` (its address), ``source`` (the same as HAProxy writes it, from which it asks members), ``listen`` (where clients ask: list of str, the pool's
+    address and its own), ``floats`` (bool, whether the pool's may be at another door), ``backends`` (list of dict: ``name``, ``model``, ``servers``), and
+    ``vrrp``: None for a single door, else ``priority`` and ``peers``.
 
     :param pool: dict of the role's variables without their prefix, complete.
     :param host: str, the host's name in the inventory.
@@ -67,7 +68,7 @@ def door(pool, host):
     vrrp = {"priority": MASTER - STEP * position, "peers": peers} if peers else None
     own = pool["doors"][position]["address"]
     listen = [endpoint(address, pool["port"]) for address in dict.fromkeys([pool["address"], own])]
-    return {"own": own, "listen": listen, "floats": bool(peers), "backends": _backends(pool), "vrrp": vrrp}
+    return {"own": own, "source": "[%s]" % own if ":" in own else own, "listen": listen, "floats": bool(peers), "backends": _backends(pool), "vrrp": vrrp}
 
 
 def member(pool, host, gateway):
@@ -112,5 +113,5 @@ def plan(pool, host, gateway):
     (str, the host that signs: the first door)."""
     as_door = door(pool, host)
     servers = ["%s/%s" % (backend["name"], server["name"]) for backend in (as_door or {"backends": []})["backends"] for server in backend["servers"]]
-    return {"door": as_door, "servers": servers, "member": member(pool, host, gateway), "names": certificate_names(pool, host), "uses": certificate_uses(pool, host),
-            "authority": pool["doors"][0]["name"]}
+    return {"door": as_door, "servers": servers, "member": member(pool, host, gateway), "names": certificate_names(pool, host),
+            "uses": certificate_uses(pool, host), "authority": pool["doors"][0]["name"]}
