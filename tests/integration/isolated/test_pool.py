@@ -103,7 +103,7 @@ def homes(rack, count, name):
 def test_a_killed_member_loses_what_had_begun_there_and_nothing_else(rack):
     homed = homes(rack, 12, "killed")
     victim = max(MEMBERS, key=list(homed.values()).count)
-    running = Streams(rack, 12, words=3 * PACE, name="killed").begun()
+    running = Streams(rack, 12, words=2 * PACE, name="killed").begun()
     rack.signal(victim, signal.SIGKILL)
     # What comes now finds another member, also where it is of a conversation of the one that is gone.
     later = Streams(rack, 12, words=3, name="killed")
@@ -141,7 +141,7 @@ def test_a_frozen_member_is_marked_down_and_loses_nothing_when_it_goes_on(rack):
 def test_a_frozen_gateway_is_marked_down_and_its_streams_end(rack):
     homed = homes(rack, 12, "gateway frozen")
     victim = max(MEMBERS, key=list(homed.values()).count)
-    running = Streams(rack, 12, words=3 * PACE, name="gateway frozen").begun()
+    running = Streams(rack, 12, words=2 * PACE, name="gateway frozen").begun()
     rack.processes[victim + "-gateway"].send_signal(signal.SIGSTOP)
     rack.wait_for(victim, "DOWN", 10)
     # The member's own HAProxy closes them: nobody waits for a gateway that does not come back.
@@ -155,7 +155,7 @@ def test_a_frozen_gateway_is_marked_down_and_its_streams_end(rack):
 def test_a_member_that_is_held_back_ends_what_it_has_and_gets_nothing_new(rack):
     homed = homes(rack, 12, "held")
     victim = max(MEMBERS, key=list(homed.values()).count)
-    running = Streams(rack, 12, words=3 * PACE, name="held").begun()
+    running = Streams(rack, 12, words=2 * PACE, name="held").begun()
     (rack.folder / victim / "hold").touch()
     rack.wait_for(victim, "DRAIN")
     assert set(Streams(rack, 12, words=3, name="held").ended().values()) <= set(MEMBERS) - {victim}
@@ -230,7 +230,7 @@ BOTH = {"pool_doors": [{"name": "door", "address": DOOR}, {"name": "north", "add
 
 
 @pytest.mark.parametrize("host, changes", [
-    ("north", BOTH), ("door", BOTH), ("door", {"pool_affinity": False}), ("south", {"tls": "self_signed"}),
+    ("north", BOTH), ("door", BOTH), ("south", {"tls": "self_signed"}),
     ("door", {"pool_address": "::1", "pool_doors": [{"name": "door", "address": "::1"}]}),
     ("door", {"pool_members": [{"name": "a.example-1", "address": "fd00::2", "models": ["a/b", "a:b", "a_b", "gpt-4o@1+x"], "weight": 256, "streams": 1}]})])
 def test_haproxy_takes_every_configuration(tmp_path, host, changes):
