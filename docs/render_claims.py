@@ -5,7 +5,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ORDER = ["preflight", "host_driver", "disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service", "gateway",
-         "vram_watch", "observability", "throughput"]
+         "vram_watch", "observability", "throughput", "pool"]
 
 
 def cell(text):

@@ -20,7 +20,7 @@ options:
     description: The role that makes the claims. V(deployed) are those of C(inference_service) that speak of the whole host.
     type: str
     choices: [container_engine, deployed, disk_layout, gateway, golden_image, host_driver, inference_service, model_store, networks, observability,
-              throughput, vram_watch]
+              pool, throughput, vram_watch]
     required: true
   seen:
     description: What was seen on the host.
@@ -44,12 +44,12 @@ _value:
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import (
-    container_engine, deployed, disk_layout, gateway, golden_image, host_driver, inference_service, model_store, networks, observability, throughput,
-    vram_watch)
+    container_engine, deployed, disk_layout, gateway, golden_image, host_driver, inference_service, model_store, networks, observability, pool,
+    throughput, vram_watch)
 
 JUDGES = {judge.__name__.rpartition(".")[2]: judge.results
           for judge in (container_engine, deployed, disk_layout, gateway, golden_image, host_driver, inference_service, model_store, networks, observability,
-                        throughput, vram_watch)}
+                        pool, throughput, vram_watch)}
 
 
 def claim_results(wanted, role, seen):

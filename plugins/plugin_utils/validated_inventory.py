@@ -7,7 +7,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail, AnsibleUndefinedVariable
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import (
-    argument_specs, empty_values, gateway_rules, inventory_rules, kind_rules, ladder_rules, speed_rules)
+    argument_specs, empty_values, gateway_rules, inventory_rules, kind_rules, ladder_rules, pool_rules, speed_rules)
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 # Facts that the roles publish for later roles; they are no input.
@@ -52,6 +52,7 @@ def validate(task_vars, templar):
         problems = list(inventory_rules.placeholders(task_vars.get("ansible_host"), "ansible_host"))
         for rules in (inventory_rules, gateway_rules, kind_rules, ladder_rules, speed_rules):
             problems += rules.check(inventory)
+        problems += pool_rules.check(inventory, str(task_vars.get("inventory_hostname")), list((task_vars.get("groups") or {}).get("all") or []))
     return inventory, problems
 
 

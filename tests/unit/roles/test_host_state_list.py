@@ -27,6 +27,7 @@ FROM_LOOPS = {
         "plugins/module_utils/key_rotation.py", 'for name in ("previous.pem", "trust.pem")')),
     "/etc/protocol_omni/services/*.json": ("roles/inference_service/vars/main.yml", "/services/{{ _inference_service_name }}.json"),
     "/etc/protocol_omni/seal/*": ("roles/networks/tasks/seal.yml", "_networks_seal_folder"),
+    "/etc/protocol_omni/pool/authority/*": ("plugins/module_utils/pool/certificates.py", 'key = _path(self._folder, "ca.key")'),
     "/var/lib/protocol_omni/vram_watch/runs/*": ("roles/vram_watch/files/act.py", "runs_path"),
 }
 

@@ -156,6 +156,27 @@ def test_what_was_measured_is_read_where_the_role_put_it():
     assert [row["holds"] for row in recorded("throughput", "Record the claims", variables).values()] == [False, False]
 
 
+POOL = {"pool_enabled": True, "pool_address": "10.0.0.1", "pool_doors": [{"name": "north", "address": "10.0.0.1"}], "inventory_hostname": "north",
+        "pool_members": [{"name": "north", "address": "10.0.0.1", "models": ["oracle"]}, {"name": "south", "address": "10.0.0.2", "models": ["oracle"]}]}
+
+
+def test_a_host_of_a_pool_is_looked_at_by_what_it_does_there():
+    resolve = rendering.task("pool", "tasks/resolve.yml", "Resolve what this host does")["ansible.builtin.set_fact"]["_pool_plan"]
+    variables = dict(POOL, _pool_plan=rendering.render("pool", resolve, dict(COMMON, **POOL)))
+    look = asked("pool", "Look at this host of the pool", "pool_info", variables)
+    assert look == {"folder": "/etc/protocol_omni/pool", "names": ["DNS:north", "IP:10.0.0.1"], "uses": ["serverAuth", "clientAuth"], "days": 90,
+                    "member_address": "10.0.0.1", "member_port": 8544, "socket": "/run/protocol-omni-pool/admin.sock"}
+    servers = [{"backend": backend, "name": name, "state": "UP"} for backend in ("model_oracle", "any") for name in ("north", "south")]
+    variables["__pool_seen"] = {"due": "", "stranger": "refused", "servers": servers}
+    assert {row["holds"] for row in recorded("pool", "Record the claims of the pool", variables).values()} == {True}
+
+
+def test_a_host_of_no_pool_is_not_looked_at():
+    variables = {"pool_enabled": False, "__pool_seen": {"skipped": True}}
+    assert not rendering.holds("pool", rendering.task("pool", "tasks/verify.yml", "Look at this host of the pool"), variables)
+    assert [row["does_not_apply"] for row in recorded("pool", "Record the claims of the pool", variables).values()] == ["pool_enabled is false"] * 3
+
+
 def gateway(**variables):
     """(arguments of the module, status by claim) of a gateway that is not there, before services of the demo and one of the inventory's key holders."""
     services = [dict(service, address="", port=8000 + number, question="Where?", start_timeout=600,

@@ -5,7 +5,7 @@ import yaml
 from ansible.template import trust_as_template
 from support import ROOT
 
-CHANGE = {"backup", "bench", "contingency", "restore", "rotate", "site", "teardown"}
+CHANGE = {"backup", "bench", "contingency", "pool", "restore", "rotate", "site", "teardown"}
 LOOK = {"bundle", "init", "reproduce", "sbom", "verify"}
 FROM_THE_START = "{{ 'all' | protocol_omni.bunker.from_the_start }}"
 # What only looks, or judges on the controller.
