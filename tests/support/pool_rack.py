@@ -105,7 +105,7 @@ class Rack:
     def start(self, name, *words):
         """Starts a program, whose output goes to a file of the rack."""
         with (self.folder / (name + ".log")).open("ab") as log:
-            self.processes[name] = subprocess.Popen(words, stdout=log, stderr=log)  # pylint: disable=consider-using-with
+            self.processes[name] = subprocess.Popen(words, stdout=log, stderr=log)  # pylint: disable=consider-using-with # it outlives this function
         return self.processes[name]
 
     def start_haproxy(self, host, where):

@@ -13,6 +13,9 @@ SERVICE = {
     "_inference_service_models": [{"name": "a-model", "files": [{"name": "a.gguf", "sha256": "0" * 64}]}],
     "_inference_service_resolved": {"container_arguments": ["--name", "oracle", "an-image"], "server_arguments": ["--port", "8000"]},
     "host_driver_cuda_cache_path": "/var/cache/protocol_omni/cuda", "model_store_path": "/srv/models", "bunker_config_path": "/etc/protocol_omni"}
+# A door of two, which is a member as well: all that a unit of a pool may name.
+POOL = {"_pool_plan": {"door": {"vrrp": True, "floats": True}, "member": {"agent": {"address": "192.0.2.10", "port": 8545, "doors": ["192.0.2.11"]}}},
+        "_pool_metrics": "http://127.0.0.1:9180/metrics"}
 WATCH = {"_vram_watch_service": "oracle", "_vram_watch_digest": "0" * 16}
 
 
@@ -21,7 +24,7 @@ def variables():
     demo = yaml.safe_load(DEMO.read_text(encoding="utf-8"))
     shared = {name: value for role in ("preflight", "gateway", "observability", "networks", "inference_service") for name, value in
               read(role, "defaults/main.yml").items()}
-    return {**shared, **{name: value for name, value in demo.items() if isinstance(value, (str, int))}, **SERVICE, **WATCH}
+    return {**shared, **{name: value for name, value in demo.items() if isinstance(value, (str, int))}, **SERVICE, **WATCH, **POOL}
 
 
 def sources():
