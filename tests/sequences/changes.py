@@ -11,6 +11,8 @@ import yaml
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ABSENT = "absent"
+ROLES = ("disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service", "gateway", "vram_watch", "observability")
+"""Tags of site.yml, in its order, without the claims."""
 MOVES = {"added": (ABSENT, "added"), "changed": ("added", "changed"), "renamed": (None, "renamed"), "removed": (None, ABSENT)}
 """What happens to a thing: from which state (None: any in which it is there) to which."""
 REQUESTS = {"kept": "answers that run end well, and no request is refused", "drained": "answers that run end well; the next ones wait, or the fallback has them",
@@ -109,9 +111,8 @@ def roles_of(data, names):
 
     :param names: container of names of kinds.
     """
-    order = ["disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service", "gateway", "vram_watch", "observability"]
     wanted = {role for kind in data["kinds"] if kind["kind"] in names for role in kind["roles"]}
-    return [role for role in order if role in wanted]
+    return [role for role in ROLES if role in wanted]
 
 
 def cells(data):

@@ -58,8 +58,7 @@ class Machine(hosts.Host):
         """Takes the host back to bare (models and packages stay) and deploys the inventory; returns what it has then, or None where that failed."""
         if self.run("playbooks/teardown.yml", extra_vars=changes.variables(self.data, self.states)).rc:
             return None
-        return self.inventory() if self.to(states, ("disk_layout", "container_engine", "golden_image", "networks", "model_store", "inference_service",
-                                                    "gateway", "vram_watch", "observability")).rc == 0 else None
+        return self.inventory() if self.to(states, changes.ROLES).rc == 0 else None
 
     def streams(self, models):
         """A client for models; see :class:`streams.Streams`."""

@@ -102,7 +102,7 @@ def main():
         hosts.create(machine.NAME)
     host = machine.Machine(changes.matrix())
     try:
-        host.to({}).assert_ok()
+        host.to({}, changes.ROLES).assert_ok()
         host.give()
         play(host, given.steps, record)
     finally:

@@ -64,7 +64,7 @@ def main():
         hosts.create(machine.NAME)
     host = machine.Machine(changes.matrix())
     try:
-        host.to({}).assert_ok()
+        host.to({}, changes.ROLES).assert_ok()
         host.give()
         for seed in range(given.seeds[0], given.seeds[1] + 1):
             if time.monotonic() - begun > given.minutes * 60:
