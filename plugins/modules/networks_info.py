@@ -116,7 +116,8 @@ def main():
     module = AnsibleModule(argument_spec={
         "names": {"type": "list", "elements": "str", "required": True}, "unit": {"type": "str", "required": True},
         "record": {"type": "path", "default": ""}, "definitions": {"type": "list", "elements": "dict", "default": []},
-        "label": {"type": "str", "default": "protocol_omni.bunker.definition"}, "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
+        "label": {"type": "str", "default": "protocol_omni.bunker.definition"},
+        "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
     names, unit, socket = module.params["names"], module.params["unit"], module.params["docker_host"]
     try:
         found = {network["Name"]: network_survey.network(network) for network in client.get(socket, "/networks") or []}

@@ -15,8 +15,8 @@ ROLES = ("disk_layout", "container_engine", "golden_image", "networks", "model_s
 """Tags of site.yml, in its order, without the claims."""
 MOVES = {"added": (ABSENT, "added"), "changed": ("added", "changed"), "renamed": (None, "renamed"), "removed": (None, ABSENT)}
 """What happens to a thing: from which state (None: any in which it is there) to which."""
-REQUESTS = {"kept": "answers that run end well, and no request is refused", "drained": "answers that run end well; the next ones wait, or the fallback has them",
-            "cut": "answers that run are cut off; the next ones wait, or the fallback has them", "none": "no request can run on it"}
+REQUESTS = {"kept": "answers that run end well, and no request is refused", "drained": "answers that run end well; the next ones wait or go to the fallback",
+            "cut": "answers that run are cut off; the next ones wait or go to the fallback", "none": "no request can run on it"}
 
 
 def matrix(path=FOLDER / "matrix.yml"):

@@ -1,4 +1,4 @@
-"""The host on which changes of the inventory are played: bunker-test-sequences of tests/host/hosts.yml."""
+"""The hosts on which changes of the inventory are played, of tests/host/hosts.yml."""
 import json
 import pathlib
 import re
@@ -11,7 +11,8 @@ import changes  # noqa: E402
 import streams  # noqa: E402
 from support import hosts, image  # noqa: E402
 
-NAME, ADDRESS, PORT = "bunker-test-sequences", "172.29.253.35", 8443
+ADDRESSES = {"bunker-test-sequences": "172.29.253.35", "bunker-test-sequences-beside": "172.29.253.36"}
+PORT = 8443
 # The second model is the first with one letter of its name changed, so that it has another hash and the same answers.
 GIVEN = r"""
 import glob, os
@@ -28,8 +29,8 @@ with os.fdopen(os.open("/root/given/provider.key", os.O_WRONLY | os.O_CREAT | os
 class Machine(hosts.Host):
     """The host, with the matrix and the states in which its things are."""
 
-    def __init__(self, data):
-        super().__init__(NAME, pathlib.Path(tempfile.mkdtemp(prefix="bunker-sequences-")), image.variables())
+    def __init__(self, name, data):
+        super().__init__(name, pathlib.Path(tempfile.mkdtemp(prefix="bunker-sequences-")), image.variables())
         self.data, self.states = data, {}
 
     def to(self, states, tags=()):
@@ -62,7 +63,7 @@ class Machine(hosts.Host):
 
     def streams(self, models):
         """A client for models; see :class:`streams.Streams`."""
-        return streams.Streams(ADDRESS, PORT, self.execute("cat /etc/protocol_omni/gateway/operator.key")[1].strip(), models)
+        return streams.Streams(ADDRESSES[self.host], PORT, self.execute("cat /etc/protocol_omni/gateway/operator.key")[1].strip(), models)
 
     def holds(self, cell, found):
         """What of a cell's words about the host is not so.

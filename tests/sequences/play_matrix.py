@@ -94,20 +94,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--steps", nargs="+", choices=[*TOGETHER, "cut"], default=[*TOGETHER, "cut"])
     parser.add_argument("--keep", action="store_true", help="go on with the host that is there, which has the base, and leave it")
+    parser.add_argument("--host", choices=sorted(machine.ADDRESSES), default="bunker-test-sequences")
     given = parser.parse_args()
     os.chdir(provenance.ROOT)
     record = {"cells": {}, "image": image.alias()}
     if not given.keep:
         image.provide()
-        hosts.create(machine.NAME)
-    host = machine.Machine(changes.matrix())
+        hosts.create(given.host)
+    host = machine.Machine(given.host, changes.matrix())
     try:
         host.to({}, changes.ROLES).assert_ok()
         host.give()
         play(host, given.steps, record)
     finally:
         if not given.keep:
-            hosts.destroy(machine.NAME)
+            hosts.destroy(given.host)
     return 0 if record["played"] == record["as_said"] and not any(record["at the end"][name] for name in record["at the end"] if name != "rc") else 1
 
 

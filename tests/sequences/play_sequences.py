@@ -21,10 +21,10 @@ from support import hosts, image, provenance
 RECORD = "tests/sequences/results/sequences.json"
 
 
-def play(host, seed):
-    """One sequence; returns what is recorded of it."""
+def play(host, seed, kinds):
+    """One sequence of changes of some kinds; returns what is recorded of it."""
     begun, start = time.monotonic(), dict(host.states)
-    drawn = changes.sequence(host.data, seed, states=start, only={kind["kind"] for kind in host.data["kinds"] if "drawn" not in kind})
+    drawn = changes.sequence(host.data, seed, states=start, only=kinds)
     found = {"begins with": {name: state for name, state in start.items() if state != changes.ABSENT}, "wrong": [],
              "changes": ["%s: %s" % (kind, move) for kind, move, _states in drawn]}
     for kind, move, states in drawn:
@@ -54,26 +54,30 @@ def write(record):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seeds", nargs=2, type=int, metavar=("FIRST", "LAST"), required=True)
+    parser.add_argument("--kinds", nargs="+", help="of which kinds changes are drawn; all that can be by default")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no further sequence after so many minutes")
     parser.add_argument("--keep", action="store_true", help="go on with the host that is there, and leave it")
+    parser.add_argument("--host", choices=sorted(machine.ADDRESSES), default="bunker-test-sequences")
     given = parser.parse_args()
     os.chdir(provenance.ROOT)
-    begun, record = time.monotonic(), {"sequences": {}, "image": image.alias()}
+    begun, data = time.monotonic(), changes.matrix()
+    kinds = given.kinds or [kind["kind"] for kind in data["kinds"] if "drawn" not in kind]
+    record = {"sequences": {}, "image": image.alias(), "kinds": kinds}
     if not given.keep:
         image.provide()
-        hosts.create(machine.NAME)
-    host = machine.Machine(changes.matrix())
+        hosts.create(given.host)
+    host = machine.Machine(given.host, data)
     try:
         host.to({}, changes.ROLES).assert_ok()
         host.give()
         for seed in range(given.seeds[0], given.seeds[1] + 1):
             if time.monotonic() - begun > given.minutes * 60:
                 break
-            record["sequences"]["%03d" % seed] = play(host, seed)
+            record["sequences"]["%03d" % seed] = play(host, seed, kinds)
             write(record)
     finally:
         if not given.keep:
-            hosts.destroy(machine.NAME)
+            hosts.destroy(given.host)
     return 0 if record["sequences"] and not any(one["wrong"] for one in record["sequences"].values()) else 1
 
 

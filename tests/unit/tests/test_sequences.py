@@ -99,7 +99,8 @@ table ip filter {
 
 def test_tables_are_read_without_counters_and_the_engines_in_no_order():
     found = host_inventory.tables(RULESET)
-    assert found["inet bunker_seal"] == ["table inet bunker_seal {", "chain forward {", "ct state established counter packets 0 bytes 0 accept", "drop", "}", "}"]
+    assert found["inet bunker_seal"] == [
+        "table inet bunker_seal {", "chain forward {", "ct state established counter packets 0 bytes 0 accept", "drop", "}", "}"]
     assert found["ip filter"] == sorted(["table ip filter {", "chain B {", "}", "chain A {", "}", "}"])
 
 
@@ -116,7 +117,8 @@ def test_listeners_are_known_by_program_and_a_free_port_by_no_number():
 
 
 def test_units_have_their_enablement_and_state():
-    found = host_inventory.units("docker.service enabled enabled\na.service disabled enabled\n", "● docker.service loaded failed failed Docker\nb.scope loaded active running\n")
+    found = host_inventory.units("docker.service enabled enabled\na.service disabled enabled\n",
+                                 "● docker.service loaded failed failed Docker\nb.scope loaded active running\n")
     assert found == {"docker.service": "enabled, failed", "a.service": "disabled, not loaded", "b.scope": "no file, active"}
 
 
