@@ -1,11 +1,14 @@
 """The hosts on which changes of the inventory are played, of tests/host/hosts.yml."""
 import json
+import os
 import pathlib
 import re
 import sys
 import tempfile
 
 FOLDER = pathlib.Path(__file__).resolve().parent
+# As ./bunker has it; support.hosts reads it once it is imported.
+os.environ.setdefault("BUNKER_CACHE", str(pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "protocol_omni.bunker"))
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 import changes  # noqa: E402
 import streams  # noqa: E402
