@@ -21,10 +21,10 @@ from support import hosts, image, provenance
 RECORD = "tests/sequences/results/sequences.json"
 
 
-def play(host, seed, kinds):
+def play(host, seed, length, kinds):
     """One sequence of changes of some kinds; returns what is recorded of it."""
     begun, start = time.monotonic(), dict(host.states)
-    drawn = changes.sequence(host.data, seed, states=start, only=kinds)
+    drawn = changes.sequence(host.data, seed, length, states=start, only=kinds)
     found = {"begins with": {name: state for name, state in start.items() if state != changes.ABSENT}, "wrong": [],
              "changes": ["%s: %s" % (kind, move) for kind, move, _states in drawn]}
     for kind, move, states in drawn:
@@ -56,7 +56,8 @@ def main():
     parser.add_argument("--seeds", nargs=2, type=int, metavar=("FIRST", "LAST"), required=True)
     parser.add_argument("--kinds", nargs="+", help="of which kinds changes are drawn; all that can be by default")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no further sequence after so many minutes")
-    parser.add_argument("--keep", action="store_true", help="go on with the host that is there, and leave it")
+    parser.add_argument("--keep", action="store_true", help="go on with the host that is there, which has the base, and leave it")
+    parser.add_argument("--length", type=int, default=5, help="changes of a sequence")
     parser.add_argument("--host", choices=sorted(machine.ADDRESSES), default="bunker-test-sequences")
     given = parser.parse_args()
     os.chdir(provenance.ROOT)
@@ -68,12 +69,13 @@ def main():
         hosts.create(given.host)
     host = machine.Machine(given.host, data)
     try:
-        host.to({}, changes.ROLES).assert_ok()
-        host.give()
+        if not given.keep:
+            host.to({}, changes.ROLES).assert_ok()
+            host.give()
         for seed in range(given.seeds[0], given.seeds[1] + 1):
             if time.monotonic() - begun > given.minutes * 60:
                 break
-            record["sequences"]["%03d" % seed] = play(host, seed, kinds)
+            record["sequences"]["%03d" % seed] = play(host, seed, given.length, kinds)
             write(record)
     finally:
         if not given.keep:
