@@ -68,13 +68,13 @@ def write(record):
     (provenance.ROOT / RECORD).write_text(text, encoding="utf-8")
 
 
-def go_on(host, move, record):
-    """Takes over what was played until a move: the states of things, and the record, in which the move before is judged anew by what is on the host."""
+def go_on(host, played, record):
+    """Takes over what was played: the states of things, and the record, in which the last move is judged anew by what is on the host."""
     record.update(json.loads((provenance.ROOT / RECORD).read_text(encoding="utf-8")))
     found = host.inventory()
-    for before in TOGETHER[:TOGETHER.index(move)]:
+    for before in played:
         host.states.update({kind["kind"]: after(kind, before) for kind in together(host.data, before)})
-    before = TOGETHER[TOGETHER.index(move) - 1]
+    before = played[-1]
     for kind in together(host.data, before):
         cell = record["cells"]["%s: %s" % (kind["kind"], before)]
         cell["wrong"] = [line for line in cell["wrong"] if line.startswith("requests of ")] + host.holds(kind["cells"][before], found)
@@ -106,7 +106,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--steps", nargs="+", choices=[*TOGETHER, "cut"], default=[*TOGETHER, "cut"])
     parser.add_argument("--keep", action="store_true", help="go on with the host that is there, and leave it")
-    parser.add_argument("--go-on", action="store_true", help="the moves before the first of --steps were played on it and are in the record")
+    parser.add_argument("--go-on", nargs="+", choices=TOGETHER, help="the moves that were played on it and are in the record")
     parser.add_argument("--host", choices=sorted(machine.ADDRESSES), default="bunker-test-sequences")
     given = parser.parse_args()
     os.chdir(provenance.ROOT)
@@ -117,7 +117,7 @@ def main():
     host = machine.Machine(given.host, changes.matrix())
     try:
         if given.go_on:
-            go_on(host, given.steps[0], record)
+            go_on(host, given.go_on, record)
         else:
             host.to({}, changes.ROLES).assert_ok()
             host.give()

@@ -27,6 +27,7 @@ def test_the_matrix_has_forty_cells_and_each_says_what_happens_or_why_it_cannot(
         assert set(cell) <= {"requests", "asked", "becomes", "there", "gone", "says", "silent", "never", "tests"}, where
         assert cell.get("never") or cell["becomes"] and cell["requests"] in changes.REQUESTS, where
         assert "never" in cell or "tests" in cell or move == "removed" or move in kind["states"], where
+        assert all(isinstance(word, str) for part in ("says", "silent") for pair in cell.get(part, []) for word in pair), where
 
 
 @pytest.mark.parametrize("name", sorted({name for _kind, _move, cell in changes.cells(MATRIX) for name in cell.get("tests", [])}))
