@@ -24,11 +24,11 @@ the words, the others' by **kept**.
 
 `python tests/sequences/play_matrix.py` plays the cells on one host: all changes of a column that keep requests happen in one run, while clients ask the
 Oracle and the Executor; what cuts a service's answers has a run of its own. Each cell names what must be on the host afterwards, and what must be gone. At the
-end the host must be what it was before the first change. What came of it: [matrix.json](../tests/sequences/results/matrix.json).
+end the host must be what it was before the first change. What came of each cell that was played: [matrix.json](../tests/sequences/results/matrix.json).
 
 `python tests/sequences/play_sequences.py --seeds 1 100` draws sequences of five such changes. After each sequence a whole run must change nothing, every claim
 must hold, and all that is on the host must be what a fresh deployment of that inventory has: containers, networks, images, units, files, tables, routes,
-listeners and accounts. What came of it, with its seeds: [sequences.json](../tests/sequences/results/sequences.json).
+listeners and accounts. How many were played, with their seeds, and what came of each: [sequences.json](../tests/sequences/results/sequences.json).
 
 What is not compared stands with its reason in [comparing.py](../tests/sequences/comparing.py): keys and certificates that each host makes for itself, what was
 measured or learned, and the distribution's packages, which stay once they are installed. Models stay as well, by intent. Sequences change neither volumes nor

@@ -1,4 +1,5 @@
 """Two inventories of a host (host_inventory.py), compared: what one has and the other has not, or otherwise."""
+import json
 import re
 
 OWN = (
@@ -19,6 +20,14 @@ LEFT_OUT = (
     ("listener", r"127\.0\.0\.11:.*", "the engine's resolver inside of a container"),
 )
 """(kind, pattern of the name, why): not compared at all."""
+
+
+def elsewhere(inventory, address, name):
+    """An inventory as of any host: its own address and name are words, so that two hosts can be compared.
+
+    :param inventory: dict, of host_inventory.py. :param address: str, the host's own. :param name: str, the host's.
+    """
+    return json.loads(json.dumps(inventory).replace(address, "ADDRESS").replace(name, "HOST"))
 
 
 def matches(rows, kind, name):

@@ -160,6 +160,13 @@ def test_a_difference_names_what_is_missing_besides_and_other():
     assert comparing.what_differs({"a": ["1", "2"]}, {"a": ["2", "3"]}) == "a: without ['1'], with ['3']"
 
 
+def test_two_hosts_are_compared_without_their_names_and_addresses():
+    first, second = ({"listener": {address + ":8443": ["nginx"]}, "route": {"default via 10.0.0.1 src " + address: name}}
+                     for address, name in (("10.0.0.5", "a-host"), ("10.0.0.6", "b-host")))
+    assert comparing.difference(first, second) != []
+    assert comparing.difference(comparing.elsewhere(first, "10.0.0.5", "a-host"), comparing.elsewhere(second, "10.0.0.6", "b-host")) == []
+
+
 def test_the_inventory_runs_where_only_the_standard_library_is():
     tree = ast.parse((ROOT / "tests/sequences/host_inventory.py").read_text(encoding="utf-8"))
     imported = {alias.name for part in ast.walk(tree) if isinstance(part, ast.Import) for alias in part.names}
