@@ -5,11 +5,15 @@ import re
 OWN = (
     ("file", r"/etc/protocol_omni/gateway/(operator|self_signed|next|previous|trust)\..*", "keys and certificates are made on each host"),
     ("file", r"/etc/protocol_omni/services/.*\.proven", "it names what ran before"),
-    ("file", r"/var/lib/protocol-omni-gateway/.*", "what keys have used"),
 )
 """(kind, pattern of the name, why): that it is there is compared, not what it is."""
 LEFT_OUT = (
     ("file", r"/var/lib/protocol_omni(/.*)?", "what the watcher and the measurements have learned so far"),
+    ("file", r"/var/lib/protocol-omni-gateway/.*", "what keys have used"),
+    ("file", r"/etc/protocol_omni/gateway/self_signed\.for-.*", "called after the host's name and address"),
+    ("file", r"/etc/logrotate\.d/.*", "the distribution's own, whose packages stay once installed"),
+    ("account", r"protocol-omni-observability", "it owns the measurements, which stay"),
+    ("group", r"protocol-omni-observability", "it owns the measurements, which stay"),
     ("file", r"/etc/ansible/facts\.d/.*", "what was measured and to which rung a service was taken"),
     ("file", r"/etc/systemd/system/.*\.wants/(prometheus|nginx).*", "the distribution's own, whose packages stay once installed"),
     ("unit", r"(prometheus|nginx).*", "the distribution's own, whose packages stay once installed"),
