@@ -4,6 +4,7 @@
 """What is seen of the networks and of their seal: the engine's list and nft's text, taken apart. Pure functions."""
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 
@@ -31,6 +32,20 @@ def network(found):
     configured = ((found.get("IPAM") or {}).get("Config") or [{}])[0]
     return {"name": found["Name"], "driver": found.get("Driver") or "", "internal": bool(found.get("Internal")),
             "subnet": configured.get("Subnet") or "", "bridge": (found.get("Options") or {}).get(BRIDGE_NAME) or ""}
+
+
+def in_the_way(definitions, networks):
+    """Names of networks whose bridge or subnet a network of another name is to have: the engine makes no second one there.
+
+    :param definitions: networks of the inventory, dicts of ``name``, ``bridge`` and ``subnet``.
+    :param networks: of :func:`network`, those that may go.
+    """
+    def taken(found, wanted):
+        return found["bridge"] == wanted["bridge"] or bool(found["subnet"]) and ipaddress.ip_network(found["subnet"], strict=False).overlaps(
+            ipaddress.ip_network(wanted["subnet"], strict=False))
+
+    # Networks of IPv6 do not overlap with any of IPv4, and ipaddress compares the two without an error.
+    return [found["name"] for found in networks if any(found["name"] != wanted["name"] and taken(found, wanted) for wanted in definitions)]
 
 
 def table(family, name, text):

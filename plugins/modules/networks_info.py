@@ -29,6 +29,15 @@ options:
     description: File with a JSON list of the names of networks that were made here. Empty for none.
     type: path
     default: ""
+  definitions:
+    description: Networks as they are to be, each with C(name), C(bridge) and C(subnet), to know which networks of O(record) are in their way.
+    type: list
+    elements: dict
+    default: []
+  label:
+    description: The label of containers that may be taken off such a network, for they are made anew.
+    type: str
+    default: protocol_omni.bunker.definition
   docker_host:
     description: The engine's Unix socket.
     type: str
@@ -65,6 +74,16 @@ unnamed:
   returned: success
   type: list
   elements: str
+in_the_way:
+  description: Those of RV(unnamed) that have the bridge or the subnet of one of O(definitions).
+  returned: success
+  type: list
+  elements: str
+on_them:
+  description: Containers without O(label) that are on one of RV(in_the_way), V(CONTAINER on NETWORK).
+  returned: success
+  type: list
+  elements: str
 tables:
   description: The four tables of the seal on the host. What a table has not, and all of a table that is not there, is an empty string.
   returned: success
@@ -88,7 +107,7 @@ engine_ties:
 """
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import network_survey, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import deployed, network_survey, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.commands import output  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client  # noqa: E402
 
@@ -96,10 +115,15 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import
 def main():
     module = AnsibleModule(argument_spec={
         "names": {"type": "list", "elements": "str", "required": True}, "unit": {"type": "str", "required": True},
-        "record": {"type": "path", "default": ""}, "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
-    names, unit = module.params["names"], module.params["unit"]
+        "record": {"type": "path", "default": ""}, "definitions": {"type": "list", "elements": "dict", "default": []},
+        "label": {"type": "str", "default": "protocol_omni.bunker.definition"},
+        "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
+    names, unit, socket = module.params["names"], module.params["unit"], module.params["docker_host"]
     try:
-        found = {network["Name"]: network_survey.network(network) for network in client.get(module.params["docker_host"], "/networks") or []}
+        found = {network["Name"]: network_survey.network(network) for network in client.get(socket, "/networks") or []}
+        unnamed = [name for name in network_survey.recorded(small_file.seen(module.params["record"])) if name in found and name not in names]
+        in_the_way = network_survey.in_the_way(module.params["definitions"], [found[name] for name in unnamed])
+        around = deployed.containers(client.get(socket, "/containers/json?all=1"), module.params["label"]) if in_the_way else []
     except client.EngineError as error:
         module.fail_json(msg="The networks were not read: %s" % error)
     tables = [network_survey.table(family, name, output(module, "nft", "--stateless", "list", "table", family, name))
@@ -108,7 +132,8 @@ def main():
     ties = dict(line.split("=", 1) for line in engine.splitlines() if "=" in line)
     module.exit_json(
         changed=False, networks=[found[name] for name in names if name in found], tables=tables,
-        unnamed=[name for name in network_survey.recorded(small_file.seen(module.params["record"])) if name in found and name not in names],
+        unnamed=unnamed, in_the_way=in_the_way,
+        on_them=["%s on %s" % (one["name"], name) for one in around if not one["ours"] for name in in_the_way if name in one["networks"]],
         state=output(module, "systemctl", "show", "--property", "ActiveState", "--value", unit).strip(),
         engine_ties=[name for name in ("Requires", "After") if unit in ties.get(name, "").split()])
 

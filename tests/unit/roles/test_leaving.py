@@ -145,3 +145,14 @@ def test_the_refusal_of_a_taken_name_can_be_written_also_where_none_is_taken(tak
     refuse = rendering.task("inference_service", "tasks/preflight.yml", "Refuse names that containers of others have")
     variables = {"__inference_service_deployed": {"taken": taken}, "inventory_hostname": "host"}
     assert said in rendering.render("inference_service", refuse["ansible.builtin.assert"]["fail_msg"], variables, refuse["vars"])
+
+
+def test_a_network_whose_place_another_one_takes_leaves_before_that_is_made():
+    text = (ROOT / "roles/networks/tasks/create.yml").read_text(encoding="utf-8")
+    found = place(text, "name: Record the networks", "include_tasks: make_way.yml", "community.docker.docker_network:")
+    assert found == sorted(found)
+    refuse = rendering.task("networks", "tasks/make_way.yml", "Refuse to take a network from containers that are on it")["ansible.builtin.assert"]
+    seen = {"__networks_old": {"on_them": ["somebody on old"], "in_the_way": ["old"]}}
+    assert not rendering.templar("networks", seen).evaluate_conditional(refuse["that"])
+    assert "somebody on old. Take them off: docker network disconnect NETWORK CONTAINER." in rendering.render("networks", refuse["fail_msg"], seen)
+    assert rendering.templar("networks", {"__networks_old": {"on_them": []}}).evaluate_conditional(refuse["that"])

@@ -97,3 +97,28 @@ def test_an_engine_in_trouble_is_told_with_its_words(look):
     with engine_at(look.folder / "ill.sock", {"/networks": (500, {"message": "no space left on device"})}) as socket:
         assert "the engine answered 500 to /networks" in look(docker_host="unix://%s" % socket)["msg"]
         assert "no space left on device" in look(docker_host="unix://%s" % socket)["msg"]
+
+
+OLD = {"Name": "old", "Id": "4", "Driver": "bridge", "Internal": True, "IPAM": {"Config": [{"Subnet": "172.28.7.0/24"}]},
+       "Options": {"com.docker.network.bridge.name": "br-third"}}
+AROUND = [{"Id": "a" * 64, "Names": ["/somebody"], "Labels": {}, "State": "running", "NetworkSettings": {"Networks": {"old": {"IPAddress": "172.28.7.9"}}}},
+          {"Id": "b" * 64, "Names": ["/oracle"], "Labels": {"protocol_omni.bunker.definition": "1"}, "State": "running",
+           "NetworkSettings": {"Networks": {"old": {"IPAddress": "172.28.7.10"}}}}]
+
+
+@pytest.mark.parametrize("wanted, in_the_way", [
+    ({"name": "new", "bridge": "br-third", "subnet": "172.28.9.0/24"}, ["old"]), ({"name": "new", "bridge": "br-new", "subnet": "172.28.0.0/16"}, ["old"]),
+    ({"name": "new", "bridge": "br-new", "subnet": "172.28.9.0/24"}, [])], ids=["its bridge", "its subnet", "neither"])
+def test_a_network_that_leaves_is_in_the_way_of_one_with_its_bridge_or_its_subnet(look, wanted, in_the_way):
+    """Who is on it and is not ours is told: the engine makes no second one there, and nobody else's container is taken off."""
+    (look.folder / "networks.json").write_text('["old", "internal_brain"]', encoding="utf-8")
+    with engine_at(look.folder / "second.sock", {"/networks": NETWORKS + [OLD], "/containers/json?all=1": AROUND}) as socket:
+        found = look(names=["internal_brain", "new"], docker_host="unix://%s" % socket, record=str(look.folder / "networks.json"),
+                     definitions=[{"name": "internal_brain", "bridge": "br-brain", "subnet": "172.31.0.0/16"}, wanted])
+    assert (found["in_the_way"], found["on_them"]) == (in_the_way, ["somebody on old"] if in_the_way else [])
+
+
+def test_what_nobody_recorded_is_in_nobodys_way(look):
+    """Preflight names the subnet of a network that is somebody else's."""
+    with engine_at(look.folder / "second.sock", {"/networks": NETWORKS + [OLD], "/containers/json?all=1": AROUND}) as socket:
+        assert look(docker_host="unix://%s" % socket, definitions=[{"name": "new", "bridge": "br-third", "subnet": "172.28.7.0/24"}])["in_the_way"] == []
