@@ -1,12 +1,12 @@
 -- Written by the role protocol_omni.bunker.gateway; the next run overwrites it.
 -- Decides who may ask, and what they may ask for. nginx itself moves every byte of the answers.
 local cjson = require "cjson.safe"
-local ffi = require "ffi"
 local answers = require "answers"
 local api = require "api"
 local browsers = require "browsers"
 local choice = require "choice"
 local context = require "context"
+local digests = require "digests"
 local kinds = require "kinds"
 local meter = require "meter"
 local metrics = require "metrics"
@@ -18,19 +18,11 @@ local strangers = require "strangers"
 local text = require "text"
 local usage = require "usage"
 
-ffi.cdef "unsigned char *SHA256(const unsigned char *data, size_t length, unsigned char *digest);"
-
 cjson.decode_invalid_numbers(false) -- NaN and hexadecimal numbers are no JSON
 
 local gateway = {}
 
 local MOST_HEADERS = 90 -- llama-server takes 100, and those of the gateway are among them
-
-local function sha256(data)
-    local digest = ffi.new("unsigned char[32]")
-    ffi.C.SHA256(data, #data, digest)
-    return (ffi.string(digest, 32):gsub(".", function(letter) return ("%02x"):format(letter:byte()) end))
-end
 
 -- rewrite phase: who asks?
 function gateway.authenticate()
@@ -40,7 +32,7 @@ function gateway.authenticate()
     if truncated then return answers.refuse(431) end
     local key = (ngx.var.http_authorization or ""):match("^[Bb]earer%s+(%S+)%s*$") or ngx.var.http_x_api_key
     if key == "" then key = nil end -- "" is true in Lua
-    local name = key and plan.holder(sha256(key), ngx.time())
+    local name = key and plan.holder(digests.hexadecimal(key), ngx.time())
     if not name then
         if strangers.saw(ngx.var.remote_addr) then return answers.refuse(429, "Too many requests without a valid key from this address. Wait.") end
         ngx.header["WWW-Authenticate"] = "Bearer"

@@ -1,0 +1,92 @@
+"""A prompt that takes minutes and a client that gives up after 60 seconds of silence, as they are: the golden image's llama-server behind the gateway.
+
+What the gateway does with heads and comments is shown in seconds in test_gateway_clients.py and test_gateway_drain.py, with a stand-in. This shows that
+llama-server sends them by itself, and that nothing between cuts a silence of minutes.
+"""
+import concurrent.futures
+import time
+
+import httpx2
+import pytest
+from support import real_services
+
+SILENCE, READING = 60, 140  # seconds: what the client bears, and what the prompt shall take at least
+PING = 30  # llama-server's own interval
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def slow(door):
+    """The door, with an Oracle that reads slowly, one prompt at a time."""
+    real_services.bring(door)
+    real_services.bring_slow_model(door)
+    real_services.start(door, "oracle", "slow.gguf", "--ctx-size", 65536, "--parallel", 1, "--batch-size", 32, "--ubatch-size", 1)
+    door.deploy(gateway_fallbacks={}).assert_ok()
+    yield door
+    real_services.stop(door, "oracle")
+
+
+@pytest.fixture(scope="module")
+def prompt(slow):
+    """Messages that it reads for longer than READING; they differ from the first word on, so that no cache of the server shortens them."""
+    def messages(words, first="w"):
+        return [{"role": "user", "content": first + " " + " ".join(["word"] * words)}]
+
+    with slow.http() as client:
+        count, words = 0, 300
+        begun = time.monotonic()
+        answer = client.post("/v1/chat/completions", timeout=300, json={"model": "oracle", "messages": messages(words), "max_tokens": 1})
+        speed = words / (time.monotonic() - begun)
+        assert answer.status_code == 200, answer.text
+        count = int(speed * READING * 1.15)
+        assert count < 12000, "this machine is too fast for the model: %d words a second" % speed
+    return lambda first: messages(count, first)
+
+
+def ask(slow, messages, silence, **more):
+    """The seconds at which bytes came, and the bytes."""
+    heard, begun = [], time.monotonic()
+    with slow.http() as client, client.stream("POST", "/v1/chat/completions", timeout=httpx2.Timeout(30, read=silence), json={
+            "model": "oracle", "messages": messages, "max_tokens": 3, **more}) as answer:
+        heard.append((time.monotonic() - begun, b""))
+        assert answer.status_code == 200
+        for part in answer.iter_raw():
+            heard.append((time.monotonic() - begun, part))
+    return heard
+
+
+def test_a_stream_is_waited_for(slow, prompt):
+    heard = ask(slow, prompt("a"), SILENCE, stream=True)
+    first_token = next(moment for moment, part in heard if b'"content"' in part)
+    comments = [moment for moment, part in heard if part == b":\n\n"]
+    silences = [later - before for (before, _part), (later, _more) in zip(heard, heard[1:], strict=False)]
+    print("head after %.1f s, comments after %s s, first token after %.1f s, longest silence %.1f s" % (
+        heard[0][0], ", ".join("%.1f" % moment for moment in comments), first_token, max(silences)))
+    assert first_token > 2 * SILENCE and b"".join(part for _moment, part in heard).endswith(b"data: [DONE]\n\n")
+    assert heard[0][0] < 5 and len(comments) >= first_token // PING - 1
+    assert max(silences) < PING + 5
+
+
+def test_what_is_not_streamed_is_given_up_and_the_service_is_free_again(slow, prompt):
+    begun = time.monotonic()
+    with pytest.raises(httpx2.ReadTimeout):
+        ask(slow, prompt("b"), SILENCE)
+    assert SILENCE <= time.monotonic() - begun < SILENCE + 10
+    ends = time.monotonic() + 20
+    with slow.control() as control, slow.http() as client:
+        while control.get("/services").json()["oracle"]["in_flight"]:
+            assert time.monotonic() < ends
+            time.sleep(0.2)
+        assert client.post("/v1/chat/completions", timeout=30, json={"model": "oracle", "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+                           ).status_code == 200
+
+
+def test_what_is_not_streamed_comes_to_a_client_that_waits_and_whoever_queues_behind_it_hears_nothing(slow, prompt):
+    """The gateway cuts no silence of minutes. Its one slot is taken meanwhile: a second client's stream has no head until it is free."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(ask, slow, prompt("c"), 600)
+        time.sleep(5)
+        with pytest.raises(httpx2.ReadTimeout):
+            ask(slow, [{"role": "user", "content": "Hi"}], SILENCE, stream=True)
+        heard = first.result()
+    assert heard[0][0] > 2 * SILENCE and b'"content"' in heard[-1][1]
