@@ -40,12 +40,13 @@ def bring(door):
 
 
 def start(door, name, model, *options):
-    """Starts it in the place of a stand-in, and waits until it answers."""
+    """Starts it in the place of a stand-in, and waits until it answers. Whoever kills it sees it start again."""
     address, port = ADDRESSES[name].split(":")
     stop(door, name)
-    door.sh("ip address replace %s/32 dev lo; systemd-run --quiet --unit=real-%s --setenv=LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu --working-directory=/opt/llama "
-            "/opt/llama/llama-server --host %s --port %s --alias %s --model %s/%s --offline --metrics --no-slots --threads 1 %s" % (
-                address, name, address, port, name, MODELS, model, " ".join(str(option) for option in options)))
+    door.sh("ip address replace %s/32 dev lo" % address)
+    door.sh("systemd-run --quiet --unit=real-%s --property=Restart=always --property=RestartSec=0.1 --setenv=LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu "
+            "--working-directory=/opt/llama /opt/llama/llama-server --host %s --port %s --alias %s --model %s/%s --offline --metrics --no-slots "
+            "--threads 1 %s" % (name, address, port, name, MODELS, model, " ".join(str(option) for option in options)))
     door.sh("for _ in $(seq 300); do python3 -c \"import urllib.request as r; r.urlopen('http://%s:%s/health')\" 2>/dev/null && exit; sleep 0.2; done; "
             "journalctl --no-pager -u real-%s | tail -n 30; exit 1" % (address, port, name))
 

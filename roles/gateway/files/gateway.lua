@@ -12,6 +12,7 @@ local meter = require "meter"
 local metrics = require "metrics"
 local parameters = require "parameters"
 local plan = require "plan"
+local queue = require "queue"
 local relay = require "relay"
 local state = require "state"
 local strangers = require "strangers"
@@ -139,6 +140,7 @@ function gateway.route()
     ngx.var.bunker_authorization = plan.provider_keys[chosen] and "Bearer " .. plan.provider_keys[chosen] or ""
     ngx.req.clear_header("X-Api-Key")
     ngx.req.clear_header("Cookie")
+    if route.address and request.stream == true and api.generates(path) then queue.answer(chosen, path, given) end
 end
 
 -- For the role: which configuration this worker has loaded.
@@ -177,7 +179,7 @@ gateway.explain = answers.explain
 -- What an answer cost. One that the client did not wait for counts too: the service was at work on it.
 local function account()
     local known = ngx.ctx
-    if not known.proxied or not known.metered or (ngx.status ~= 200 and ngx.status ~= 499) or (ngx.var.upstream_addr or "") == "" then return end
+    if not known.proxied or not known.metered or (ngx.status ~= 200 and ngx.status ~= 499) or not (known.queued or (ngx.var.upstream_addr or "") ~= "") then return end
     local service = relay.answered_by()
     local tokens, counted = context.tokens(service, known.prompt)
     local figures = meter.figures(known.metered, known.stream ~= nil, (known.done or known.ended) and not known.told, counted and tokens)
