@@ -1,4 +1,4 @@
-"""Makes docs/clients.md from tests/results/clients.json, the record of tests/integration/isolated/test_gateway_real_clients.py: python docs/render_clients.py"""
+"""Makes docs/clients.md from tests/results/clients.json, which test_gateway_real_clients.py writes: python docs/render_clients.py"""
 import json
 import pathlib
 
@@ -28,7 +28,7 @@ Clients of Python are told of a `self_signed` gateway by `SSL_CERT_FILE=/etc/pro
 def render(found):
     """The page, as a string.
 
-    :param found: dict, what the record holds.
+    :param found: dict of clients, as the record has them.
     """
     lines = ["| client | version | %s |" % " | ".join(FEATURES.values()), "|---" * (len(FEATURES) + 2) + "|"]
     reasons = []
@@ -50,4 +50,4 @@ def render(found):
 
 if __name__ == "__main__":
     record = json.loads((ROOT / "tests" / "results" / "clients.json").read_text(encoding="utf-8"))
-    (ROOT / "docs" / "clients.md").write_text(render(record), encoding="utf-8")
+    (ROOT / "docs" / "clients.md").write_text(render(record["clients"]), encoding="utf-8")

@@ -53,7 +53,8 @@ def start(door, name, model, *options):
 
 def stop(door, name):
     """Ends whoever answers for a service."""
-    door.sh("for unit in stand-in-{0} real-{0}; do systemctl stop $unit 2>/dev/null || true; systemctl reset-failed $unit 2>/dev/null || true; done".format(name))
+    door.sh("for unit in stand-in-{0} real-{0}; do systemctl stop $unit 2>/dev/null || true; "
+            "systemctl reset-failed $unit 2>/dev/null || true; done".format(name))
 
 
 def services(**kinds):

@@ -80,14 +80,14 @@ function queue.answer(name, path, body)
     if not full(name) then return false end
     local socket = asked(plan.routes[name].address, path, body)
     if not socket then return false end
-    ngx.ctx.queued = true
+    ngx.ctx.queued, ngx.var.bunker_queued = true, plan.routes[name].address
     local line = first_line(socket)
     socket:settimeouts(CONNECT, SEND, plan.response_timeout * 1000)
     local head = line and socket:receiveuntil("\r\n\r\n")()
     local status = head and tonumber(line:match("^HTTP/1%.%d (%d+)"))
     if not status then
         if ngx.headers_sent then say(relay.interrupted()) else return false end
-    elseif status == 200 and head:lower():find("transfer-encoding: *chunked") then
+    elseif status == 200 and head:lower():find("transfer%-encoding: *chunked") then
         pass(socket)
     else
         refuse(socket, status, tonumber(head:lower():match("content%-length: *(%d+)")))
