@@ -9,10 +9,10 @@ local state = require "state"
 local queue = {}
 local CONNECT, SEND = 2000, 120000 -- milliseconds, as nginx has them for all others
 
--- Whether this service answers as many as it can at once, the one that asks (and is counted) left out.
+-- Whether this service answers as many as it can at once, the one that asks (and is counted) left out. HTTP/1.0 knows no answers in pieces.
 local function full(name)
     local slots = state.learned("slots", name)
-    return slots and state.counted("in_flight", name) > slots
+    return slots and ngx.req.http_version() >= 1.1 and state.counted("in_flight", name) > slots
 end
 
 -- The connection on which a request was sent; nothing where that fails, and the usual way shall deal with it.
@@ -50,8 +50,9 @@ end
 
 -- The next piece of a body in chunks; "" at its end, nothing where it broke off.
 local function piece(socket)
-    local size = tonumber((socket:receive("*l") or ""):match("^%x+"), 16)
-    if not size then return end
+    local digits = (socket:receive("*l") or ""):match("^%x+")
+    if not digits then return end
+    local size = tonumber(digits, 16)
     local data = size > 0 and socket:receive(size) or size == 0 and ""
     return data and socket:receive(2) and data or nil
 end
@@ -86,7 +87,12 @@ function queue.answer(name, path, body)
     local head = line and socket:receiveuntil("\r\n\r\n")()
     local status = head and tonumber(line:match("^HTTP/1%.%d (%d+)"))
     if not status then
-        if ngx.headers_sent then say(relay.interrupted()) else return false end
+        if not ngx.headers_sent then -- it may be asked once more, or its fallback
+            ngx.ctx.queued, ngx.var.bunker_queued = nil, ""
+            socket:close()
+            return false
+        end
+        say(relay.interrupted())
     elseif status == 200 and head:lower():find("transfer%-encoding: *chunked") then
         pass(socket)
     else

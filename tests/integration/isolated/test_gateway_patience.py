@@ -13,19 +13,21 @@ from support import ROOT, provenance, real_services
 
 SILENCE, READING = 60, 140  # seconds: what the client bears, and what the prompt shall take at least
 PING, COMMENT = 30, 15  # seconds: llama-server's own interval, and the gateway's for those that queue
+SERVICE = "executor"
 RECORD = "tests/results/patience.json"
 pytestmark = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
 def slow(door):
-    """The door, with an Oracle that reads slowly, one prompt at a time."""
+    """The door, with an Executor that reads slowly, one prompt at a time."""
     real_services.bring(door)
     real_services.bring_slow_model(door)
-    real_services.start(door, "oracle", "slow.gguf", "--ctx-size", 65536, "--parallel", 1, "--batch-size", 32, "--ubatch-size", 1)
-    door.deploy(gateway_fallbacks={}).assert_ok()
+    real_services.start(door, SERVICE, "slow.gguf", "--ctx-size", 65536, "--parallel", 1, "--batch-size", 32, "--ubatch-size", 1)
+    kinds = {"oracle": "chat", "executor": "chat", "embedder": "embeddings"}
+    door.deploy(gateway_fallbacks={}, bunker_services=real_services.services(**kinds)).assert_ok()
     yield door
-    real_services.stop(door, "oracle")
+    real_services.stop(door, SERVICE)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def prompt(slow):
     with slow.http() as client:
         count, words = 0, 300
         begun = time.monotonic()
-        answer = client.post("/v1/chat/completions", timeout=300, json={"model": "oracle", "messages": messages(words), "max_tokens": 1})
+        answer = client.post("/v1/chat/completions", timeout=300, json={"model": SERVICE, "messages": messages(words), "max_tokens": 1})
         speed = words / (time.monotonic() - begun)
         assert answer.status_code == 200, answer.text
         count = int(speed * READING * 1.15)
@@ -49,7 +51,7 @@ def ask(slow, messages, silence, **more):
     """The seconds at which bytes came, and the bytes."""
     heard, begun = [], time.monotonic()
     with slow.http() as client, client.stream("POST", "/v1/chat/completions", timeout=httpx2.Timeout(30, read=silence), json={
-            "model": "oracle", "messages": messages, "max_tokens": 3, **more}) as answer:
+            "model": SERVICE, "messages": messages, "max_tokens": 3, **more}) as answer:
         heard.append((time.monotonic() - begun, b""))
         assert answer.status_code == 200
         for part in answer.iter_raw():
@@ -90,10 +92,10 @@ def test_what_is_not_streamed_is_given_up_and_the_service_is_free_again(slow, pr
     assert SILENCE <= time.monotonic() - begun < SILENCE + 10
     ends = time.monotonic() + 20
     with slow.control() as control, slow.http() as client:
-        while control.get("/services").json()["oracle"]["in_flight"]:
+        while control.get("/services").json()[SERVICE]["in_flight"]:
             assert time.monotonic() < ends
             time.sleep(0.2)
-        assert client.post("/v1/chat/completions", timeout=30, json={"model": "oracle", "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+        assert client.post("/v1/chat/completions", timeout=30, json={"model": SERVICE, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
                            ).status_code == 200
 
 

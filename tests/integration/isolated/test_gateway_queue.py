@@ -80,7 +80,7 @@ def test_a_stream_that_queues_has_a_head_and_comments_until_its_turn(queued, pat
     comments = [moment for moment, part in parts if part == b":\n\n"]
     assert 0.7 < head < 1.6 and len(comments) == 2 and 0.7 < comments[1] - comments[0] < 1.5
     whole = b"".join(part for _moment, part in parts)
-    assert whole.count(b"data:") == 7 and whole.count(b"word") == 3, whole  # three words of its name, three more, its end
+    assert whole.count(b"data:") == 8 and whole.count(b"word") == 3, whole  # its name, that it heard no key, three words, its end
     assert {"/v1/messages": b"message_stop", "/v1/responses": b"response.completed"}.get(path, b"[DONE]") in whole.split(b"\n\n")[-2]
     assert min(moment for moment, part in parts if b"data:" in part) > 2
 
@@ -123,7 +123,7 @@ def test_openais_client_waits_in_the_queue_and_raises_where_its_service_dies_mea
                            http_client=httpx2.Client(verify=queued.context, timeout=QUIET))
     order = {"model": "oracle", "messages": QUESTION, "stream": True, "max_tokens": 6}
     with taken(queued, 2.5):
-        assert len(list(client.chat.completions.create(**order))) == 6
+        assert len(list(client.chat.completions.create(**order))) == 7
     with taken(queued, 6), pytest.raises(openai.APIError, match="oracle stopped in the middle of its answer"):
         stream = client.chat.completions.create(**order)
         queued.sh("systemctl kill --signal=KILL stand-in-oracle")
