@@ -45,7 +45,7 @@ def seeing(door):
         real_services.stop(door, name)
         door.sh("ip address replace %s/32 dev lo" % real_services.ADDRESSES[name].split(":", maxsplit=1)[0])
         door.stand_in(name, real_services.ADDRESSES[name], 20)
-    door.deploy(gateway_page=True, bunker_services=real_services.services(oracle="chat", executor="vision", embedder="embeddings"),
+    door.deploy(gateway_page=True, bunker_services=real_services.services(oracle="chat", executor="auto", embedder="embeddings"),
                 gateway_parameters=[{"model": "executor", "defaults": {"max_tokens": 24}}]).assert_ok()
     yield door
     for name in real_services.ADDRESSES:
