@@ -13,7 +13,7 @@ gateway with TLS and a key, to the golden image's llama-server with a model of r
 [ask.py](../tests/clients/ask.py).
 
 - **stream**: an answer in pieces. **usage**: the client's own figures of tokens read and written, of a stream where it has them there.
-- **tools**: a call of a function, with arguments of its schema. **JSON schema**: an object of the client's own class.
+- **tools**: a call of a function. **JSON schema**: an object of the client's own class.
 - **counting**: the tokens of a prompt, asked of the server. **embeddings**: two vectors.
 - **overflow**: a prompt beyond the context raises what the client has for that. **broken stream**: the service is killed in the middle of its answer, and
   the client raises, with the gateway's words; it does not take half an answer for a whole one.

@@ -123,6 +123,11 @@ function gateway.route()
         given = parameters.apply(plan.parameters[wanted], request, given)
         ngx.req.set_body_data(given)
     end
+    if route.address and path == "/v1/responses" and request.text then
+        local said = parameters.schema(request, given)
+        if said ~= given then ngx.req.set_body_data(said) end
+        given = said
+    end
     if route.address then
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt, api.generates(path) and plan.failsafe(ngx.var.bunker_key, wanted))
