@@ -9,6 +9,7 @@
 Prints {client: {"version": text, "cells": {feature: {"holds": bool, "said": text}}}}; where a client has no such thing, "reason" stands in the cell's place.
 The models have random weights: what they say means nothing, and a grammar makes their JSON well-formed.
 """
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -286,7 +287,6 @@ class PydanticAi:
 
     def usage(self):
         known = self.agent({"max_tokens": 8, "extra_body": ENDLESS}).run_sync(QUESTION).usage
-        known = known() if callable(known) else known
         return used(known.input_tokens, known.output_tokens)
 
     def schema(self):
@@ -390,7 +390,7 @@ def cell(client, feature):
         return {"reason": NO_TOOLS}
     ready()
     try:
-        return {"holds": True, "said": getattr(client, feature)()[:300]}
+        return {"holds": True, "said": getattr(client(), feature)()[:300]}
     except Missing as reason:
         return {"reason": str(reason)}
     except Exception as error:
@@ -399,9 +399,10 @@ def cell(client, feature):
 
 def main():
     found = {}
-    for name in sys.argv[4:] or CLIENTS:
-        client = CLIENTS[name]()
-        found[name] = {"version": importlib.metadata.version(client.package), "cells": {feature: cell(client, feature) for feature in FEATURES}}
+    with contextlib.redirect_stdout(sys.stderr):  # one of them prints
+        for name in sys.argv[4:] or CLIENTS:
+            client = CLIENTS[name]
+            found[name] = {"version": importlib.metadata.version(client.package), "cells": {feature: cell(client, feature) for feature in FEATURES}}
     print(json.dumps(found, indent=1))
 
 

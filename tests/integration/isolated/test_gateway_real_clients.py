@@ -37,7 +37,7 @@ def real(door):
     tiny_models.decoder(slower, tiny_models.TEMPLATE, width=512, layers=8)  # slow enough to be killed in the middle of its answer
     subprocess.run(["docker", "cp", "--quiet", slower, "%s:%s/" % (door.host, real_services.MODELS)], check=True)
     real_services.start(door, "oracle", "slower.gguf", "--ctx-size", 4096, "--parallel", 1, "--jinja")
-    real_services.start(door, "embedder", "embeddings.gguf", "--embeddings", "--ctx-size", 512)
+    real_services.start(door, "embedder", "embeddings.gguf", "--embeddings", "--pooling", "mean", "--ctx-size", 512)
     door.deploy(gateway_fallbacks={}, bunker_services=real_services.services(oracle="chat", embedder="embeddings"),
                 gateway_requests_per_minute=60000, gateway_burst=3000).assert_ok()
     yield door
