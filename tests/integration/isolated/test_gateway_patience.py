@@ -99,7 +99,7 @@ def test_what_is_not_streamed_is_given_up_and_the_service_is_free_again(slow, pr
                            ).status_code == 200
 
 
-def test_what_is_not_streamed_comes_to_a_client_that_waits_and_a_stream_that_queues_behind_it_is_told_so(slow, prompt, record):
+def test_a_whole_answer_is_waited_for_and_a_stream_behind_it_is_told_to_wait(slow, prompt, record):
     """The gateway cuts no silence of minutes, and says something to the second client, to whom llama-server says nothing."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         first = pool.submit(ask, slow, prompt("c"), 600)
