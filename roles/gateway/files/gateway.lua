@@ -184,7 +184,8 @@ gateway.explain = answers.explain
 -- What an answer cost. One that the client did not wait for counts too: the service was at work on it.
 local function account()
     local known = ngx.ctx
-    if not known.proxied or not known.metered or (ngx.status ~= 200 and ngx.status ~= 499) or not (known.queued or (ngx.var.upstream_addr or "") ~= "") then return end
+    local asked = known.queued or (ngx.var.upstream_addr or "") ~= ""
+    if not known.proxied or not known.metered or not asked or (ngx.status ~= 200 and ngx.status ~= 499) then return end
     local service = relay.answered_by()
     local tokens, counted = context.tokens(service, known.prompt)
     local figures = meter.figures(known.metered, known.stream ~= nil, (known.done or known.ended) and not known.told, counted and tokens)
