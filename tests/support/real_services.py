@@ -30,8 +30,10 @@ def _server(folder):
 
 
 def bring(door):
-    """Puts server and models onto the host."""
+    """Puts server and models onto the host, where no module of this run has done so."""
     folder = door.folder / "real"
+    if folder.exists():
+        return
     folder.mkdir()
     _server(folder)
     tiny_models.write(folder / "opt" / "tiny")
