@@ -348,7 +348,7 @@ def check_gateway(inventory, services, networks):
     for port in _duplicates([inventory["gateway_port"], inventory["gateway_metrics_port"], *published]):
         yield Problem("gateway: port %d twice" % port, "gateway_port, gateway_metrics_port and published ports of services differ", "Choose another.")
     for name in ("gateway_requests_per_minute", "gateway_burst", "gateway_concurrent_requests", "gateway_response_timeout",
-                 "gateway_drain_wait", "gateway_wrong_keys_per_minute"):
+                 "gateway_drain_wait", "gateway_comment_interval", "gateway_wrong_keys_per_minute"):
         if inventory.get(name, 1) < 1:
             yield Problem("%s %d" % (name, inventory[name]), "a limit is at least 1", "Raise it.")
     if not SIZE.match(inventory["gateway_body_limit"]):

@@ -1,9 +1,9 @@
 """A stand-in for a model server: speaks OpenAI's chat completions, thinks nothing. For what no model here could serve: many streams, other providers.
 
-    model_server.py ADDRESS:PORT NAME [TOKENS_PER_SECOND] [CONTEXT] [PROMPT_TOKENS_PER_SECOND]
+    model_server.py ADDRESS:PORT NAME [TOKENS_PER_SECOND] [CONTEXT] [PROMPT_TOKENS_PER_SECOND] [SLOTS]
 
 Answers "NAME heard KEY" (KEY: the hash of what it was given to authenticate, cookies included, or "no key"), word by word where a stream is asked for;
-max_tokens words.
+max_tokens words. With SLOTS it answers so many at once, and says nothing to the others meanwhile.
 GET /health answers 200. A token is a word, a message has two more. It refuses a prompt as llama-server does, when no token of its CONTEXT is left for the
 answer, and answers /props, /metrics, /tokenize and the counting of a prompt as llama-server does; with "mute" for CONTEXT it holds 8192 and does not count.
 Streams have the shape of the API that was asked: chat completions, messages or responses.
@@ -25,6 +25,8 @@ PACE = 1 / float(sys.argv[3] if len(sys.argv) > 3 else 20)
 MUTE = sys.argv[4:5] == ["mute"]
 CONTEXT = 8192 if MUTE or len(sys.argv) < 5 else int(sys.argv[4])
 SPEED = float(sys.argv[5]) if len(sys.argv) > 5 else 0
+SLOTS = int(sys.argv[6]) if len(sys.argv) > 6 else 0
+FREE = asyncio.Semaphore(SLOTS or 1 << 30)
 
 
 async def request_of(reader):
@@ -196,7 +198,7 @@ async def told(path, body):
     if path == "/health":
         return whole({})
     if path == "/props":
-        return whole({"default_generation_settings": {"n_ctx": CONTEXT}})
+        return whole({"default_generation_settings": {"n_ctx": CONTEXT}, **({"total_slots": SLOTS} if SLOTS else {})})
     if path == "/metrics" and SPEED:
         return whole(b"# HELP of a stand-in\nllamacpp:prompt_tokens_total %g\nllamacpp:prompt_seconds_total 10\n" % (SPEED * 10))
     if path == "/metrics":
@@ -210,6 +212,19 @@ async def told(path, body):
     if (path.startswith("/v1/chat") or path == "/v1/completions") and tokens_of(json.loads(body)) >= CONTEXT:
         return whole({"error": {"type": "exceed_context_size_error", "n_ctx": CONTEXT}}, b"400 Bad Request")
     return None
+
+
+async def answer(writer, path, asked, words, size, headers):
+    """What was asked for, or the fault that was ordered."""
+    if "fails" in asked:
+        writer.write(failed(asked))
+    elif asked.get("stream"):
+        await stream(writer, path, asked, words)
+    else:
+        await asyncio.sleep(asked.get("think", 0))
+        figures = used(path, asked, len(words)) if "accounts" in asked else {}
+        writer.write(whole({"model": asked["model"], "path": path, "body_bytes": size, "heard": heard(asked, headers),
+                            "choices": [{"index": 0, "message": {"role": "assistant", "content": " ".join(words)}}], **figures}))
 
 
 async def serve(reader, writer):
@@ -226,16 +241,9 @@ async def serve(reader, writer):
             if asked.get("dies") == NAME:
                 break
             words = words_of(headers, asked.get("max_tokens", 3))
-            if "fails" in asked:
-                writer.write(failed(asked))
-            elif asked.get("stream"):
-                await stream(writer, path, asked, words)
-            else:
-                await asyncio.sleep(asked.get("think", 0))
-                figures = used(path, asked, len(words)) if "accounts" in asked else {}
-                writer.write(whole({"model": asked["model"], "path": path, "body_bytes": len(body), "heard": heard(asked, headers),
-                                    "choices": [{"index": 0, "message": {"role": "assistant", "content": " ".join(words)}}], **figures}))
-            await writer.drain()
+            async with FREE:
+                await answer(writer, path, asked, words, len(body), headers)
+                await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:

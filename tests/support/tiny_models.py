@@ -96,17 +96,17 @@ def _words(writer):
         add(number)
 
 
-def decoder(path, template="", fim=False, pooling=None):
-    """A llama: it chats; with tokens to fill in it completes code, with a pooling it makes vectors."""
+def decoder(path, template="", fim=False, pooling=None, width=WIDTH, layers=LAYERS, context=4096):
+    """A llama: it chats; with tokens to fill in it completes code, with a pooling it makes vectors. A larger width and more layers make it slow."""
     writer = Writer(path, "llama")
-    writer.add_context_length(4096)
-    writer.add_embedding_length(WIDTH)
-    writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(INNER)
+    writer.add_context_length(context)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(2 * width)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(HEADS // 2)
     writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_rope_dimension_count(width // HEADS)
     writer.add_vocab_size(TOKENS)
     moe_model.add_tokenizer(writer, TOKENS, "qwen2")
     if template:
@@ -115,14 +115,14 @@ def decoder(path, template="", fim=False, pooling=None):
         writer.add_pooling_type(gguf.PoolingType(pooling))
     for number, name in enumerate(("pre", "suf", "mid") if fim else ()):
         writer.add_uint32("tokenizer.ggml.fim_%s_token_id" % name, 300 + number)
-    writer.tensor("token_embd.weight", TOKENS, WIDTH)
-    writer.tensor("output_norm.weight", WIDTH)
-    writer.tensor("output.weight", TOKENS, WIDTH)
-    for layer in range(LAYERS):
+    writer.tensor("token_embd.weight", TOKENS, width)
+    writer.tensor("output_norm.weight", width)
+    writer.tensor("output.weight", TOKENS, width)
+    for layer in range(layers):
         block = "blk.%d." % layer
-        for name, shape in (("attn_norm", (WIDTH,)), ("ffn_norm", (WIDTH,)), ("attn_q", (WIDTH, WIDTH)), ("attn_k", (WIDTH // 2, WIDTH)),
-                            ("attn_v", (WIDTH // 2, WIDTH)), ("attn_output", (WIDTH, WIDTH)), ("ffn_gate", (INNER, WIDTH)), ("ffn_up", (INNER, WIDTH)),
-                            ("ffn_down", (WIDTH, INNER))):
+        for name, shape in (("attn_norm", (width,)), ("ffn_norm", (width,)), ("attn_q", (width, width)), ("attn_k", (width // 2, width)),
+                            ("attn_v", (width // 2, width)), ("attn_output", (width, width)), ("ffn_gate", (2 * width, width)), ("ffn_up", (2 * width, width)),
+                            ("ffn_down", (width, 2 * width))):
             writer.tensor(block + name + ".weight", *shape)
     writer.finish()
 

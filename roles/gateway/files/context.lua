@@ -100,10 +100,11 @@ function context.likely(name, prompt)
 end
 
 -- The words for a prompt that is too long, by which clients know it: llama-server's own and OpenAI's code, or Anthropic's. more: what else is known.
+-- Some look for the code in the text of the error alone, where OpenAI's own client puts nothing but the message.
 -- A context holds the prompt and one token of the answer.
 function context.overflow(tokens, holds, more)
     if api.spoken() == "messages" then return ("prompt is too long: %d tokens > %d maximum"):format(tokens, holds - 1) end
-    return ("The request (%d tokens) exceeds the available context size (%d tokens)"):format(tokens, holds),
+    return ("The request (%d tokens) exceeds the available context size (%d tokens), context_length_exceeded"):format(tokens, holds),
         {type = "invalid_request_error", code = "context_length_exceeded", param = api.prompt_of(api.asked()), prompt_tokens = tokens, limits = more}
 end
 

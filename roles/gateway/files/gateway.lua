@@ -1,36 +1,29 @@
 -- Written by the role protocol_omni.bunker.gateway; the next run overwrites it.
 -- Decides who may ask, and what they may ask for. nginx itself moves every byte of the answers.
 local cjson = require "cjson.safe"
-local ffi = require "ffi"
 local answers = require "answers"
 local api = require "api"
 local browsers = require "browsers"
 local choice = require "choice"
 local context = require "context"
+local digests = require "digests"
 local kinds = require "kinds"
 local meter = require "meter"
 local metrics = require "metrics"
 local parameters = require "parameters"
 local plan = require "plan"
+local queue = require "queue"
 local relay = require "relay"
 local state = require "state"
 local strangers = require "strangers"
 local text = require "text"
 local usage = require "usage"
 
-ffi.cdef "unsigned char *SHA256(const unsigned char *data, size_t length, unsigned char *digest);"
-
 cjson.decode_invalid_numbers(false) -- NaN and hexadecimal numbers are no JSON
 
 local gateway = {}
 
 local MOST_HEADERS = 90 -- llama-server takes 100, and those of the gateway are among them
-
-local function sha256(data)
-    local digest = ffi.new("unsigned char[32]")
-    ffi.C.SHA256(data, #data, digest)
-    return (ffi.string(digest, 32):gsub(".", function(letter) return ("%02x"):format(letter:byte()) end))
-end
 
 -- rewrite phase: who asks?
 function gateway.authenticate()
@@ -40,7 +33,7 @@ function gateway.authenticate()
     if truncated then return answers.refuse(431) end
     local key = (ngx.var.http_authorization or ""):match("^[Bb]earer%s+(%S+)%s*$") or ngx.var.http_x_api_key
     if key == "" then key = nil end -- "" is true in Lua
-    local name = key and plan.holder(sha256(key), ngx.time())
+    local name = key and plan.holder(digests.hexadecimal(key), ngx.time())
     if not name then
         if strangers.saw(ngx.var.remote_addr) then return answers.refuse(429, "Too many requests without a valid key from this address. Wait.") end
         ngx.header["WWW-Authenticate"] = "Bearer"
@@ -130,6 +123,11 @@ function gateway.route()
         given = parameters.apply(plan.parameters[wanted], request, given)
         ngx.req.set_body_data(given)
     end
+    if route.address and path == "/v1/responses" and request.text then
+        local said = parameters.schema(request, given)
+        if said ~= given then ngx.req.set_body_data(said) end
+        given = said
+    end
     if route.address then
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt, api.generates(path) and plan.failsafe(ngx.var.bunker_key, wanted))
@@ -144,6 +142,7 @@ function gateway.route()
     ngx.var.bunker_target = below and route.target .. below or route.target:gsub("/v1$", "") .. path
     ngx.var.bunker_host = route.host
     ngx.var.bunker_authorization = plan.provider_keys[chosen] and "Bearer " .. plan.provider_keys[chosen] or ""
+    if route.address and request.stream == true and api.generates(path) then queue.answer(chosen, path, given) end
 end
 
 -- For the role: which configuration this worker has loaded.
@@ -182,7 +181,8 @@ gateway.explain = answers.explain
 -- What an answer cost. One that the client did not wait for counts too: the service was at work on it.
 local function account()
     local known = ngx.ctx
-    if not known.proxied or not known.metered or (ngx.status ~= 200 and ngx.status ~= 499) or (ngx.var.upstream_addr or "") == "" then return end
+    local asked = known.queued or (ngx.var.upstream_addr or "") ~= ""
+    if not known.proxied or not known.metered or not asked or (ngx.status ~= 200 and ngx.status ~= 499) then return end
     local service = relay.answered_by()
     local tokens, counted = context.tokens(service, known.prompt)
     local figures = meter.figures(known.metered, known.stream ~= nil, (known.done or known.ended) and not known.told, counted and tokens)

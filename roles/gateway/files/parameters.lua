@@ -61,4 +61,31 @@ function parameters.apply(rules, request, body)
     return "{" .. table.concat(kept, ",") .. "}"
 end
 
+-- The text of a member within members of a JSON object, as the client wrote it; nothing where it is not there.
+local function written(body, ...)
+    for _, name in ipairs {...} do
+        local found
+        if not body:find("^%s*{") then return end
+        for _, member in ipairs(members(body)) do
+            if member.name == name then found = member.text end
+        end
+        if not found then return end
+        body = found:sub(found:find(":", end_of_text(found, (found:find('"', 1, true))), true) + 1)
+    end
+    return body
+end
+
+-- llama-server reads a JSON schema where OpenAI's chat API has it, and does not look where the Responses API has it: a client would get free text for an
+-- object. The schema is said in both places.
+function parameters.schema(request, body)
+    local format = type(request.text) == "table" and request.text.format
+    if type(format) ~= "table" or request.response_format ~= nil then return body end
+    local put
+    if format.type == "json_object" then put = '{"type":"json_object"}' end
+    if format.type == "json_schema" and type(format.schema) == "table" then
+        put = '{"type":"json_schema","json_schema":{"name":"answer","schema":' .. written(body, "text", "format", "schema") .. "}}"
+    end
+    return put and parameters.apply({strip = {}, defaults = {}, set = {response_format = put}}, request, body) or body
+end
+
 return parameters

@@ -77,6 +77,22 @@ local function broken(known, status, message, more)
     return "event: error\ndata: " .. cjson.encode(problem)
 end
 
+local function interrupted(known)
+    known.done, known.told = true, true
+    return "\n\n" .. broken(known, 502, relay.answered_by() .. " stopped in the middle of its answer. Ask again.", {type = "service_interrupted"}) .. "\n\n"
+end
+
+-- For a stream whose bytes Lua moves: the end of one that broke off, and an error that came after its head.
+function relay.interrupted()
+    return interrupted(ngx.ctx)
+end
+
+function relay.as_event(status, said)
+    local problem = cjson.decode(worded(relay.answered_by(), status, said)).error
+    ngx.ctx.done, ngx.ctx.told = true, true
+    return broken(ngx.ctx, status, problem.message, problem) .. "\n\n"
+end
+
 -- llama-server's words for an error in the middle of a stream, where they are not those of the API: what stands there, and what of it tells.
 local STRANGE = {messages = {"event: error\n", "event: error\ndata: ([^\n]*)"}, responses = {'data: {"error":', 'data: ({"error":[^\n]*)'}}
 
@@ -103,12 +119,10 @@ function relay.pass()
         ngx.arg[1] = reworded(known, chunk) or chunk
         known.last = chunk
         if chunk:find(ENDS[known.stream], 1, true) then known.done = true end
-    elseif not ngx.arg[2] then
+    elseif not ngx.arg[2] and not known.queued then -- those of a stream that Lua moves are Lua's own
         known.flushes = known.flushes + 1
         if known.last or known.flushes > 1 then
-            known.done, known.told = true, true
-            ngx.arg[1] = "\n\n" .. broken(known, 502, relay.answered_by() .. " stopped in the middle of its answer. Ask again.",
-                                         {type = "service_interrupted"}) .. "\n\n"
+            ngx.arg[1] = interrupted(known)
         end
     end
 end

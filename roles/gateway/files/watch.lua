@@ -24,6 +24,8 @@ local function learn(name, address)
     local settings = type(props) == "table" and props.default_generation_settings
     local context = type(settings) == "table" and settings.n_ctx -- of one slot
     if type(context) == "number" and context > 0 then state.learn("context", name, context) end
+    local slots = type(props) == "table" and props.total_slots -- how many it answers at once
+    if type(slots) == "number" and slots > 0 then state.learn("slots", name, slots) end
     ngx.timer.at(0, learn_speed, name, address) -- the server answers this one between two batches only
 end
 

@@ -86,7 +86,7 @@ def test_one_model_is_described_as_in_the_list(clients):
 
 @pytest.mark.parametrize("path", [
     "/slots", "/props", "/metrics", "/completion", "/tokenize", "/detokenize", "/apply-template", "/v1/tokenize", "/lora-adapters", "/v1/chat",
-    "/chat/completions", "/v1/messages/batches", "/v1/responses/input_items", "/rerank/", "/v1/rerank/x", "/v1/rerank/../../slots", "/v1//slots"])
+    "/chat", "/chat/completions", "/v1/messages/batches", "/v1/responses/input_items", "/rerank/", "/v1/rerank/x", "/v1/rerank/../../slots", "/v1//slots"])
 def test_everything_else_of_a_server_stays_behind_the_door(clients, path):
     with clients.http() as client:
         for method in ("GET", "POST", "PUT", "DELETE"):

@@ -102,6 +102,7 @@ def test_what_nobody_holds_is_refused_with_the_limits(door, control):
             assert answer.status_code == 400 and (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
             assert error["prompt_tokens"] == 65536 and error["limits"] == limits
             assert "(65536 tokens) exceeds the available context size (65536 tokens)" in error["message"]
+            assert "context_length_exceeded" in error["message"]  # langchain-openai looks there alone
             assert "65536 (counted)" in error["message"] and "Shorten it" in error["message"]
             assert all("%s holds %d" % limit in error["message"] for limit in limits.items())
         # Larger than what is counted, so estimated; no text of that many bytes has so few tokens.

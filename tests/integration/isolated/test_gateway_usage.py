@@ -108,6 +108,18 @@ def test_a_text_that_speaks_of_tokens_is_no_account(metered):
         assert cost(metered, lambda: post(metered, "/v1/chat/completions", body))[2:] == [ANSWER, 0]
 
 
+@pytest.mark.parametrize("format_, wanted", [
+    ('{"type": "json_schema", "name": "c", "strict": true, "schema": {"enum": ["}\\"", 12345678901234567890, 1.10], "required": []}}',
+     '{"type": "json_schema", "json_schema": {"name": "answer", "schema": {"enum": ["}\\"", 12345678901234567890, 1.10], "required": []}}}'),
+    ('{"type": "json_object"}', '{"type": "json_object"}'), ('{"type": "text"}', "null"), ('"text"', "null")])
+def test_a_schema_of_the_responses_api_is_said_where_llama_server_looks(metered, format_, wanted):
+    """It reads response_format alone, and would write free text."""
+    body = '{"model": "oracle", "input": "w", "text": {"verbosity": "low", "format": %s}, "hears": "response_format"}' % format_
+    with metered.http() as client:
+        answer = client.post("/v1/responses", content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["heard"]) == (200, json.loads(wanted)), answer.text
+
+
 def leave(door, body, events):
     """A client that reads a stream no further than this."""
     with door.http() as client, client.stream("POST", "/v1/chat/completions", json={"model": "oracle", "stream": True, **CHAT, **body}) as answer:

@@ -1,0 +1,146 @@
+"""A stream for which its service has no slot free: it is told to wait, by a head and comments, where llama-server itself says nothing.
+
+The Oracle is tests/stand_ins/model_server.py with one slot. Without these comments a client that gives up after 1.7 seconds of silence gets nothing.
+"""
+import concurrent.futures
+import contextlib
+import json
+import time
+
+import httpx2
+import openai
+import pytest
+
+ADDRESS = "172.30.0.10:8000"
+QUESTION = [{"role": "user", "content": "Who are you?"}]
+PATHS = ["/v1/chat/completions", "/v1/messages", "/v1/responses"]
+QUIET = httpx2.Timeout(10, read=1.7)
+
+
+def start(door):
+    door.sh("for unit in stand-in-oracle; do systemctl stop $unit 2>/dev/null || true; systemctl reset-failed $unit 2>/dev/null || true; done")
+    door.stand_in("oracle", ADDRESS, 20, 8192, 400, 1)
+    door.sh("until (exec 3<>/dev/tcp/%s) 2>/dev/null; do sleep 0.05; done" % ADDRESS.replace(":", "/"))
+    with door.control() as control:
+        for order in ("/drain", "/resume"):  # what it holds and how many it answers is learned at once
+            control.post(order, params={"service": "oracle", "seconds": 5})
+        settled(control, 0)
+
+
+def settled(control, count):
+    ends = time.monotonic() + 15
+    while control.get("/services").json()["oracle"]["in_flight"] != count:
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def queued(door):
+    door.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_comment_interval=1, gateway_fallbacks={}).assert_ok()
+    start(door)
+    yield door
+    door.sh("systemctl stop stand-in-oracle; systemctl reset-failed stand-in-oracle 2>/dev/null || true")
+    door.stand_in("oracle", ADDRESS, 20)
+
+
+@contextlib.contextmanager
+def taken(door, seconds):
+    """Somebody has the one slot for so long."""
+    def hold():
+        with door.http("bob") as client:
+            return client.post("/v1/chat/completions", json={"model": "oracle", "messages": QUESTION, "think": seconds}).status_code
+
+    with concurrent.futures.ThreadPoolExecutor() as pool, door.control() as control:
+        settled(control, 0)
+        holder = pool.submit(hold)
+        settled(control, 1)
+        yield control
+        assert holder.result() in (200, 502)
+
+
+def heard(door, path, **order):
+    """What a client with little patience gets: when it had the head, the answer's headers, its pieces with their times."""
+    begun, parts = time.monotonic(), []
+    with door.http() as client, client.stream("POST", path, timeout=QUIET, json={
+            "model": "oracle", "messages": QUESTION, "prompt": "Who?", "input": "Who?", "stream": True, "max_tokens": 6, **order}) as answer:
+        head = time.monotonic() - begun
+        try:
+            for part in answer.iter_raw():
+                parts.append((time.monotonic() - begun, part))
+        except httpx2.RemoteProtocolError:
+            pass  # the connection of a broken stream is cut behind its last event
+    return head, answer, parts
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_stream_that_queues_has_a_head_and_comments_until_its_turn(queued, path):
+    with taken(queued, 2.5):
+        head, answer, parts = heard(queued, path)
+    assert answer.status_code == 200 and answer.headers["content-type"] == "text/event-stream" and answer.headers["x-bunker-service"] == "oracle"
+    comments = [moment for moment, part in parts if part == b":\n\n"]
+    assert 0.7 < head < 1.6 and len(comments) == 2 and 0.7 < comments[1] - comments[0] < 1.5
+    whole = b"".join(part for _moment, part in parts)
+    assert whole.count(b"data:") == 8 and whole.count(b"word") == 3, whole  # its name, that it heard no key, three words, its end
+    assert {"/v1/messages": b"message_stop", "/v1/responses": b"response.completed"}.get(path, b"[DONE]") in whole.split(b"\n\n")[-2]
+    assert min(moment for moment, part in parts if b"data:" in part) > 2
+
+
+def test_whoever_finds_a_slot_is_not_touched(queued):
+    begun = queued.sh("date '+%F %T.%6N'")
+    head, answer, _parts = heard(queued, PATHS[0])
+    assert answer.status_code == 200 and head < 0.7
+    lines = queued.sh("sleep 0.3; journalctl --no-pager --quiet --output=cat --since '%s' -t bunker_gateway" % begun).splitlines()
+    assert [json.loads(line)["upstream"] for line in lines] == [ADDRESS]
+
+
+def test_an_error_before_the_head_has_its_status(queued):
+    with taken(queued, 0.5):
+        _head, answer, parts = heard(queued, "/v1/messages", fails=500)
+    assert (answer.status_code, json.loads(parts[0][1])) == (500, {"type": "error", "error": {"type": "api_error", "message": "It was ordered."}})
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_error_behind_the_head_is_the_last_event(queued, path):
+    with taken(queued, 1.4):
+        _head, answer, parts = heard(queued, path, fails=500)
+    assert answer.status_code == 200
+    comment, last = b"".join(part for _moment, part in parts).split(b"\n\n")[:-1]
+    *before, data = last.decode().splitlines()
+    assert comment == b":" and before == ([] if path == PATHS[0] else ["event: error"])
+    assert json.loads(data.removeprefix("data: "))["error"]["message"] == "It was ordered."
+
+
+def test_a_stream_that_queued_and_broke_says_so(queued):
+    with taken(queued, 1.4):
+        _head, _answer, parts = heard(queued, PATHS[0], breaks=3)
+    *before, last = b"".join(part for _moment, part in parts).decode().strip().split("\n\n")
+    assert len([one for one in before if one.startswith("data:")]) == 3
+    assert json.loads(last.strip().removeprefix("data: "))["error"]["message"] == "oracle stopped in the middle of its answer. Ask again."
+
+
+def test_openais_client_waits_in_the_queue_and_raises_where_its_service_dies_meanwhile(queued):
+    client = openai.OpenAI(base_url=queued.url + "/v1", api_key=queued.keys["alice"], max_retries=0,
+                           http_client=httpx2.Client(verify=queued.context, timeout=QUIET))
+    order = {"model": "oracle", "messages": QUESTION, "stream": True, "max_tokens": 6}
+    with taken(queued, 2.5):
+        assert len(list(client.chat.completions.create(**order))) == 7
+    with taken(queued, 6), pytest.raises(openai.APIError, match="oracle stopped in the middle of its answer"):
+        stream = client.chat.completions.create(**order)
+        queued.sh("systemctl kill --signal=KILL stand-in-oracle")
+        list(stream)
+    start(queued)
+
+
+def test_who_leaves_the_queue_is_not_counted_and_who_stays_is_metered(queued):
+    def spent():
+        with queued.control() as control:
+            return sum(row["written"] for row in control.get("/usage").json()["rows"] if row["key"] == "alice")
+
+    before = spent()
+    with taken(queued, 2.5) as control:
+        with contextlib.suppress(httpx2.ReadTimeout), queued.http() as client:
+            client.post(PATHS[0], timeout=0.4, json={"model": "oracle", "messages": QUESTION, "stream": True})
+        settled(control, 1)
+        _head, _answer, parts = heard(queued, PATHS[0], accounts=True)
+    assert b"[DONE]" in parts[-1][1]
+    assert 6 <= spent() - before <= 9
