@@ -4,7 +4,7 @@ import rendering
 import yaml
 from support import ROOT
 
-from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles, service_definition
 
 CATALOGUE = rendering.read("model_store", "defaults/main.yml")["model_store_catalogue"]
 DEMO = yaml.safe_load((ROOT / "inventory/demo/group_vars/all/bunker.yml").read_text(encoding="utf-8"))
@@ -59,11 +59,9 @@ def service(name, change=None, origin=None, **variables):
                       "__inference_service_there": {"texts": {}, "host": {"fingerprint": {"cores": 4}}, "header": {"facts": {
                           "architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 576,
                           "vision": None}}}}, **variables)
-    complete = rendering.task("inference_service", "tasks/complete.yml", "Complete the definition with the defaults of the role's spec")
-    variables["_inference_service_spec"] = rendering.render("inference_service", complete["ansible.builtin.set_fact"]["_inference_service_spec"], variables)
-    found = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
-    variables["_inference_service_spec"] = rendering.render("inference_service", found["ansible.builtin.set_fact"]["_inference_service_spec"], variables,
-                                                            found["vars"])
+    spec = service_definition.completed(definition)
+    facts = variables["__inference_service_there"]["header"]["facts"]
+    variables["_inference_service_spec"] = dict(spec, **service_definition.kind_of(spec, service_definition.model_of(CATALOGUE, spec["model"]), facts)["definition"])
     look, record, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
         "Look at the service, and try to get out of its container", "Record the claims of the service", "Publish what was measured"))
     asked = rendering.render("inference_service", look["protocol_omni.bunker.service_info"], variables)
@@ -130,6 +128,13 @@ def test_what_others_read_of_a_service_is_published_beside_what_is_there():
 
 @pytest.mark.parametrize("device, looks", [("gpu", True), ("cpu", False)])
 def test_device_code_is_only_looked_at_where_there_is_a_card_for_it(device, looks):
-    task = rendering.task("inference_service", "tasks/verify.yml", "See whose libcuda its process has, and that its GPUs run its kernels natively")
+    task = rendering.task("inference_service", "tasks/verify.yml", "Look at what it has of its cards")
     assert rendering.holds("inference_service", task, {"_inference_service_spec": {"device": device}}) is looks
-    assert task["protocol_omni.bunker.cuda_readiness"]["require"] == "native"
+    assert task["ansible.builtin.include_tasks"] == "verify_gpu.yml"
+    read = rendering.task("inference_service", "tasks/verify_gpu.yml", "See whose libcuda its process has, and that its GPUs run its kernels natively")
+    assert read["protocol_omni.bunker.cuda_readiness"]["require"] == "native"
+
+
+def test_what_was_read_of_another_services_cards_is_nothing_of_one_without():
+    _asked, results, _published = service("executor", __inference_service_placed={"origin": "measured"})
+    assert "does_not_apply" in results["placed"] and "does_not_apply" in results["libcuda"]
