@@ -94,8 +94,8 @@ def test_a_request_that_runs_is_waited_for_and_a_service_that_the_gateway_does_n
 
 def network_leaves(record, containers):
     """Which networks leave, and what is said where somebody is still on one."""
-    remove = rendering.task("networks", "tasks/leave.yml", "Remove networks that the inventory does not name")
-    refuse = rendering.task("networks", "tasks/leave.yml", "Refuse to take a network from containers that are on it")
+    remove = rendering.task("networks", "tasks/leave_unnamed.yml", "Remove networks that the inventory does not name")
+    refuse = rendering.task("networks", "tasks/leave_unnamed.yml", "Refuse to take a network from containers that are on it")
     variables = {"networks_definitions": [{"name": "omni-network"}], "__networks_record": {"texts": {"record": record}},
                  "__networks_around": {"containers": containers}}
     there = rendering.templar("networks", variables, refuse["vars"]).evaluate_conditional(refuse["ansible.builtin.assert"]["that"])

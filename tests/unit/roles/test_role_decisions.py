@@ -41,7 +41,7 @@ def test_a_volume_of_a_lost_disk_does_not_keep_the_host_from_booting(options):
 
 @pytest.mark.parametrize("architecture, supported", [("x86_64", True), ("aarch64", False), ("armv7l", False), ("riscv64", False), ("i686", False)])
 def test_a_processor_that_the_image_is_not_built_for_is_refused_by_name(architecture, supported):
-    refuse = rendering.task("preflight", "tasks/supported.yml", "Refuse a processor that the image is not built for")
+    refuse = rendering.task("preflight", "tasks/refuse.yml", "Refuse a processor that the image is not built for")
     variables = {"ansible_facts": {"architecture": architecture}, "inventory_hostname": "here"}
     assert rendering.holds("preflight", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is supported
     said = rendering.render("preflight", refuse["ansible.builtin.assert"]["fail_msg"], variables)
