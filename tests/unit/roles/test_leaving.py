@@ -66,11 +66,12 @@ def test_a_container_of_others_with_the_name_of_a_service_is_refused_before_a_st
 
 def test_verify_looks_as_it_does_before_a_change_and_refuses_nothing():
     variables = {"bunker_services": [{"name": "oracle"}], "bunker_config_path": "/etc/protocol_omni"}
-    before, look = (rendering.render("inference_service", rendering.task("inference_service", "tasks/" + name, "Look which services this host has")
-                                     ["protocol_omni.bunker.deployed_info"], variables) for name in ("preflight.yml", "verify_host.yml"))
+    before, claimed = (rendering.task("inference_service", "tasks/" + name, "Look which services this host has") for name in ("preflight.yml", "verify_host.yml"))
+    before, look = (rendering.render("inference_service", given["protocol_omni.bunker.deployed_info"], variables)
+                    for given in (before, claimed["protocol_omni.bunker.claim"]["look"]))
     assert look == before == {"names": ["oracle"], "folder": "/etc/protocol_omni/services", "label": "protocol_omni.bunker.definition"}
     names = [set(task) & {"ansible.builtin.assert", "ansible.builtin.fail"} for task in rendering.read("inference_service", "tasks/verify_host.yml")]
-    assert names == [set(), set()]
+    assert names == [set()]
 
 
 def test_it_is_refused_by_name_where_the_inventory_says_so():
@@ -129,12 +130,11 @@ def test_what_was_made_stays_on_record_until_it_is_removed():
 def test_models_that_no_service_uses_are_told_and_stay():
     tell = rendering.task("model_store", "tasks/main.yml", "Tell models that no service uses")
     variables = {"model_store_path": "/srv/models", "model_store_catalogue": [{"name": "small"}, {"name": "large"}], "model_store_extra_models": [],
-                 "bunker_services": [{"model": "small"}], "__model_store_folders": {"files": [{"path": "/srv/models/" + name} for name in (
-                     "small", "large", "forgotten", "lost+found")]}}
+                 "bunker_services": [{"model": "small"}], "__model_store_read": {"folders": ["small", "large", "forgotten", "lost+found"]}}
     assert rendering.holds("model_store", tell, variables, tell["vars"])
     assert rendering.render("model_store", tell["ansible.builtin.debug"]["msg"], variables, tell["vars"]) == (
         "No service uses these models of /srv/models: forgotten, large. They stay, as nothing here removes a model. To remove one: rm -r /srv/models/NAME")
-    variables["__model_store_folders"]["files"] = variables["__model_store_folders"]["files"][:1]
+    variables["__model_store_read"] = {"folders": ["small"]}
     assert not rendering.holds("model_store", tell, variables, tell["vars"])
     assert not any(word in (rendering.ROLES / "model_store/tasks/main.yml").read_text(encoding="utf-8") for word in ("absent", "rm -rf"))
 

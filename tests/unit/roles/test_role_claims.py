@@ -15,8 +15,8 @@ def networks(change=None):
     variables = {"bunker_services": DEMO["bunker_services"], "bunker_config_path": "/etc/protocol_omni"}
     resolve = rendering.task("networks", "tasks/resolve.yml", "Resolve the rules")["ansible.builtin.set_fact"]
     variables["_networks_rules"] = rendering.render("networks", resolve["_networks_rules"], variables)
-    looked = rendering.render("networks", rendering.task("networks", "tasks/verify.yml", "Look at the networks and the seal")
-                              ["protocol_omni.bunker.networks_info"], variables)
+    look = rendering.task("networks", "tasks/verify.yml", "Look at the networks and the seal")
+    looked = rendering.render("networks", look["protocol_omni.bunker.claim"]["look"], variables)["protocol_omni.bunker.networks_info"]
     seen = {
         "networks": [{"name": name, "driver": "bridge", "internal": internal, "subnet": subnet, "bridge": bridge} for name, subnet, bridge, internal in (
             ("omni-network", "172.30.0.0/16", "br-omni", False), ("internal_brain", "172.31.0.0/16", "br-brain", True)) if name in looked["names"]],
@@ -25,8 +25,7 @@ def networks(change=None):
         "unnamed": [] if looked["record"] == "/etc/protocol_omni/networks.json" else ["unknown"],
         "state": "active" if looked["unit"] == "protocol-omni-seal.service" else "unknown", "engine_ties": ["Requires", "After"]}
     seen.update(change or {})
-    record = rendering.task("networks", "tasks/verify.yml", "Record the claims of the networks")
-    results = rendering.render("networks", record["protocol_omni.bunker.claim"]["results"], dict(variables, __networks_seen=seen), record["vars"])
+    results = rendering.observed("networks", look, dict(variables, __networks_seen=seen))
     assert list(results) == list(collection_roles.claim_catalogue("networks"))
     return {name[len("networks."):]: row["holds"] for name, row in results.items()}
 
@@ -62,9 +61,9 @@ def service(name, change=None, origin=None, **variables):
     spec = service_definition.completed(definition)
     facts = variables["__inference_service_there"]["header"]["facts"]
     variables["_inference_service_spec"] = dict(spec, **service_definition.kind_of(spec, service_definition.model_of(CATALOGUE, spec["model"]), facts)["definition"])
-    look, record, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
-        "Look at the service, and try to get out of its container", "Record the claims of the service", "Publish what was measured"))
-    asked = rendering.render("inference_service", look["protocol_omni.bunker.service_info"], variables)
+    look, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
+        "Look at the service, and try to get out of its container", "Publish what was measured"))
+    asked = rendering.render("inference_service", look["protocol_omni.bunker.claim"]["look"], variables)["protocol_omni.bunker.service_info"]
     words = ["llama-server", "--batch-size", "2048", "--threads", "4", "--ctx-size", "2048", "--n-gpu-layers", "0"]
     seen = {
         "answer": {"said": "Paris", "tokens": 1}, "speeds": {"generation": 21.26, "prompt": 99.94}, "model_path": "/models/SmolLM2.gguf",
@@ -79,7 +78,7 @@ def service(name, change=None, origin=None, **variables):
         __inference_service_seen=seen,
         __inference_service_readiness={"skipped": True} if definition["device"] == "cpu" else {
             "host": {"kernel_module": "580.1"}, "libcuda": [], "mapped": [{"path": "/libcuda.so.580.1", "origin": "host_driver"}]})
-    results = rendering.render("inference_service", record["protocol_omni.bunker.claim"]["results"], variables, record["vars"])
+    results = rendering.observed("inference_service", look, variables)
     assert set(results) == {name for name in collection_roles.claim_catalogue("inference_service") if name.startswith("SERVICE.")}
     published = rendering.render("inference_service", publish["ansible.builtin.set_fact"]["bunker_service_results"], variables)
     return asked, {name[len("SERVICE."):]: row for name, row in results.items()}, published

@@ -35,7 +35,7 @@ def test_a_report_has_the_speeds_that_a_service_has(speeds, told):
 
 
 def test_the_claims_name_the_first_of_the_weights_and_the_length_of_vectors():
-    record = rendering.task("inference_service", "tasks/verify.yml", "Record the claims of the service")
+    record = rendering.task("inference_service", "tasks/verify.yml", "Look at the service, and try to get out of its container")
     for name, expected in (("file", "m-00001-of-00002.gguf"), ("width", 384)):
         assert rendering.render("inference_service", record["vars"]["_wanted"][name], {
             "_inference_service_model": MODEL, "__inference_service_there": {"header": {"facts": {"width": 384}}}}) == expected
