@@ -169,7 +169,8 @@ def bring_up(module, decision):
 
 def answers(question, patience):
     """Whether it does what it is for, as soon as it has its model; False where it has none within so many seconds."""
-    given = dict({"endpoint": "", "kind": kinds.CHAT, "question": "", "expected_word": "", "answer_tokens": 64, "thinking_tokens": 1024, "width": 0}, **question)
+    given = {"endpoint": "", "kind": kinds.CHAT, "question": "", "expected_word": "", "answer_tokens": 64, "thinking_tokens": 1024, "width": 0}
+    given.update(question)
     for number in ("answer_tokens", "thinking_tokens", "width"):
         given[number] = int(given[number])
     until = time.monotonic() + patience
@@ -207,8 +208,8 @@ def main():
     except Failure as failure:
         module.fail_json(msg=str(failure), **seen)
     # What check mode would have started has nothing to say.
-    module.exit_json(changed=changes, answered=not (module.check_mode and changes) and answers(given["question"], 0 if module.check_mode else given["patience"]),
-                     **seen)
+    asked = not (module.check_mode and changes)
+    module.exit_json(changed=changes, answered=asked and answers(given["question"], 0 if module.check_mode else given["patience"]), **seen)
 
 
 if __name__ == "__main__":

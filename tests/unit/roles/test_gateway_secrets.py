@@ -64,6 +64,6 @@ def test_the_copies_are_those_that_the_role_makes():
     variables = {"bunker_config_path": "/etc/x", "gateway_tls": "files", "gateway_tls_certificate": "/c.pem", "gateway_tls_key": "/c.key",
                  "_gateway_providers": [{"name": "acme", "key_file": "/acme.key"}, {"name": "open", "key_file": ""}],
                  "_gateway_routes": {"acme": {"key_file": "/etc/x/gateway/given/acme"}, "open": {"key_file": ""}, "oracle": {"key_file": ""}}}
-    given = rendering.render("gateway", rendering.read("gateway", "vars/main.yml")["_gateway_given"], variables)
-    assert given == {"/etc/x/gateway/given/acme": "/acme.key", "/etc/x/gateway/given/certificate.pem": "/c.pem", "/etc/x/gateway/given/certificate.key": "/c.key"}
-    assert set(given) == set(rendering.render("gateway", rendering.read("gateway", "vars/main.yml")["_gateway_copies"], variables))
+    given, copies = (rendering.render("gateway", rendering.read("gateway", "vars/main.yml")[name], variables) for name in ("_gateway_given", "_gateway_copies"))
+    folder = "/etc/x/gateway/given/"
+    assert given == {folder + "acme": "/acme.key", folder + "certificate.pem": "/c.pem", folder + "certificate.key": "/c.key"} and set(given) == set(copies)

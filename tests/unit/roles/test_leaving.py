@@ -66,7 +66,7 @@ def test_a_container_of_others_with_the_name_of_a_service_is_refused_before_a_st
 
 def test_verify_looks_as_it_does_before_a_change_and_refuses_nothing():
     variables = {"bunker_services": [{"name": "oracle"}], "bunker_config_path": "/etc/protocol_omni"}
-    before, claimed = (rendering.task("inference_service", "tasks/" + name, "Look which services this host has") for name in ("preflight.yml", "verify_host.yml"))
+    before, claimed = (rendering.task("inference_service", "tasks/%s.yml" % name, "Look which services this host has") for name in ("preflight", "verify_host"))
     before, look = (rendering.render("inference_service", given["protocol_omni.bunker.deployed_info"], variables)
                     for given in (before, claimed["protocol_omni.bunker.claim"]["look"]))
     assert look == before == {"names": ["oracle"], "folder": "/etc/protocol_omni/services", "label": "protocol_omni.bunker.definition"}

@@ -60,7 +60,8 @@ def service(name, change=None, origin=None, **variables):
                           "vision": None}}}}, **variables)
     spec = service_definition.completed(definition)
     facts = variables["__inference_service_there"]["header"]["facts"]
-    variables["_inference_service_spec"] = dict(spec, **service_definition.kind_of(spec, service_definition.model_of(CATALOGUE, spec["model"]), facts)["definition"])
+    kind = service_definition.kind_of(spec, service_definition.model_of(CATALOGUE, spec["model"]), facts)
+    variables["_inference_service_spec"] = dict(spec, **kind["definition"])
     look, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
         "Look at the service, and try to get out of its container", "Publish what was measured"))
     asked = rendering.render("inference_service", look["protocol_omni.bunker.claim"]["look"], variables)["protocol_omni.bunker.service_info"]

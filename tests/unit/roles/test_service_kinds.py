@@ -11,7 +11,8 @@ SMALL = {"name": "small", "architecture": "llama", "files": [{"name": "small.ggu
 
 def test_each_start_asks_for_every_file_of_whatever_role():
     text = rendering.render_template("inference_service", "unit.service.j2", {
-        "inference_service_definition": {"name": "see"}, "_inference_service_spec": {"name": "see", "model": "see", "draft_model": "small", "sealed": False, "gpus": [], "device": "cpu", "port": 8000,
+        "inference_service_definition": {"name": "see"},
+        "_inference_service_spec": {"name": "see", "model": "see", "draft_model": "small", "sealed": False, "gpus": [], "device": "cpu", "port": 8000,
                                     "networks": [{"address": "172.30.0.20"}]},
         "model_store_path": "/srv/models", "model_store_catalogue": [MODEL], "model_store_extra_models": [SMALL], "bunker_config_path": "/etc/protocol_omni",
         "_inference_service_digest": "abcd", "_inference_service_resolved": {"container_arguments": ["image"], "server_arguments": ["--model", "/models/x"]}})
@@ -28,7 +29,8 @@ def test_each_start_asks_for_every_file_of_whatever_role():
 def test_a_report_has_the_speeds_that_a_service_has(speeds, told):
     publish = rendering.task("inference_service", "tasks/verify.yml", "Publish what was measured")
     found = rendering.render("inference_service", publish["ansible.builtin.set_fact"]["bunker_service_results"], {
-        "inference_service_definition": {"name": "s"}, "_inference_service_spec": {"name": "s", "model": "m", "device": "cpu", "port": 8000, "networks": [{"address": "172.30.0.20"}]},
+        "inference_service_definition": {"name": "s"},
+        "_inference_service_spec": {"name": "s", "model": "m", "device": "cpu", "port": 8000, "networks": [{"address": "172.30.0.20"}]},
         "__inference_service_seen": {"speeds": speeds, "container": {"image": "sha256:0123456789abcdef"}, "egress": {"attempts": []}},
         "golden_image_name": "omni", "golden_image_alias": "x"})
     assert {name: value for name, value in found["s"].items() if name.endswith("_speed")} == told

@@ -8,8 +8,8 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.protocol_omni.bunker.plugins.action import service_definition as action
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import service_definition
 
-MODEL = {"name": "small", "architecture": "llama", "files": [{"name": "small.gguf", "sha256": "f" * 64, "size": 5, "source": {}},
-                                                            {"name": "t.jinja", "role": "chat_template", "sha256": "1" * 64}]}
+MODEL = {"name": "small", "architecture": "llama", "files": [
+    {"name": "small.gguf", "sha256": "f" * 64, "size": 5, "source": {}}, {"name": "t.jinja", "role": "chat_template", "sha256": "1" * 64}]}
 FACTS = {"architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 4, "context": 4096, "vision": None}
 BERT = dict(FACTS, architecture="bert", pooling=1, template=False)
 DEFINITION = {"name": "s", "model": "small", "device": "cpu", "port": 8002, "networks": [{"name": "omni-network", "address": "172.30.0.30"}],
