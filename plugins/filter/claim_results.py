@@ -43,20 +43,14 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.claims import (
-    container_engine, deployed, disk_layout, gateway, golden_image, host_driver, inference_service, model_store, networks, observability, pool,
-    throughput, vram_watch)
-
-JUDGES = {judge.__name__.rpartition(".")[2]: judge.results
-          for judge in (container_engine, deployed, disk_layout, gateway, golden_image, host_driver, inference_service, model_store, networks, observability,
-                        pool, throughput, vram_watch)}
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import judges
 
 
 def claim_results(wanted, role, seen):
     """The observations of a role's claims."""
-    if role not in JUDGES:
-        raise AnsibleFilterError("The claims of %s are not judged here. Known: %s. See plugins/module_utils/claims." % (role, ", ".join(JUDGES)))
-    return JUDGES[role](wanted, seen)
+    if role not in judges.JUDGES:
+        raise AnsibleFilterError("The claims of %s are not judged here. Known: %s. See plugins/module_utils/claims." % (role, ", ".join(judges.JUDGES)))
+    return judges.observations(wanted, role, seen)
 
 
 class FilterModule:

@@ -39,15 +39,12 @@ _value:
   type: dict
 """
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import inventory_rules, kind_rules
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import service_definition
 
 
 def kind_of(service, model, facts=None):
     """The kind, what contradicts it, and what of the definition it decides."""
-    kind = kinds.of_service(service, facts or {})
-    problems = inventory_rules.numbered(kind_rules.of_header(service, facts or {}, model["files"]))
-    return {"kind": kind, "problems": problems, "definition": kinds.decided(service, facts or {})}
+    return service_definition.kind_of(service, model, facts)
 
 
 class FilterModule:

@@ -61,16 +61,13 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import model_files
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import fingerprint, tuning
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import service_definition
 
 
 def tune(service, names, host, image, model, speculations=None, models=(), placements=None):
     """The choice and its evidence."""
-    draft = next((one["files"] for one in models if one["name"] == service["draft_model"]), [])
     try:
-        return tuning.tune(service, names, host["fingerprint"], host["cpus"], image, fingerprint.model_hash(model["files"] + draft),
-                           host["measured"], speculations, model_files.weights(draft)[0]["name"] if draft else "", placements)
+        return service_definition.tuned(service, model, models, host, image, {"names": names, "speculations": speculations, "placements": placements})
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -27,15 +27,38 @@ options:
   results:
     description:
       - Claim id to its observation, a dictionary with C(expected), C(observed) and C(holds) (a boolean), or with
-        C(does_not_apply) (the reason).
+        C(does_not_apply) (the reason). Either this or O(look) is given.
     type: dict
-    required: true
+  look:
+    description:
+      - Name of a module that only looks to its arguments. It is run on the host, and what it returns is returned and judged. Where this is empty nothing is
+        asked, and what is judged is that it was skipped.
+    type: dict
+  wanted:
+    description: What is wanted, as the function that judges has it.
+    type: dict
+    default: {}
+  besides:
+    description: What was seen otherwise, beside what O(look) sees.
+    type: dict
+    default: {}
+  judge:
+    description: The file of C(plugins/module_utils/claims) that judges. By default that of O(role).
+    type: str
 attributes:
   check_mode:
     support: full
 """
 
 EXAMPLES = r"""
+- name: Look at the networks and the seal
+  protocol_omni.bunker.claim:
+    role: networks
+    look:
+      protocol_omni.bunker.networks_info: {names: [omni-network], unit: protocol-omni-seal.service, record: /etc/protocol_omni/networks.json}
+    wanted: {networks: "{{ networks_definitions }}", digest: "{{ rules.digest }}", unit: protocol-omni-seal.service}
+  register: seen
+
 - name: Record the size of the image
   protocol_omni.bunker.claim:
     role: golden_image

@@ -48,6 +48,13 @@ options:
     description: Who reads its key.
     type: str
     default: ""
+  mark:
+    description: Name of the file in O(folder) that says for which names the certificate was made; empty where the gateway makes none.
+    type: str
+    default: ""
+  copies:
+    description: Path of each copy that the gateway shall have to the path that it is a copy of. With it RV(missing) is returned.
+    type: dict
 attributes:
   check_mode:
     description: A step is not taken and counts as a change.
@@ -72,6 +79,11 @@ certificate:
   description: SHA-256 of the certificate that the gateway made itself; empty where there is none.
   returned: success
   type: str
+missing:
+  description: What of user, keys, certificate and copies is not as the role makes it; empty where nothing is to be done.
+  returned: where O(copies) is given
+  type: list
+  elements: str
 """
 
 import hashlib
@@ -79,7 +91,7 @@ import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import key_rotation
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import gateway_secrets, key_rotation
 
 
 def take(module):
@@ -103,14 +115,16 @@ def main():
     module = AnsibleModule(argument_spec={
         "folder": {"type": "path", "required": True}, "what": {"type": "str", "choices": ["operator_key", "certificate"], "default": "operator_key"},
         "step": {"type": "str", "choices": ["look", "begin", "switch", "end"], "default": "look"}, "overlap": {"type": "int", "default": 86400},
-        "subject": {"type": "str", "default": ""}, "names": {"type": "list", "elements": "str", "default": []}, "user": {"type": "str", "default": ""}},
+        "subject": {"type": "str", "default": ""}, "names": {"type": "list", "elements": "str", "default": []}, "user": {"type": "str", "default": ""},
+        "mark": {"type": "str", "default": ""}, "copies": {"type": "dict"}},
         supports_check_mode=True)
-    folder = module.params["folder"]
+    folder, copies = module.params["folder"], module.params["copies"]
     try:
+        seen = {} if copies is None else {"missing": gateway_secrets.missing(folder, module.params["user"], module.params["mark"], copies)}
         changed = module.params["step"] != "look" if module.check_mode else take(module)
         pem = key_rotation.content(folder + "/self_signed.pem")
         module.exit_json(changed=changed, hashes=key_rotation.OperatorKey(folder).hashes(),
-                         certificate=hashlib.sha256(pem.encode("utf-8")).hexdigest() if pem else "")
+                         certificate=hashlib.sha256(pem.encode("utf-8")).hexdigest() if pem else "", **seen)
     except (OSError, ValueError, KeyError) as error:
         module.fail_json(msg=str(error))
 

@@ -25,6 +25,10 @@ options:
     type: list
     elements: dict
     required: true
+  refuse:
+    description: Fail where one of them cannot be served. Without it that is only returned.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -50,20 +54,38 @@ models:
       description: Why it cannot be served, each with the file, the rule and the remedy. Empty when it can.
       type: list
       elements: str
+folders:
+  description: The folders that the store has, one a model, whatever O(models) names.
+  returned: success
+  type: list
+  elements: str
 """
+
+import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import model_rules  # noqa: E402
 
 
+def folders_of(store):
+    """Names of the store's folders; none where there is no store."""
+    try:
+        return sorted(entry.name for entry in os.scandir(store) if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def main():
-    module = AnsibleModule(argument_spec={"store": {"type": "path", "required": True}, "models": {"type": "list", "elements": "dict", "required": True}},
-                           supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"store": {"type": "path", "required": True}, "models": {"type": "list", "elements": "dict", "required": True},
+                                          "refuse": {"type": "bool", "default": False}}, supports_check_mode=True)
     found = []
     for model in module.params["models"]:
         judged = model_rules.judge(module.params["store"], model)
         found.append({"name": model["name"], "architecture": judged["metadata"].get("general.architecture", ""), "problems": judged["problems"]})
-    module.exit_json(changed=False, models=found)
+    problems = [problem for model in found for problem in model["problems"]]
+    if module.params["refuse"] and problems:
+        module.fail_json(msg="\n".join(problems), models=found)
+    module.exit_json(changed=False, models=found, folders=folders_of(module.params["store"]))
 
 
 if __name__ == "__main__":

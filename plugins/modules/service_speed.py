@@ -57,8 +57,16 @@ options:
     type: bool
     default: true
   pid:
-    description: The server's process, whose CPU quota is an input. Without it none is looked for.
+    description: The server's process, whose CPU quota is an input. Without it that of O(container).
     type: int
+  container:
+    description: The server's container. Without it, and without O(pid), no quota is looked for.
+    type: str
+    default: ""
+  docker_host:
+    description: The engine's Unix socket.
+    type: str
+    default: unix:///var/run/docker.sock
   seconds:
     description: For how long to ask, each time.
     type: float
@@ -109,12 +117,25 @@ msg:
 """
 
 import time
+import urllib.parse
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import small_file
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client as engine
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import client, kinds
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import gate, inputs, reading, served
+
+
+def pid_of(given):
+    """The server's process: the one that is named, else its container's; None where there is neither."""
+    if given["pid"] or not given["container"]:
+        return given["pid"]
+    try:
+        found = engine.get(given["docker_host"], "/containers/%s/json" % urllib.parse.quote(given["container"], safe=""))
+    except engine.EngineError:
+        return None
+    return ((found or {}).get("State") or {}).get("Pid") or None
 
 
 def main():
@@ -122,6 +143,7 @@ def main():
         "endpoint": {"type": "str", "required": True}, "path": {"type": "path", "required": True}, "identity": {"type": "dict", "required": True},
         "kind": {"type": "str", "choices": list(kinds.KINDS), "default": kinds.CHAT},
         "inputs": {"type": "dict", "default": {}}, "arguments": {"type": "list", "elements": "str", "default": []}, "pid": {"type": "int"},
+        "container": {"type": "str", "default": ""}, "docker_host": {"type": "str", "default": engine.DEFAULT_HOST},
         "definition": {"type": "str", "default": ""}, "again": {"type": "bool", "default": True},
         "seconds": {"type": "float", "default": 5}, "bound": {"type": "int", "default": 85}, "attempts": {"type": "int", "default": 3},
         "pause": {"type": "float", "default": 10},
@@ -143,7 +165,7 @@ def main():
         identity["kind"] = given["kind"]
     known = dict({name: str(value) for name, value in given["inputs"].items()}, **gate.options(given["arguments"]))
     known.update({key.replace("_", " "): str(value) for key, value in fingerprint.items() if key not in ("cpu", "sockets") and value is not None})
-    known.update(inputs.of_host(given["pid"]))
+    known.update(inputs.of_host(pid_of(given)))
     entry, best, made, disturbed = None if given["accept"] else gate.entry_of(record, identity), {}, 0, 0
     for made in range(1, given["attempts"] + 1):
         try:

@@ -76,7 +76,7 @@ def test_what_leaves_the_inventory_leaves_the_host_and_a_renamed_service_takes_i
         assert refused.rc != 0 and refused.changed == set() and "bunker_services does not name: scribe" in refused.failures[-1]
         renamed = dict(quick, bunker_services=[oracle, executor, clerk])
         predicted = site.run("site.yml", "--check", *roles, extra_vars=renamed).assert_ok()
-        assert {"Stop the service", "Remove its files", "Disconnect the service from bridge"} <= predicted.changed and on_the_host(site, "scribe")
+        assert {"Stop the service", "Remove its files", "Start the service"} <= predicted.changed and on_the_host(site, "scribe")
         site.run("site.yml", *roles, extra_vars=renamed).assert_ok()
         assert on_the_host(site, "scribe") == [] and len(on_the_host(site, "clerk")) >= 5
         assert "third" not in [network.name for network in site.engine().networks.list()]

@@ -3,6 +3,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from support import ROOT
 
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import judges
+
 ROLES = ROOT / "roles"
 
 
@@ -40,6 +42,13 @@ def templar(role, variables, task_variables=None):
 def render(role, value, variables, task_variables=None):
     """What a value of :func:`read` or :func:`task` becomes."""
     return templar(role, variables, task_variables).template(value)
+
+
+def observed(role, claimed, variables):
+    """Observations of a task that looks and claims, of what the variable that it registers holds."""
+    given = claimed["protocol_omni.bunker.claim"]
+    wanted, besides = (render(role, given.get(name, {}), variables, claimed.get("vars")) for name in ("wanted", "besides"))
+    return judges.observations(wanted, given.get("judge", role), dict(variables[claimed["register"]], **besides))
 
 
 def render_template(role, name, variables):

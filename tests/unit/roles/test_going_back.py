@@ -6,6 +6,7 @@ import pytest
 import rendering
 
 RESOURCES = {"bunker_config_path": "/etc/protocol_omni", "ansible_facts": {"python": {"executable": sys.executable}},
+             "inference_service_definition": {"name": "clerk"},
              "_inference_service_spec": {"name": "clerk", "networks": [{"name": "omni-network", "address": "172.30.0.30"}]}}
 FOREIGN = {"name": "hand-made", "ours": False, "running": True, "networks": {"omni-network": "172.30.0.30"}}
 ENGINE = "docker: Error response from daemon: Address already in use"
@@ -16,7 +17,7 @@ def said(**variables):
     fail = rendering.task("inference_service", "tasks/go_back.yml", "Say what failed")
     known = dict(RESOURCES, _inference_service_was_started=True, _inference_service_was_stopped=True, _inference_service_previous={},
                  _inference_service_reason="Start the service: Unable to start service protocol-omni-clerk.service", _inference_service_left=[],
-                 __inference_service_there={"texts": {"unit": None, "resolved": None}}, __inference_service_made_by={"rc": 1, "stdout": ""},
+                 __inference_service_there={"texts": {"unit": None, "resolved": None}}, __inference_service_started={"made_by": None},
                  __inference_service_log={"stdout_lines": ["Starting clerk", ENGINE]}, __inference_service_around={"containers": []})
     return rendering.render("inference_service", fail["ansible.builtin.fail"]["msg"], dict(known, **variables), fail["vars"]).strip().splitlines()
 
@@ -45,7 +46,7 @@ def test_a_service_that_left_under_another_name_is_not_nothing():
 
 
 def test_what_ran_and_is_not_known_is_not_nothing():
-    (now,) = [line for line in said(__inference_service_made_by={"rc": 0, "stdout": "0123"}) if "runs now" in line]
+    (now,) = [line for line in said(__inference_service_started={"made_by": "0123"}) if "runs now" in line]
     assert now == ("What ran before cannot be put back, because /etc/protocol_omni/services/clerk.json or its unit was missing, so nothing runs now.")
 
 
@@ -61,7 +62,7 @@ def test_what_runs_now(variables, words):
 def read_by(started):
     """The command that reads the log, where the start before it was called 0ld."""
     read = rendering.task("inference_service", "tasks/failed_start.yml", "Read the log of this start")
-    variables = dict(RESOURCES, __inference_service_before={"stdout": "0ld"}, __inference_service_started=started)
+    variables = dict(RESOURCES, __inference_service_started=dict(started, before="0ld"))
     return rendering.render("inference_service", read["ansible.builtin.shell"]["cmd"], variables, read["vars"])
 
 
@@ -87,17 +88,3 @@ def test_a_service_that_ran_on_and_answers_wrongly_is_read_from_the_start_that_i
 def test_a_service_that_started_and_answered_wrongly_is_not_explained_by_its_log():
     found = said(_inference_service_reason="Have it answer a question: Its answer was: Rome")
     assert found[:2] == ["Service clerk was not deployed.", "Have it answer a question: Its answer was: Rome"] and found[-1] == ENGINE
-
-
-@pytest.mark.parametrize("texts, kept", [
-    ({"unit": "[Unit]", "resolved": "{}", "proven": None}, {"unit": "[Unit]", "resolved": "{}", "rung": {}}),
-    ({"unit": "", "resolved": "{}", "proven": None}, {}), ({"unit": "[Unit]", "resolved": "", "proven": None}, {}),
-    ({"unit": None, "resolved": None, "proven": None}, {}),
-    ({"unit": "", "resolved": "{}", "proven": '{"unit": "[Unit]", "resolved": "{}", "rung": {}}'}, {"unit": "[Unit]", "resolved": "{}", "rung": {}})],
-    ids=["there", "masked", "an empty file", "never there", "masked, and proven before"])
-def test_a_masked_unit_is_not_what_to_go_back_to(texts, kept):
-    keep = rendering.task("inference_service", "tasks/keep.yml", "Know what to go back to")
-    variables = dict(RESOURCES, __inference_service_there={"texts": texts}, _inference_service_facts={"rungs": {}})
-    known = dict(keep["vars"])
-    found = rendering.render("inference_service", keep["ansible.builtin.set_fact"]["_inference_service_previous"], variables, known)
-    assert found == kept

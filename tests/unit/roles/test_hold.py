@@ -52,7 +52,8 @@ def test_a_hold_that_has_ended_is_nobodys(hold, tmp_path):
 
 def test_a_release_removes_both():
     release = rendering.task("vram_watch", "tasks/release.yml", "Let the watcher act again")
-    assert rendering.render("vram_watch", release["loop"], {}) == ["/run/protocol-omni-vram-watch.hold", "/run/protocol-omni-vram-watch.hold.json"]
+    assert rendering.render("vram_watch", release["ansible.builtin.command"]["argv"], {}) == [
+        "rm", "-f", "/run/protocol-omni-vram-watch.hold", "/run/protocol-omni-vram-watch.hold.json"]
 
 
 def shown(folder, until, who=""):

@@ -17,7 +17,7 @@ FROM_LOOPS = {
     "/etc/protocol_omni/gateway/*.lua": ("roles/gateway/tasks/configure.yml", "map('regex_replace', '^', _gateway_folder ~ '/')"),
     "/etc/protocol_omni/gateway/self_signed.key": ("roles/gateway/tasks/secrets.yml", "-keyout self_signed.key -out self_signed.pem"),
     "/etc/protocol_omni/gateway/self_signed.pem": ("roles/gateway/tasks/secrets.yml", "-keyout self_signed.key -out self_signed.pem"),
-    "/etc/protocol_omni/gateway/self_signed.for-*": ("roles/gateway/tasks/secrets.yml", "_mark: self_signed.for-{{"),
+    "/etc/protocol_omni/gateway/self_signed.for-*": ("roles/gateway/vars/main.yml", "_gateway_mark: self_signed.for-{{"),
     "/etc/protocol_omni/gateway/given/*": ("plugins/module_utils/gateway_routes.py", "copies"),
     **dict.fromkeys(["/etc/protocol_omni/gateway/operator.next", "/etc/protocol_omni/gateway/operator.previous"], (
         "plugins/module_utils/key_rotation.py", '"operator." + name) for name in ("key", "next", "previous")')),

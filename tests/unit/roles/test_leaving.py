@@ -4,7 +4,7 @@ import rendering
 from support import ROOT
 
 SCRIBE = {"name": "scribe", "unit": "protocol-omni-scribe.service", "files": ["scribe.json"], "container": True, "running": True}
-VARIABLES = {"bunker_config_path": "/etc/protocol_omni", "_inference_service_spec": {"name": "scribe"}}
+VARIABLES = {"bunker_config_path": "/etc/protocol_omni", "inference_service_definition": {"name": "scribe"}}
 
 
 def place(text, *words):
@@ -25,7 +25,7 @@ def test_a_service_leaves_by_its_name_alone_with_all_that_was_written_for_it():
     assert rendering.render("inference_service", removal["loop"], VARIABLES) == [
         "/etc/systemd/system/protocol-omni-scribe.service", "/etc/protocol_omni/services/scribe.json", "/etc/protocol_omni/services/scribe.proven",
         "/etc/protocol_omni/services/scribe.placement.json", "/var/lib/protocol_omni/throughput/scribe.speed.json"]
-    assert "complete.yml" not in (rendering.ROLES / "inference_service/tasks/remove.yml").read_text(encoding="utf-8")
+    assert "resolve.yml" not in (rendering.ROLES / "inference_service/tasks/remove.yml").read_text(encoding="utf-8")
 
 
 def test_only_its_own_rung_is_forgotten():
@@ -40,7 +40,7 @@ def test_only_its_own_rung_is_forgotten():
 
 
 def stops_the_watcher(left, settings):
-    stop = rendering.task("inference_service", "tasks/leave.yml", "Stop the watcher of a service that leaves")
+    stop = rendering.task("inference_service", "tasks/leave_all.yml", "Stop the watcher of a service that leaves")
     return rendering.holds("inference_service", stop, {"_inference_service_left": left, "__inference_service_watched": {"texts": {"settings": settings}}},
                            stop["vars"])
 
@@ -53,7 +53,7 @@ def test_the_watcher_stops_where_its_service_leaves_and_goes_on_where_another_do
 
 
 def test_a_container_of_others_with_the_name_of_a_service_is_refused_before_a_start_would_remove_it():
-    refuse = rendering.task("inference_service", "tasks/preflight.yml", "Refuse names that containers of others have")
+    refuse = rendering.task("inference_service", "tasks/refuse.yml", "Refuse names that containers of others have")
     seen = {"inventory_hostname": "prime", "__inference_service_deployed": {"taken": ["oracle"]}}
     assert "when" not in refuse
     judged = {"when": refuse["ansible.builtin.assert"]["that"]}
@@ -66,15 +66,16 @@ def test_a_container_of_others_with_the_name_of_a_service_is_refused_before_a_st
 
 def test_verify_looks_as_it_does_before_a_change_and_refuses_nothing():
     variables = {"bunker_services": [{"name": "oracle"}], "bunker_config_path": "/etc/protocol_omni"}
-    before, look = (rendering.render("inference_service", rendering.task("inference_service", "tasks/" + name, "Look which services this host has")
-                                     ["protocol_omni.bunker.deployed_info"], variables) for name in ("preflight.yml", "verify_host.yml"))
+    before, claimed = (rendering.task("inference_service", "tasks/%s.yml" % name, "Look which services this host has") for name in ("preflight", "verify_host"))
+    before, look = (rendering.render("inference_service", given["protocol_omni.bunker.deployed_info"], variables)
+                    for given in (before, claimed["protocol_omni.bunker.claim"]["look"]))
     assert look == before == {"names": ["oracle"], "folder": "/etc/protocol_omni/services", "label": "protocol_omni.bunker.definition"}
     names = [set(task) & {"ansible.builtin.assert", "ansible.builtin.fail"} for task in rendering.read("inference_service", "tasks/verify_host.yml")]
-    assert names == [set(), set()]
+    assert names == [set()]
 
 
 def test_it_is_refused_by_name_where_the_inventory_says_so():
-    refuse = rendering.task("inference_service", "tasks/preflight.yml", "Refuse services that the inventory does not name")
+    refuse = rendering.task("inference_service", "tasks/refuse.yml", "Refuse services that the inventory does not name")
     seen = {"inventory_hostname": "prime", "__inference_service_deployed": {"unnamed": [SCRIBE]}}
     assert rendering.holds("inference_service", refuse, {"inference_service_unnamed": "refuse"}) is True
     assert rendering.holds("inference_service", refuse, {"inference_service_unnamed": "remove"}) is False
@@ -94,8 +95,8 @@ def test_a_request_that_runs_is_waited_for_and_a_service_that_the_gateway_does_n
 
 def network_leaves(record, containers):
     """Which networks leave, and what is said where somebody is still on one."""
-    remove = rendering.task("networks", "tasks/leave.yml", "Remove networks that the inventory does not name")
-    refuse = rendering.task("networks", "tasks/leave.yml", "Refuse to take a network from containers that are on it")
+    remove = rendering.task("networks", "tasks/leave_unnamed.yml", "Remove networks that the inventory does not name")
+    refuse = rendering.task("networks", "tasks/leave_unnamed.yml", "Refuse to take a network from containers that are on it")
     variables = {"networks_definitions": [{"name": "omni-network"}], "__networks_record": {"texts": {"record": record}},
                  "__networks_around": {"containers": containers}}
     there = rendering.templar("networks", variables, refuse["vars"]).evaluate_conditional(refuse["ansible.builtin.assert"]["that"])
@@ -129,12 +130,11 @@ def test_what_was_made_stays_on_record_until_it_is_removed():
 def test_models_that_no_service_uses_are_told_and_stay():
     tell = rendering.task("model_store", "tasks/main.yml", "Tell models that no service uses")
     variables = {"model_store_path": "/srv/models", "model_store_catalogue": [{"name": "small"}, {"name": "large"}], "model_store_extra_models": [],
-                 "bunker_services": [{"model": "small"}], "__model_store_folders": {"files": [{"path": "/srv/models/" + name} for name in (
-                     "small", "large", "forgotten", "lost+found")]}}
+                 "bunker_services": [{"model": "small"}], "__model_store_read": {"folders": ["small", "large", "forgotten", "lost+found"]}}
     assert rendering.holds("model_store", tell, variables, tell["vars"])
     assert rendering.render("model_store", tell["ansible.builtin.debug"]["msg"], variables, tell["vars"]) == (
         "No service uses these models of /srv/models: forgotten, large. They stay, as nothing here removes a model. To remove one: rm -r /srv/models/NAME")
-    variables["__model_store_folders"]["files"] = variables["__model_store_folders"]["files"][:1]
+    variables["__model_store_read"] = {"folders": ["small"]}
     assert not rendering.holds("model_store", tell, variables, tell["vars"])
     assert not any(word in (rendering.ROLES / "model_store/tasks/main.yml").read_text(encoding="utf-8") for word in ("absent", "rm -rf"))
 
@@ -142,7 +142,7 @@ def test_models_that_no_service_uses_are_told_and_stay():
 @pytest.mark.parametrize("taken, said", [([], "docker rename NAME ANOTHER"), (["oracle"], "docker rename oracle ANOTHER")])
 def test_the_refusal_of_a_taken_name_can_be_written_also_where_none_is_taken(taken, said):
     """Ansible works out what an assert would say before it asks whether it holds."""
-    refuse = rendering.task("inference_service", "tasks/preflight.yml", "Refuse names that containers of others have")
+    refuse = rendering.task("inference_service", "tasks/refuse.yml", "Refuse names that containers of others have")
     variables = {"__inference_service_deployed": {"taken": taken}, "inventory_hostname": "host"}
     assert said in rendering.render("inference_service", refuse["ansible.builtin.assert"]["fail_msg"], variables, refuse["vars"])
 

@@ -11,13 +11,13 @@ COMMON = {"bunker_config_path": "/etc/protocol_omni", "bunker_services": DEMO["b
 def asked(role, name, module, variables):
     """Arguments of the module that looks."""
     task = rendering.task(role, "tasks/verify.yml", name)
-    return rendering.render(role, task["protocol_omni.bunker." + module], dict(COMMON, **variables), task.get("vars"))
+    given = task["protocol_omni.bunker.claim"]["look"] if "protocol_omni.bunker.claim" in task else task
+    return rendering.render(role, given, dict(COMMON, **variables), task.get("vars")).get("protocol_omni.bunker." + module)
 
 
 def recorded(role, name, variables):
     """Claim id to observation."""
-    task = rendering.task(role, "tasks/verify.yml", name)
-    return rendering.render(role, task["protocol_omni.bunker.claim"]["results"], dict(COMMON, **variables), task.get("vars"))
+    return rendering.observed(role, rendering.task(role, "tasks/verify.yml", name), dict(COMMON, **variables))
 
 
 def observability(**variables):
@@ -26,7 +26,7 @@ def observability(**variables):
                       "_observability_services": [{"job": "services", "service": "oracle", "address": "172.30.0.10:8000"}], "__observability_seen": {
                           "listening": [], "targets": [], "rules": [], "configuration": "", "reloaded": False}}, **variables)
     return (asked("observability", "Look at what is measured", "observability_info", variables),
-            recorded("observability", "Record the claims of the measurements", variables))
+            recorded("observability", "Look at what is measured", variables))
 
 
 def test_what_is_measured_is_handed_on():
@@ -41,8 +41,8 @@ def test_what_is_measured_is_handed_on():
 
 def test_nothing_is_looked_at_where_nothing_is_measured():
     variables = {"observability_enabled": False, "__observability_seen": {"skipped": True}}
-    assert not rendering.holds("observability", rendering.task("observability", "tasks/verify.yml", "Look at what is measured"), variables)
-    found = recorded("observability", "Record the claims of the measurements", variables)
+    assert asked("observability", "Look at what is measured", "observability_info", variables) is None
+    found = recorded("observability", "Look at what is measured", variables)
     assert [row["does_not_apply"] for row in found.values()] == ["observability_enabled is false"] * 3
 
 
@@ -51,7 +51,7 @@ def vram_watch(**variables):
     variables = dict({"vram_watch_service": "auto", "_vram_watch_service": "oracle", "_vram_watch_watched": {"gpus": ["GPU-1"]}, "__vram_watch_seen": {
         "state": "active", "enabled": "enabled", "now": 1000, "listening": [], "series": 0, "engine": "", "containers": [], "play": {"rc": 127, "said": ""},
         "status": {}}}, **variables)
-    return asked("vram_watch", "Look at the watcher", "vram_watch_info", variables), recorded("vram_watch", "Record the claims of the watcher", variables)
+    return asked("vram_watch", "Look at the watcher", "vram_watch_info", variables), recorded("vram_watch", "Look at the watcher", variables)
 
 
 def test_the_watcher_is_looked_at_where_the_role_put_it():
@@ -79,7 +79,7 @@ def container_engine(**variables):
     variables = dict({"__container_engine_seen": {"version": "24.0", "engine": "", "buildx": "", "cache_bounds": [], "options": {}, "refused": "",
                                                   "roots": {"docker": root, "containerd": root}}}, **variables)
     return (asked("container_engine", "Look at the engine", "container_engine_info", variables),
-            recorded("container_engine", "Record the claims of the engine", variables))
+            recorded("container_engine", "Look at the engine", variables))
 
 
 def test_what_is_wanted_of_the_engine_is_handed_on():
@@ -104,7 +104,7 @@ def golden_image(**variables):
                                               "inside": {kind: [] for kind in kinds}}}, **variables)
     return (asked("golden_image", "Look at the image", "golden_image_info", variables),
             asked("golden_image", "Read the device code of the image", "cuda_readiness", variables),
-            recorded("golden_image", "Record the claims of the image", variables))
+            recorded("golden_image", "Look at the image", variables))
 
 
 def test_the_image_of_the_inventory_is_looked_at():
@@ -144,7 +144,7 @@ def test_the_models_that_are_used_are_read_and_no_others():
     used = {service["model"] for service in DEMO["bunker_services"]}
     look = asked("model_store", "Read what the models are", "model_store_info", variables)
     assert look["store"] == "/nvme/models" and {model["name"] for model in look["models"]} == used and look["models"][0]["files"][0]["sha256"]
-    assert [row["holds"] for row in recorded("model_store", "Record the claims of the models", variables).values()] == [False, False]
+    assert [row["holds"] for row in recorded("model_store", "Read what the models are", variables).values()] == [False, False]
 
 
 def test_what_was_measured_is_read_where_the_role_put_it():
@@ -153,7 +153,7 @@ def test_what_was_measured_is_read_where_the_role_put_it():
     assert asked("throughput", "Look at what was measured, and at what is left of it", "throughput_info", variables) == {
         "path": "/etc/ansible/facts.d/protocol_omni_throughput.fact", "label": "protocol_omni.bunker.bench",
         "lock": "/var/lib/protocol_omni/throughput/state.json.lock"}
-    assert [row["holds"] for row in recorded("throughput", "Record the claims", variables).values()] == [False, False]
+    assert [row["holds"] for row in recorded("throughput", "Look at what was measured, and at what is left of it", variables).values()] == [False, False]
 
 
 POOL = {"pool_enabled": True, "pool_address": "10.0.0.1", "pool_doors": [{"name": "north", "address": "10.0.0.1"}], "inventory_hostname": "north",
@@ -194,7 +194,7 @@ def gateway(**variables):
             "answers": [dict(nothing, service=service["name"], by="", answered=False) for service in services],
             "files": [], "control": {"root": "there is none", "others": "there is none", "says": {}, "thinks": {}}}}, **variables)
     return (asked("gateway", "Look at the gateway, and ask each service through it", "gateway_info", variables),
-            recorded("gateway", "Record the claims of the gateway", variables))
+            recorded("gateway", "Look at the gateway, and ask each service through it", variables))
 
 
 def test_the_gateway_is_looked_at_where_the_role_put_it():
@@ -232,7 +232,7 @@ def host_driver(**variables):
     variables = dict({"ansible_facts": machine, "preflight_hardware_root": "/", "bunker_services": services, "bunker_host": BARE_HOST,
                       "__host_driver_look": DRIVER}, **variables)
     return (asked("host_driver", "Look at the driver", "host_driver_info", variables),
-            recorded("host_driver", "Record the claims of the driver", variables))
+            recorded("host_driver", "Look at the driver", variables))
 
 
 def test_what_the_inventory_wants_of_the_driver_is_handed_on():
@@ -250,8 +250,8 @@ def test_what_the_inventory_wants_of_the_driver_is_handed_on():
 def test_a_container_and_a_host_without_cards_claim_nothing_of_a_driver(virtual, services, reason):
     variables = {"ansible_facts": {"virtualization_role": virtual, "virtualization_type": "docker"}, "preflight_hardware_root": "/", "bunker_host": BARE_HOST,
                  "bunker_services": services, "__host_driver_look": {"skipped": True}}
-    assert not rendering.holds("host_driver", rendering.task("host_driver", "tasks/verify.yml", "Look at the driver"), variables)
-    found = recorded("host_driver", "Record the claims of the driver", variables)
+    assert asked("host_driver", "Look at the driver", "host_driver_info", variables) is None
+    found = recorded("host_driver", "Look at the driver", variables)
     assert len(found) == 9 and {row["does_not_apply"] for row in found.values()} == {reason}
 
 
@@ -260,6 +260,6 @@ def test_the_volumes_of_the_inventory_are_looked_at_with_all_their_defaults():
     variables = {"disk_layout_volumes": [volume], "disk_layout_root_fill_limit": "70", "__disk_layout_now": {"root_use": 71, "volumes": [
         {"mount": "/nvme", "number": None, "use": None, "at_mount": None}]}}
     (looked,) = asked("disk_layout", "Look at the volumes", "volume_info", variables)["volumes"]
-    found = recorded("disk_layout", "Record the claims of the volumes", variables)
+    found = recorded("disk_layout", "Look at the volumes", variables)
     assert looked.items() > volume.items() and looked["filesystem"] in found["volumes.mounted"]["expected"]
     assert (found["root.room"]["expected"], found["root.room"]["observed"]) == ("at most 70 %", "71 %") and {row["holds"] for row in found.values()} == {False}

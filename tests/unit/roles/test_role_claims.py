@@ -4,7 +4,7 @@ import rendering
 import yaml
 from support import ROOT
 
-from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
+from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles, service_definition
 
 CATALOGUE = rendering.read("model_store", "defaults/main.yml")["model_store_catalogue"]
 DEMO = yaml.safe_load((ROOT / "inventory/demo/group_vars/all/bunker.yml").read_text(encoding="utf-8"))
@@ -15,8 +15,8 @@ def networks(change=None):
     variables = {"bunker_services": DEMO["bunker_services"], "bunker_config_path": "/etc/protocol_omni"}
     resolve = rendering.task("networks", "tasks/resolve.yml", "Resolve the rules")["ansible.builtin.set_fact"]
     variables["_networks_rules"] = rendering.render("networks", resolve["_networks_rules"], variables)
-    looked = rendering.render("networks", rendering.task("networks", "tasks/verify.yml", "Look at the networks and the seal")
-                              ["protocol_omni.bunker.networks_info"], variables)
+    look = rendering.task("networks", "tasks/verify.yml", "Look at the networks and the seal")
+    looked = rendering.render("networks", look["protocol_omni.bunker.claim"]["look"], variables)["protocol_omni.bunker.networks_info"]
     seen = {
         "networks": [{"name": name, "driver": "bridge", "internal": internal, "subnet": subnet, "bridge": bridge} for name, subnet, bridge, internal in (
             ("omni-network", "172.30.0.0/16", "br-omni", False), ("internal_brain", "172.31.0.0/16", "br-brain", True)) if name in looked["names"]],
@@ -25,8 +25,7 @@ def networks(change=None):
         "unnamed": [] if looked["record"] == "/etc/protocol_omni/networks.json" else ["unknown"],
         "state": "active" if looked["unit"] == "protocol-omni-seal.service" else "unknown", "engine_ties": ["Requires", "After"]}
     seen.update(change or {})
-    record = rendering.task("networks", "tasks/verify.yml", "Record the claims of the networks")
-    results = rendering.render("networks", record["protocol_omni.bunker.claim"]["results"], dict(variables, __networks_seen=seen), record["vars"])
+    results = rendering.observed("networks", look, dict(variables, __networks_seen=seen))
     assert list(results) == list(collection_roles.claim_catalogue("networks"))
     return {name[len("networks."):]: row["holds"] for name, row in results.items()}
 
@@ -59,14 +58,13 @@ def service(name, change=None, origin=None, **variables):
                       "__inference_service_there": {"texts": {}, "host": {"fingerprint": {"cores": 4}}, "header": {"facts": {
                           "architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 576,
                           "vision": None}}}}, **variables)
-    complete = rendering.task("inference_service", "tasks/complete.yml", "Complete the definition with the defaults of the role's spec")
-    variables["_inference_service_spec"] = rendering.render("inference_service", complete["ansible.builtin.set_fact"]["_inference_service_spec"], variables)
-    found = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
-    variables["_inference_service_spec"] = rendering.render("inference_service", found["ansible.builtin.set_fact"]["_inference_service_spec"], variables,
-                                                            found["vars"])
-    look, record, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
-        "Look at the service, and try to get out of its container", "Record the claims of the service", "Publish what was measured"))
-    asked = rendering.render("inference_service", look["protocol_omni.bunker.service_info"], variables)
+    spec = service_definition.completed(definition)
+    facts = variables["__inference_service_there"]["header"]["facts"]
+    kind = service_definition.kind_of(spec, service_definition.model_of(CATALOGUE, spec["model"]), facts)
+    variables["_inference_service_spec"] = dict(spec, **kind["definition"])
+    look, publish = (rendering.task("inference_service", "tasks/verify.yml", task) for task in (
+        "Look at the service, and try to get out of its container", "Publish what was measured"))
+    asked = rendering.render("inference_service", look["protocol_omni.bunker.claim"]["look"], variables)["protocol_omni.bunker.service_info"]
     words = ["llama-server", "--batch-size", "2048", "--threads", "4", "--ctx-size", "2048", "--n-gpu-layers", "0"]
     seen = {
         "answer": {"said": "Paris", "tokens": 1}, "speeds": {"generation": 21.26, "prompt": 99.94}, "model_path": "/models/SmolLM2.gguf",
@@ -81,7 +79,7 @@ def service(name, change=None, origin=None, **variables):
         __inference_service_seen=seen,
         __inference_service_readiness={"skipped": True} if definition["device"] == "cpu" else {
             "host": {"kernel_module": "580.1"}, "libcuda": [], "mapped": [{"path": "/libcuda.so.580.1", "origin": "host_driver"}]})
-    results = rendering.render("inference_service", record["protocol_omni.bunker.claim"]["results"], variables, record["vars"])
+    results = rendering.observed("inference_service", look, variables)
     assert set(results) == {name for name in collection_roles.claim_catalogue("inference_service") if name.startswith("SERVICE.")}
     published = rendering.render("inference_service", publish["ansible.builtin.set_fact"]["bunker_service_results"], variables)
     return asked, {name[len("SERVICE."):]: row for name, row in results.items()}, published
@@ -130,6 +128,13 @@ def test_what_others_read_of_a_service_is_published_beside_what_is_there():
 
 @pytest.mark.parametrize("device, looks", [("gpu", True), ("cpu", False)])
 def test_device_code_is_only_looked_at_where_there_is_a_card_for_it(device, looks):
-    task = rendering.task("inference_service", "tasks/verify.yml", "See whose libcuda its process has, and that its GPUs run its kernels natively")
+    task = rendering.task("inference_service", "tasks/verify.yml", "Look at what it has of its cards")
     assert rendering.holds("inference_service", task, {"_inference_service_spec": {"device": device}}) is looks
-    assert task["protocol_omni.bunker.cuda_readiness"]["require"] == "native"
+    assert task["ansible.builtin.include_tasks"] == "verify_gpu.yml"
+    read = rendering.task("inference_service", "tasks/verify_gpu.yml", "See whose libcuda its process has, and that its GPUs run its kernels natively")
+    assert read["protocol_omni.bunker.cuda_readiness"]["require"] == "native"
+
+
+def test_what_was_read_of_another_services_cards_is_nothing_of_one_without():
+    _asked, results, _published = service("executor", __inference_service_placed={"origin": "measured"})
+    assert "does_not_apply" in results["placed"] and "does_not_apply" in results["libcuda"]

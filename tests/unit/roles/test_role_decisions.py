@@ -30,18 +30,6 @@ def test_an_earlier_measurement_stays_where_host_and_image_are_the_same(before, 
     assert json.loads(text) == dict(result, services=dict(kept, executor=2))
 
 
-@pytest.mark.parametrize("unit_is_new, status, made_by, state", [
-    (False, 0, "same", "started"), (True, 0, "same", "restarted"), (False, 0, "before", "restarted"), (False, 0, "", "restarted"), (False, 1, "", "started")],
-    ids=["it runs as it should", "a new unit", "a new unit of an earlier play", "made before there was a label", "it does not run"])
-def test_a_container_that_another_definition_made_is_replaced(unit_is_new, status, made_by, state):
-    block = rendering.task("inference_service", "tasks/start.yml", "Start the service and prove that it answers")
-    start = rendering.task("inference_service", "tasks/start.yml", "Start the service", "ansible.builtin.systemd_service")
-    assert rendering.render("inference_service", start["ansible.builtin.systemd_service"]["state"], {
-        "_inference_service_unit_is_new": unit_is_new, "_inference_service_digest": "same",
-        "__inference_service_made_by": {"rc": status, "stdout": made_by}, "__inference_service_around": {"containers": []},
-        "_inference_service_spec": {"name": "oracle", "networks": []}}, block["vars"]) == state
-
-
 @pytest.mark.parametrize("options", [[], ["noatime"], ["noatime", "nofail"]], ids=["none", "others", "it is there already"])
 def test_a_volume_of_a_lost_disk_does_not_keep_the_host_from_booting(options):
     text = rendering.render_template("disk_layout", "volume.mount.j2", {
@@ -53,7 +41,7 @@ def test_a_volume_of_a_lost_disk_does_not_keep_the_host_from_booting(options):
 
 @pytest.mark.parametrize("architecture, supported", [("x86_64", True), ("aarch64", False), ("armv7l", False), ("riscv64", False), ("i686", False)])
 def test_a_processor_that_the_image_is_not_built_for_is_refused_by_name(architecture, supported):
-    refuse = rendering.task("preflight", "tasks/supported.yml", "Refuse a processor that the image is not built for")
+    refuse = rendering.task("preflight", "tasks/refuse.yml", "Refuse a processor that the image is not built for")
     variables = {"ansible_facts": {"architecture": architecture}, "inventory_hostname": "here"}
     assert rendering.holds("preflight", {"when": refuse["ansible.builtin.assert"]["that"]}, variables) is supported
     said = rendering.render("preflight", refuse["ansible.builtin.assert"]["fail_msg"], variables)
@@ -72,17 +60,6 @@ def test_only_files_that_are_not_on_the_disk_are_fetched():
     found = rendering.render("model_store", fetch["loop"], {
         "_model_store_files": files, "__model_store_files": {"results": [{"on_disk": there} for there in (True, False, True)]}})
     assert [file["name"] for _model, file in found] == ["2"]
-
-
-@pytest.mark.parametrize(("gpus", "sound"), [(["GPU-A"], True), ([], True), (["MIG-1"], True), (["GPU-A", "PCI-0000:41:00.0-2b85"], False)])
-def test_a_service_is_not_run_on_a_card_that_no_driver_has_shown(gpus, sound):
-    refuse = rendering.task("inference_service", "tasks/main.yml", "Refuse a card that no driver has shown")
-    variables = {"_inference_service_spec": {"name": "oracle", "gpus": gpus}}
-    assert rendering.holds("inference_service", {"when": refuse["ansible.builtin.assert"]["that"]}, variables, refuse["vars"]) is sound
-    said = rendering.render("inference_service", refuse["ansible.builtin.assert"]["fail_msg"], variables, refuse["vars"])
-    assert sound or "Service oracle: no driver has shown the UUID of PCI-0000:41:00.0-2b85." in said
-    for check_mode in (False, True):  # in check mode a driver that is not there yet is predicted
-        assert rendering.holds("inference_service", refuse, {"ansible_check_mode": check_mode}) is not check_mode
 
 
 @pytest.mark.parametrize("read, judged", [({"skipped": True, "changed": False}, False), ({"problems": []}, True)])

@@ -11,6 +11,7 @@ SMALL = {"name": "small", "architecture": "llama", "files": [{"name": "small.ggu
 
 def test_each_start_asks_for_every_file_of_whatever_role():
     text = rendering.render_template("inference_service", "unit.service.j2", {
+        "inference_service_definition": {"name": "see"},
         "_inference_service_spec": {"name": "see", "model": "see", "draft_model": "small", "sealed": False, "gpus": [], "device": "cpu", "port": 8000,
                                     "networks": [{"address": "172.30.0.20"}]},
         "model_store_path": "/srv/models", "model_store_catalogue": [MODEL], "model_store_extra_models": [SMALL], "bunker_config_path": "/etc/protocol_omni",
@@ -28,6 +29,7 @@ def test_each_start_asks_for_every_file_of_whatever_role():
 def test_a_report_has_the_speeds_that_a_service_has(speeds, told):
     publish = rendering.task("inference_service", "tasks/verify.yml", "Publish what was measured")
     found = rendering.render("inference_service", publish["ansible.builtin.set_fact"]["bunker_service_results"], {
+        "inference_service_definition": {"name": "s"},
         "_inference_service_spec": {"name": "s", "model": "m", "device": "cpu", "port": 8000, "networks": [{"address": "172.30.0.20"}]},
         "__inference_service_seen": {"speeds": speeds, "container": {"image": "sha256:0123456789abcdef"}, "egress": {"attempts": []}},
         "golden_image_name": "omni", "golden_image_alias": "x"})
@@ -35,7 +37,7 @@ def test_a_report_has_the_speeds_that_a_service_has(speeds, told):
 
 
 def test_the_claims_name_the_first_of_the_weights_and_the_length_of_vectors():
-    record = rendering.task("inference_service", "tasks/verify.yml", "Record the claims of the service")
+    record = rendering.task("inference_service", "tasks/verify.yml", "Look at the service, and try to get out of its container")
     for name, expected in (("file", "m-00001-of-00002.gguf"), ("width", 384)):
         assert rendering.render("inference_service", record["vars"]["_wanted"][name], {
             "_inference_service_model": MODEL, "__inference_service_there": {"header": {"facts": {"width": 384}}}}) == expected
@@ -60,29 +62,6 @@ def test_the_gateway_learns_kinds_from_what_is_deployed(texts, kind):
         "_gateway_services": services, "bunker_config_path": "/etc/protocol_omni"}, read["vars"]) == {"vec": "/etc/protocol_omni/services/vec.json"}
 
 
-@pytest.mark.parametrize("rungs, asked, rung", [
-    (None, -1, 0), ('{"rungs": {}}', -1, 0), ('{"rungs": {"s": {"name": "kv_to_ram"}}}', -1, 1), ('{"rungs": {"other": {"name": "kv_to_ram"}}}', -1, 0),
-    ('{"rungs": {"s": {"name": "a rung that was"}}}', -1, 0), ('{"rungs": {"s": {"name": "kv_to_ram"}}}', 2, 2),
-    ('{"rungs": {"s": {"name": "kv_to_ram"}}}', 0, 0)],
-    ids=["nothing is remembered", "of nobody", "its own", "another's", "one that it has no more", "another is asked for", "none is asked for"])
-def test_the_rung_is_the_one_that_is_asked_for_or_that_this_host_remembers(rungs, asked, rung):
-    decide = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
-    service = {"name": "s", "model": "small", "kind": "chat", "extra_arguments": [], "ladder": ["kv_to_ram", "context_4096"], "context": 4096}
-    variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "bunker_rung": asked,
-                 "__inference_service_there": {"header": {"facts": {}}, "texts": {"rungs": rungs}}}
-    assert int(rendering.render("inference_service", decide["ansible.builtin.set_fact"]["_inference_service_rung"], variables, decide["vars"])) == rung
-
-
-@pytest.mark.parametrize("pooling, asked, rung", [(1, -1, 0), (None, -1, 2), (1, 2, 2)], ids=["vectors", "chat", "vectors, and a rung was asked for"])
-def test_a_rung_that_the_service_took_as_a_chat_is_none_of_one_without_a_ladder(pooling, asked, rung):
-    decide = rendering.task("inference_service", "tasks/complete.yml", "Find out what it is for, and at which rung it shall run")
-    service = {"name": "s", "model": "small", "kind": "auto", "extra_arguments": [], "ladder": ["kv_to_ram", "context_4096"], "context": 4096}
-    facts = {"architecture": "llama", "pooling": pooling, "head": False, "template": True, "fim": False, "width": 4, "context": 4096, "vision": None}
-    there = {"header": {"facts": facts}, "texts": {"rungs": '{"rungs": {"s": {"name": "context_4096"}}}'}}
-    variables = {"_inference_service_spec": service, "_inference_service_model": SMALL, "__inference_service_there": there, "bunker_rung": asked}
-    assert int(rendering.render("inference_service", decide["ansible.builtin.set_fact"]["_inference_service_rung"], variables, decide["vars"])) == rung
-
-
 # The tasks of the role that the watcher's play does not reach: what leaves does so in site.yml alone.
 SITE_ALONE = {"leave.yml", "leave_one.yml"}
 
@@ -91,11 +70,3 @@ def test_what_the_watchers_own_ansible_runs_needs_no_other_collection():
     paths = [path for folder in ("tasks", "vars", "defaults", "templates") for path in (rendering.ROLES / "inference_service" / folder).iterdir()]
     assert len(paths) > 20
     assert [path.name for path in paths if path.name not in SITE_ALONE and "community." in path.read_text(encoding="utf-8")] == []
-
-
-def test_a_models_files_are_read_by_name_and_role():
-    read = rendering.task("inference_service", "tasks/complete.yml", "Read what this host has of it, its model's header and the processor")
-    model = {"name": "m", "architecture": "llama", "files": [
-        {"name": "a.gguf", "sha256": "0" * 64, "size": 5, "source": {}}, {"name": "p.gguf", "role": "projector", "sha256": "1" * 64}]}
-    found = rendering.render("inference_service", read["protocol_omni.bunker.service_inputs_info"]["files"], {"_inference_service_model": model})
-    assert found == [{"name": "a.gguf"}, {"name": "p.gguf", "role": "projector"}]

@@ -33,3 +33,16 @@ def test_each_model_is_judged_by_itself_in_its_order(look):
 
 def test_no_models_are_none(look):
     assert look() == []
+
+
+def test_what_cannot_be_served_is_refused_where_that_is_asked_for_and_all_folders_are_told(tmp_path, capsys):
+    def asked(**given):
+        with patch_module_args(dict({"store": str(tmp_path), "models": [{"name": "a", "architecture": "llama", "files": [TEMPLATE]}]}, **given)):
+            with pytest.raises(SystemExit):
+                model_store_info.main()
+        return json.loads(capsys.readouterr().out)
+    (tmp_path / "forgotten").mkdir()
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert asked()["folders"] == ["forgotten"] and not asked().get("failed")
+    assert asked(refuse=True)["msg"] == "Model a, %s/a/chat.jinja: it is not there. Fetch it: run site.yml." % tmp_path
+    assert asked(refuse=True, models=[])["folders"] == ["forgotten"] and asked(models=[], store=str(tmp_path / "none"))["folders"] == []
