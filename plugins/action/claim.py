@@ -32,7 +32,8 @@ class ActionModule(ActionBase):
         observed = arguments["results"]
         if observed is None:
             seen = self._seen(arguments["look"], task_vars)
-            result.update(seen)
+            # Of a task that says of itself that it was skipped Ansible keeps no facts.
+            result.update({name: value for name, value in seen.items() if name != "skipped"})
             if seen.get("failed"):
                 return result
             observed = judges.observations(arguments["wanted"], arguments["judge"] or role, dict(seen, **arguments["besides"]))

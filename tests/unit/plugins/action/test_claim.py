@@ -43,6 +43,7 @@ def test_a_look_that_failed_records_nothing():
 def test_where_nobody_is_asked_it_is_judged_as_skipped():
     found, asked = run(role="observability", look={}, wanted={"enabled": False})
     assert asked == [] and {row["status"] for name, row in found["ansible_facts"]["bunker_claims"].items() if row} == {"does not apply"}
+    assert "skipped" not in found  # Ansible would keep no facts of it
 
 
 def test_what_was_seen_besides_is_judged_too(monkeypatch):
