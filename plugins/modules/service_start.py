@@ -70,7 +70,7 @@ EXAMPLES = r"""
     label: protocol_omni.bunker.definition
     digest: 0123456789abcdef
     networks: {omni-network: 172.30.0.20}
-    question: {endpoint: "http://172.30.0.20:8002", kind: chat, question: What is the capital of France?, expected_word: Paris}
+    question: {endpoint: "http://172.30.0.20:8002", kind: chat, question: "What is the capital of France?", expected_word: Paris}
   register: started
 """
 
