@@ -16,13 +16,13 @@ options:
     type: dict
     required: true
   image:
-    description: What the engine says of the image, or an empty dict.
+    description: C(image) of M(protocol_omni.bunker.golden_image_info), or an empty dict.
     type: dict
     default: {}
   layers:
-    description: Lines of C(docker image history --human=false --no-trunc --format '{{json .}}'). A line that is no JSON is left out.
+    description: C(layers) of M(protocol_omni.bunker.golden_image_info).
     type: list
-    elements: str
+    elements: dict
     default: []
 """
 
@@ -38,22 +38,9 @@ _value:
   type: dict
 """
 
-import json
-import re
-
-PASSWORD = re.compile(r"://[^\s/@]+@")  # an address of an index may carry one
 CPU = ("model", "sockets", "cores", "threads")
 MEMORY = ("total", "available", "bandwidth")
 CARD = ("pci", "uuid", "name", "memory", "memory_free", "capability", "driver")
-
-
-def _layers(lines):
-    for line in lines:
-        try:
-            layer = json.loads(line)
-            yield {"made_by": PASSWORD.sub("://…@", " ".join(str(layer["CreatedBy"]).split())), "size": int(layer["Size"])}
-        except (ValueError, KeyError, TypeError):
-            continue  # of another engine, which says it otherwise
 
 
 def report_facts(host, image=None, layers=()):
@@ -62,8 +49,7 @@ def report_facts(host, image=None, layers=()):
     return {
         "machine": {"cpu": {key: (host.get("cpu") or {}).get(key) for key in CPU}, "memory": {key: (host.get("memory") or {}).get(key) for key in MEMORY},
                     "gpus": [{key: card.get(key) for key in CARD} for card in host.get("gpus") or []]},
-        "image": {"name": ([str(name) for name in image.get("RepoTags") or []] or [""])[0], "id": image.get("Id") or "", "size": image.get("Size"),
-                  "layers": list(_layers(layers))}}
+        "image": {"name": (image.get("tags") or [""])[0], "id": image.get("id") or "", "size": image.get("size"), "layers": list(layers)}}
 
 
 class FilterModule:

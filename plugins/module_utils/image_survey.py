@@ -4,6 +4,9 @@
 """What is seen of an image: its configuration by the engine, and what a look into it prints. Pure functions. Standard library only."""
 from __future__ import annotations
 
+import re
+
+PASSWORD = re.compile(r"://[^\s/@]+@")  # an address of an index may carry one
 # For the image's own bash, which has no Python beside it. One line a finding, its kind first; the last one says that it came to its end.
 LOOK = r"""
 find / -xdev -name 'libcuda.so*' -printf 'libcuda: %p\n' && echo 'searched: /'
@@ -35,6 +38,15 @@ def inside(text):
     return found
 
 
+def layers(found):
+    """An image's layers, the newest first: list of dicts of ``made_by`` (without passwords) and ``size`` (bytes).
+
+    :param found: the engine's answer to ``/images/NAME/history``, None where it knows none. What tells no size is left out.
+    """
+    return [{"made_by": PASSWORD.sub("://…@", " ".join(str(layer.get("CreatedBy") or "").split())), "size": layer["Size"]}
+            for layer in found or [] if isinstance(layer.get("Size"), int)]
+
+
 def image(found):
     """What counts of an image, {} of none.
 
@@ -43,5 +55,5 @@ def image(found):
     if not found:
         return {}
     configured = found.get("Config") or {}
-    return {"id": found["Id"], "size": found.get("Size") or 0, "labels": configured.get("Labels") or {}, "environment": configured.get("Env") or [],
+    return {"id": found["Id"], "tags": [str(name) for name in found.get("RepoTags") or []], "size": found.get("Size") or 0, "labels": configured.get("Labels") or {}, "environment": configured.get("Env") or [],
             "user": configured.get("User") or ""}

@@ -64,10 +64,16 @@ image:
   type: dict
   contains:
     id: {description: Its ID., type: str}
+    tags: {description: Its names., type: list, elements: str}
     size: {description: "Its bytes, uncompressed.", type: int}
     labels: {description: Its labels., type: dict}
     environment: {description: "Its variables, each as V(NAME=VALUE).", type: list, elements: str}
     user: {description: "Whose its processes are, empty for root.", type: str}
+layers:
+  description: Its layers, the newest first, each with C(made_by) and C(size) in bytes. Empty where it is not there.
+  returned: success
+  type: list
+  elements: dict
 alias_id:
   description: ID of the image that O(alias) names, empty for none.
   returned: success
@@ -141,7 +147,8 @@ def main():
         "docker_host": {"type": "str", "default": client.DEFAULT_HOST}}, supports_check_mode=True)
     given = module.params
     try:
-        inspected, other = (client.get(given["docker_host"], "/images/%s/json" % urllib.parse.quote(given[name], safe="/:@")) for name in ("image", "alias"))
+        inspected, other, history = (client.get(given["docker_host"], "/images/%s/%s" % (urllib.parse.quote(given[name], safe="/:@"), what))
+                                     for name, what in (("image", "json"), ("alias", "json"), ("image", "history")))
     except client.EngineError as error:
         module.fail_json(msg="The image was not looked at: %s" % error)
     image, alias = image_survey.image(inspected), image_survey.image(other)
@@ -149,7 +156,7 @@ def main():
     if image:
         status, text, error = commands.answer(module, *RUN, given["image"], "-c", image_survey.LOOK)
         said = "docker run ended with %d: %s" % (status, error.strip()[-300:]) if status else ""
-    module.exit_json(changed=False, image=image, alias_id=alias.get("id", ""), inside=image_survey.inside(text), said=said,
+    module.exit_json(changed=False, image=image, layers=image_survey.layers(history), alias_id=alias.get("id", ""), inside=image_survey.inside(text), said=said,
                      pruned=pruned(given, inspected, not module.check_mode) if image and given["pruned"] else {})
 
 

@@ -34,6 +34,8 @@ def test_the_report_is_written_for_people_too(site, first):
     page = (site.reports / (site.host + ".md")).read_text(encoding="utf-8")
     assert "| holds | `image.size`" in page
     assert "NO GPU HERE" in first.output
+    image = site.report()["image"]
+    assert image["size"] > 0 and len(image["layers"]) > 1 and max(layer["size"] for layer in image["layers"]) < image["size"]
 
 
 def test_the_second_run_changes_nothing(second):

@@ -168,13 +168,13 @@ def test_a_host_of_a_pool_is_looked_at_by_what_it_does_there():
                     "member_address": "10.0.0.1", "member_port": 8544, "socket": "/run/protocol-omni-pool/admin.sock"}
     servers = [{"backend": backend, "name": name, "state": "UP"} for backend in ("model_oracle", "any") for name in ("north", "south")]
     variables["__pool_seen"] = {"due": "", "stranger": "refused", "servers": servers}
-    assert {row["holds"] for row in recorded("pool", "Record the claims of the pool", variables).values()} == {True}
+    assert {row["holds"] for row in recorded("pool", "Look at this host of the pool", variables).values()} == {True}
 
 
 def test_a_host_of_no_pool_is_not_looked_at():
     variables = {"pool_enabled": False, "__pool_seen": {"skipped": True}}
-    assert not rendering.holds("pool", rendering.task("pool", "tasks/verify.yml", "Look at this host of the pool"), variables)
-    assert [row["does_not_apply"] for row in recorded("pool", "Record the claims of the pool", variables).values()] == ["pool_enabled is false"] * 3
+    assert asked("pool", "Look at this host of the pool", "pool_info", variables) is None
+    assert [row["does_not_apply"] for row in recorded("pool", "Look at this host of the pool", variables).values()] == ["pool_enabled is false"] * 3
 
 
 def gateway(**variables):

@@ -15,7 +15,10 @@ from ansible_collections.protocol_omni.bunker.plugins.modules import golden_imag
 # As Docker 29 answers, shortened; it leaves out what an image does not have.
 IMAGE = {"Id": "sha256:0123", "RepoTags": ["omni/llama-server:5ea1"], "Size": 772400000, "Config": {
     "User": "65532:65532", "Env": ["PATH=/opt/llama", "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu"], "Labels": {"protocol_omni.bunker.input-hash": "5ea1"}}}
-ANSWERS = {"/images/omni/llama-server:5ea1/json": IMAGE, "/images/omni/llama-server:sm120/json": dict(IMAGE, Config={})}
+HISTORY = [{"Id": "sha256:0123", "CreatedBy": "RUN  pip --index https://user:secret@mirror/x", "Size": 12, "Created": 1},
+           {"Id": "<missing>", "CreatedBy": "COPY a /b", "Size": 0}, {"Id": "<missing>", "CreatedBy": "of another engine", "Size": "1.2MB"}]
+ANSWERS = {"/images/omni/llama-server:5ea1/json": IMAGE, "/images/omni/llama-server:5ea1/history": HISTORY,
+           "/images/omni/llama-server:sm120/json": dict(IMAGE, Config={})}
 PRINTED = """\
 libcuda: /usr/lib/x86_64-linux-gnu/libcuda.so.1
 searched: /
@@ -53,7 +56,8 @@ def look(tmp_path, monkeypatch, capsys):
 def test_image_alias_and_what_is_inside_are_read(look):
     found = look()
     assert not found["changed"] and found["said"] == "" and found["alias_id"] == "sha256:0123"
-    assert found["image"] == {"id": "sha256:0123", "size": 772400000, "user": "65532:65532", "labels": {"protocol_omni.bunker.input-hash": "5ea1"},
+    assert found["layers"] == [{"made_by": "RUN pip --index https://…@mirror/x", "size": 12}, {"made_by": "COPY a /b", "size": 0}]
+    assert found["image"] == {"id": "sha256:0123", "tags": ["omni/llama-server:5ea1"], "size": 772400000, "user": "65532:65532", "labels": {"protocol_omni.bunker.input-hash": "5ea1"},
                               "environment": ["PATH=/opt/llama", "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu"]}
     assert found["inside"] == {
         "libcuda": ["/usr/lib/x86_64-linux-gnu/libcuda.so.1"], "searched": ["/"], "tool": ["/usr/bin/curl"], "variant": ["libggml-cpu-x64.so"],
@@ -67,12 +71,13 @@ def test_it_is_looked_into_without_a_network_and_never_pulled(look):
 
 
 def test_what_the_engine_leaves_out_is_empty(look):
-    assert look(image="omni/llama-server:sm120")["image"] == {"id": "sha256:0123", "size": 772400000, "labels": {}, "environment": [], "user": ""}
+    assert look(image="omni/llama-server:sm120")["image"] == {
+        "id": "sha256:0123", "tags": ["omni/llama-server:5ea1"], "size": 772400000, "labels": {}, "environment": [], "user": ""}
 
 
 def test_an_image_that_is_not_there_is_told_and_not_run(look):
     found = look(image="omni/llama-server:gone", alias="omni/llama-server:gone")
-    assert (found["image"], found["alias_id"], found["said"]) == ({}, "", "there is no image omni/llama-server:gone")
+    assert (found["image"], found["layers"], found["alias_id"], found["said"]) == ({}, [], "", "there is no image omni/llama-server:gone")
     assert found["inside"]["input"] == [] and not (look.folder / "ran").exists()
 
 
