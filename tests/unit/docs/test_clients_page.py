@@ -11,7 +11,8 @@ render = runpy.run_path(str(ROOT / "docs" / "render_clients.py"))["render"]
 
 
 def test_the_page_is_what_the_record_says():
-    assert render(RECORD) == PAGE, "run: python docs/render_clients.py"
+    # ./bunker records --mark says so where the code has changed since.
+    assert render(RECORD) == PAGE.replace(") (stale)", ")"), "run: python docs/render_clients.py"
 
 
 def test_each_client_has_each_cell_and_a_cell_that_was_not_run_has_its_reason():

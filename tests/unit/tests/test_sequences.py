@@ -39,7 +39,9 @@ def test_a_test_that_the_matrix_names_exists(name):
 
 def test_the_page_is_made_of_the_matrix():
     made = runpy.run_path(str(ROOT / "docs" / "render_changes.py"))["render"]()
-    assert made == (ROOT / "docs" / "changes.md").read_text(encoding="utf-8"), "run: python docs/render_changes.py"
+    page = (ROOT / "docs" / "changes.md").read_text(encoding="utf-8")
+    # ./bunker records --mark says so where the code has changed since.
+    assert made == page.replace(") (stale)", ")"), "run: python docs/render_changes.py"
 
 
 def test_an_inventory_follows_from_the_states_alone():
