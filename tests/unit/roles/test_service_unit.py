@@ -90,9 +90,3 @@ def test_the_services_come_back_with_the_engine_that_they_go_with():
     text = TEMPLATE.read_text(encoding="utf-8")
     assert re.search(r"^Requires=docker\.service$", text, re.MULTILINE) and re.search(r"^After=docker\.service ", text, re.MULTILINE)
     assert "docker.service" in re.search(r"^WantedBy=(.*)$", text, re.MULTILINE).group(1)
-
-
-def test_a_host_that_was_deployed_before_gets_the_new_tie():
-    """enable does nothing for a unit that is enabled already."""
-    tie = rendering.task("inference_service", "tasks/start.yml", "Tie it to what starts it")
-    assert tie["ansible.builtin.command"]["argv"][:2] == ["systemctl", "reenable"] and tie["when"] == "_outdated"

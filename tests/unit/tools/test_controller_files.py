@@ -69,7 +69,8 @@ def test_what_is_listed_is_locked_for_the_demo_too():
 @pytest.mark.parametrize("folder", ["roles", "playbooks", "inventory", "tests/host", "molecule"])
 def test_no_filter_is_used_that_needs_a_package_which_nobody_lists(folder):
     """json_query needs jmespath; json_patch and its kin jsonpatch; the ipaddr family netaddr; from_xml and to_xml xmltodict."""
-    used = r"\b(json_query|json_patch|json_diff|json_patch_recipe|ipaddr|ipv4|ipsubnet|ipmath|from_xml|to_xml)\b\s*[(}|]"
+    # Behind a bar: HAProxy has a json_query of its own.
+    used = r"\|\s*(?:[\w.]+\.)?(json_query|json_patch|json_diff|json_patch_recipe|ipaddr|ipv4|ipsubnet|ipmath|from_xml|to_xml)\b"
     assert re.search(used, "{{ a | community.general.json_query('b') }}")
     paths = [path for path in (ROOT / folder).rglob("*") if path.suffix in (".yml", ".j2") and path.is_file()]
     assert paths and [path for path in paths if re.search(used, path.read_text(encoding="utf-8"))] == []
