@@ -117,7 +117,7 @@ def test_what_a_test_kills_that_fails_without_a_mutant_is_unproven(tool, monkeyp
     assert [one["outcome"] for one in results] == ["killed", "unproven", "survived"]
 
 
-@pytest.mark.parametrize("change, goes_on", [({}, True), ({"seed": 2}, False), ({"mutants": 9}, False), ({"code": "b"}, False)], ids=lambda value: str(value))
+@pytest.mark.parametrize("change, goes_on", [({}, True), ({"seed": 2}, False), ({"mutants": 9}, False), ({"code": "b"}, False)], ids=str)
 def test_a_run_goes_on_where_one_of_the_same_draw_and_code_ended(tool, tmp_path, change, goes_on):
     path = tmp_path / "sample.json"
     given = argparse.Namespace(seed=1, mutants=5, result=path, only=[])
