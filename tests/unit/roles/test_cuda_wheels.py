@@ -22,7 +22,7 @@ def pins():
 
 
 def test_of_each_wheel_somebody_said_what_the_image_gets():
-    assert sorted(pins()) == sorted(LIBRARIES), "Enter the wheel of files/cuda-toolchain.txt in LIBRARIES of this test; the other tests here name what is missing."
+    assert sorted(pins()) == sorted(LIBRARIES), "Enter the wheel of files/cuda-toolchain.txt in LIBRARIES here; the other tests then say what is missing."
 
 
 def test_each_library_can_be_linked_against_and_is_carried_into_the_image():
