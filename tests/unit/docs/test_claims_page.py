@@ -1,4 +1,5 @@
 """docs/claims.md is made, not written; and it holds every figure of the doctrine."""
+import json
 import pathlib
 import re
 import runpy
@@ -18,6 +19,17 @@ def test_the_page_is_what_the_sources_say():
 def test_every_role_with_claims_is_on_the_page():
     roles = {path.parents[1].name for path in (ROOT / "roles").glob("*/vars/claims.yml")}
     assert roles == set(runpy.run_path(str(ROOT / "docs" / "render_claims.py"))["ORDER"])
+
+
+@pytest.mark.parametrize("path", ["tests/integration/site/demo_claims.json", "tests/gpu/site/expected_claims.json"])
+def test_every_claim_has_a_status_where_hosts_are_compared_with(path):
+    """Without it a new claim would only be missed after an hour, on a host."""
+    catalogue = {name for file in ROOT.glob("roles/*/vars/claims.yml") for found in yaml.safe_load(file.read_text(encoding="utf-8")).values() for name in found}
+    wanted = {name.replace("SERVICE", service) for name in catalogue for service in ("oracle", "executor")}
+    pinned = set(json.loads((ROOT / path).read_text(encoding="utf-8")))
+    assert (sorted(wanted - pinned), sorted(pinned - wanted)) == ([], []), (
+        "%s: add the first, with the status that such a host has, and take out the second; what the record of the card does not know yet is named in "
+        "YOUNGER of tests/unit/gpu/test_recorded_measurements.py" % path)
 
 
 def rows():
