@@ -20,7 +20,7 @@ from support import ROOT
 from support.gateway_host import Door, hashed
 
 FOLDER, ADDRESS, PORT, URL = Door.config, Door.address, Door.port, Door.url
-PROGRAMS = {path.name for path in (ROOT / "roles/gateway/files").glob("*.lua")}
+PROGRAMS = {path.name for path in (ROOT / "roles/gateway/files").iterdir() if path.suffix in (".lua", ".html")}
 QUESTION = [{"role": "user", "content": "Who are you?"}]
 
 
@@ -237,6 +237,10 @@ def test_where_nobody_here_can_a_provider_answers_and_is_named(door, providers):
             assert set(heard) == {*map(str.lower, told), "authorization", "connection", "content-length", "content-type", "host", "user-agent"}, heard
             assert {name: heard[name.lower()] for name in told} == told and heard["content-type"] == "application/json"
             assert heard["authorization"] == "Bearer " + door.provider_keys[name]
+            # What the gateway says to llama-server besides would be refused there.
+            schema = {"format": {"type": "json_schema", "name": "thing", "schema": {"type": "object"}}}
+            answer = client.post("/v1/responses", json={"model": "oracle", "input": "Who?", "text": schema, "hears": "*"})
+            assert (answer.headers["x-bunker-service"], answer.json()["heard"]) == (name, ["hears", "input", "model", "text"])
     finally:
         door.stand_in("oracle", "172.30.0.10:8000")
         door.stand_in("executor", "172.30.0.20:8002")
