@@ -104,7 +104,10 @@ function queue.answer(name, path, body)
     local socket = asked(plan.routes[name].address, path, body)
     if not socket then return false end
     ngx.ctx.queued, ngx.var.bunker_queued = true, plan.routes[name].address
+    local metered = ngx.ctx.metered
+    ngx.ctx.metered = nil -- of a prompt that still waits when its client leaves, or its service dies, nothing was read
     local line = first_line(socket)
+    ngx.ctx.metered = (line or not ngx.headers_sent) and metered or nil
     patience(socket, plan.response_timeout)
     local head = line and socket:receiveuntil("\r\n\r\n")()
     local status = head and tonumber(line:match("^HTTP/1%.%d (%d+)"))

@@ -132,9 +132,9 @@ def test_openais_client_waits_in_the_queue_and_raises_where_its_service_dies_mea
     start(queued)
 
 
-def spent(door):
+def spent(door, field="written"):
     with door.control() as control:
-        return sum(row["written"] for row in control.get("/usage").json()["rows"] if row["key"] == "alice")
+        return sum(row[field] for row in control.get("/usage").json()["rows"] if row["key"] == "alice")
 
 
 def test_an_error_behind_the_head_costs_nothing(queued):
@@ -145,14 +145,15 @@ def test_an_error_behind_the_head_costs_nothing(queued):
 
 
 def test_who_leaves_the_queue_is_not_counted_and_who_stays_is_metered(queued):
-    before = spent(queued)
+    before, requests = spent(queued), spent(queued, "requests")
     with taken(queued, 2.5) as control:
         with contextlib.suppress(httpx2.ReadTimeout), queued.http() as client:
             client.post(PATHS[0], timeout=0.4, json={"model": "oracle", "messages": QUESTION, "stream": True})
         settled(control, 1)
+        assert spent(queued, "requests") == requests
         _head, _answer, parts = heard(queued, PATHS[0], accounts=True)
     assert b"[DONE]" in parts[-1][1]
-    assert 6 <= spent(queued) - before <= 9
+    assert 6 <= spent(queued) - before <= 9 and spent(queued, "requests") == requests + 1
 
 
 def farewell(door, seconds):
