@@ -5,6 +5,7 @@ The Oracle is tests/stand_ins/model_server.py with one slot. Without these comme
 import concurrent.futures
 import contextlib
 import json
+import re
 import socket
 import time
 
@@ -137,11 +138,17 @@ def spent(door, field="written"):
         return sum(row[field] for row in control.get("/usage").json()["rows"] if row["key"] == "alice")
 
 
-def test_an_error_behind_the_head_costs_nothing(queued):
-    before = spent(queued)
+def interrupted(door):
+    page = door.sh("python3 -c \"import urllib.request as r; print(r.urlopen('http://127.0.0.1:9180/metrics').read().decode())\"")
+    return sum(int(value) for value in re.findall(r'bunker_gateway_streams_interrupted_total\{model="oracle",[^}]*\} ([0-9]+)', page))
+
+
+@pytest.mark.parametrize("order, broke", [({"fails": 400, "overflows": 5}, 0), ({"fails": 500}, 1)], ids=["the client's", "the service's"])
+def test_an_error_behind_the_head_costs_nothing_and_counts_as_a_break_where_the_service_failed(queued, order, broke):
+    before, breaks = spent(queued), interrupted(queued)
     with taken(queued, 1.4):
-        _head, _answer, parts = heard(queued, PATHS[0], fails=400, overflows=5)
-    assert b"context_length_exceeded" in parts[-1][1] and spent(queued) == before
+        _head, _answer, parts = heard(queued, PATHS[0], **order)
+    assert b'"error"' in parts[-1][1] and (spent(queued), interrupted(queued)) == (before, breaks + broke)
 
 
 def test_who_leaves_the_queue_is_not_counted_and_who_stays_is_metered(queued):
