@@ -231,7 +231,8 @@ def test_where_nobody_here_can_a_provider_answers_and_is_named(door, providers):
             assert chat(client, "executor")[0] == 502  # it has no failsafe
             told = {"Anthropic-Version": "2023-06-01", "Anthropic-Beta": "files", "Accept": "application/json"}
             kept = {"X-Api-Key": "sk-1", "Cookie": "session=1", "Forwarded": "for=192.0.2.1", "X-Forwarded-For": "192.0.2.1",
-                    "Proxy-Authorization": "Basic YTpi", "Referer": "https://wiki.example/", "OpenAI-Organization": "org-1", "X-Stainless-OS": "Linux", "From": "someone@example.org"}
+                    "Proxy-Authorization": "Basic YTpi", "Referer": "https://wiki.example/", "OpenAI-Organization": "org-1", "X-Stainless-OS": "Linux",
+                    "From": "someone@example.org"}
             answer = client.post("/v1/chat/completions", json={"model": "oracle", "messages": QUESTION, "hears": "headers"}, headers={**told, **kept})
             heard = answer.json()["heard"]
             assert set(heard) == {*map(str.lower, told), "authorization", "connection", "content-length", "content-type", "host", "user-agent"}, heard

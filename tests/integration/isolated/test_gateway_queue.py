@@ -209,6 +209,6 @@ def test_who_says_farewell_while_a_service_is_drained_waits_no_more(queued):
 
 def test_a_service_that_loads_again_when_its_turn_comes_has_its_fallback(queued):
     """Last: the gateway takes it as down then, until it looks again. The stand-in of the Executor fails as it was told, too."""
-    with taken(queued, 0.5):
+    with taken(queued, 0.3):
         _head, answer, _parts = heard(queued, PATHS[0], fails=503)
     assert (answer.status_code, answer.headers["x-bunker-service"], answer.headers["x-bunker-reason"]) == (503, "executor", "down")
