@@ -2,6 +2,7 @@
 -- Which service answers: the one that was asked, the one that stands in for it, or nobody yet.
 local balancer = require "ngx.balancer"
 local answers = require "answers"
+local client = require "client"
 local context = require "context"
 local plan = require "plan"
 local state = require "state"
@@ -48,7 +49,10 @@ local function wait_for(name)
         if name ~= "" then state.count("waiting", name, 1) end
         ngx.var.bunker_waits = name
     end
-    if name ~= "" then ngx.sleep(POLL) end
+    if name ~= "" then
+        ngx.sleep(POLL)
+        client.leave_if_gone()
+    end
 end
 
 -- access phase: the name of who answers, or nothing after a refusal. outside: the provider that answers where nobody here can, or nothing.

@@ -123,17 +123,17 @@ function gateway.route()
         given = parameters.apply(plan.parameters[wanted], request, given)
         ngx.req.set_body_data(given)
     end
+    local plain = given
     if route.address and path == "/v1/responses" and request.text then
-        local said = parameters.schema(request, given)
-        if said ~= given then ngx.req.set_body_data(said) end
-        given = said
+        given = parameters.schema(request, given)
+        if given ~= plain then ngx.req.set_body_data(given) end
     end
     if route.address then
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt, api.generates(path) and plan.failsafe(ngx.var.bunker_key, wanted))
         if not chosen then return end
         route = plan.routes[chosen]
-        if not route.address then ngx.req.set_body_data(as_the_provider_has_it(chosen, request, given)) end
+        if not route.address then ngx.req.set_body_data(as_the_provider_has_it(chosen, request, plain)) end
     end
     local below = path:match("^/v1(/.*)")
     if not below and not route.address then return answers.refuse(404, ("No such path of %s: %s"):format(chosen, path)) end

@@ -76,7 +76,7 @@ local function written(body, ...)
 end
 
 -- llama-server reads a JSON schema where OpenAI's chat API has it, and does not look where the Responses API has it: a client would get free text for an
--- object. The schema is said in both places.
+-- object. The schema is said in both places; the request as a table stays as it is, for a provider that may answer in the end.
 function parameters.schema(request, body)
     local format = type(request.text) == "table" and request.text.format
     if type(format) ~= "table" or request.response_format ~= nil then return body end
@@ -85,7 +85,7 @@ function parameters.schema(request, body)
     if format.type == "json_schema" and type(format.schema) == "table" then
         put = '{"type":"json_schema","json_schema":{"name":"answer","schema":' .. written(body, "text", "format", "schema") .. "}}"
     end
-    return put and parameters.apply({strip = {}, defaults = {}, set = {response_format = put}}, request, body) or body
+    return put and parameters.apply({strip = {}, defaults = {}, set = {response_format = put}}, {}, body) or body
 end
 
 return parameters

@@ -1,16 +1,19 @@
 -- Written by the role protocol_omni.bunker.gateway; the next run overwrites it.
 -- A stream for which its service has no slot free. llama-server says nothing until one is, and clients give up; so the gateway says the head and comments
 -- meanwhile, and then moves the bytes of this one answer itself: behind a head that Lua has sent nginx can pass no other.
-local api = require "api"
+local client = require "client"
 local plan = require "plan"
 local relay = require "relay"
 local state = require "state"
 
 local queue = {}
 local CONNECT, SEND = 2000, 120000 -- milliseconds, as nginx has them for all others
+local LOOK = 1 -- seconds of silence of the service after which the client is looked for
 
--- Whether this service answers as many as it can at once, the one that asks (and is counted) left out. HTTP/1.0 knows no answers in pieces.
+-- Whether this service answers as many as it can at once, the one that asks (and is counted) left out. HTTP/1.0 knows no answers in pieces, and where a
+-- service may be silent for no longer than a comment is away nobody would hear one.
 local function full(name)
+    if plan.response_timeout <= plan.comment_interval then return false end
     local slots = state.learned("slots", name)
     return slots and ngx.req.http_version() >= 1.1 and state.counted("in_flight", name) > slots
 end
@@ -19,7 +22,7 @@ end
 local function asked(address, path, body)
     local host, port = address:match("^(.*):(%d+)$")
     local socket = ngx.socket.tcp()
-    socket:settimeouts(CONNECT, SEND, plan.comment_interval * 1000)
+    socket:settimeouts(CONNECT, SEND, LOOK * 1000)
     if not socket:connect(host, tonumber(port)) then return end
     local sent = socket:send({"POST ", path, " HTTP/1.1\r\nHost: ", address, "\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ",
                               #body, "\r\n\r\n", body})
@@ -38,21 +41,40 @@ local function say(text)
     return ngx.print(text) and ngx.flush(true)
 end
 
--- The first line of the answer, waited for with a comment at each interval; nothing for a service that ended or was silent for too long.
-local function first_line(socket)
-    local ends = ngx.now() + plan.response_timeout
+-- A line of the answer; nothing from a service that ended or was silent for too long. waiting: is called after each LOOK, and ends it by false.
+local function line_of(socket, waiting)
+    local begun, ends = "", ngx.now() + plan.response_timeout
     while true do
-        local line, problem = socket:receive("*l")
-        if line or problem ~= "timeout" or ngx.now() >= ends then return line end
-        if not say(":\n\n") then return end
+        local line, problem, part = socket:receive("*l")
+        if line then return begun .. line end
+        begun = begun .. (part or "")
+        if problem ~= "timeout" or ngx.now() >= ends then return end
+        client.leave_if_gone()
+        if waiting and not waiting() then return end
     end
+end
+
+-- The first line, waited for with a comment at each interval.
+local function first_line(socket)
+    local due = ngx.now() + plan.comment_interval
+    return line_of(socket, function()
+        if ngx.now() < due - LOOK / 10 then return true end -- two clocks
+        due = ngx.now() + plan.comment_interval
+        return say(":\n\n")
+    end)
+end
+
+local function patience(socket, seconds)
+    socket:settimeouts(CONNECT, SEND, seconds * 1000)
 end
 
 -- The next piece of a body in chunks; "" at its end, nothing where it broke off.
 local function piece(socket)
-    local digits = (socket:receive("*l") or ""):match("^%x+")
+    patience(socket, LOOK)
+    local digits = (line_of(socket) or ""):match("^%x+")
     if not digits then return end
     local size = tonumber(digits, 16)
+    patience(socket, plan.response_timeout)
     local data = size > 0 and socket:receive(size) or size == 0 and ""
     return data and socket:receive(2) and data or nil
 end
@@ -82,12 +104,15 @@ function queue.answer(name, path, body)
     local socket = asked(plan.routes[name].address, path, body)
     if not socket then return false end
     ngx.ctx.queued, ngx.var.bunker_queued = true, plan.routes[name].address
+    local metered = ngx.ctx.metered
+    ngx.ctx.metered = nil -- of a prompt that still waits when its client leaves, or its service dies, nothing was read
     local line = first_line(socket)
-    socket:settimeouts(CONNECT, SEND, plan.response_timeout * 1000)
+    ngx.ctx.metered = (line or not ngx.headers_sent) and metered or nil
+    patience(socket, plan.response_timeout)
     local head = line and socket:receiveuntil("\r\n\r\n")()
     local status = head and tonumber(line:match("^HTTP/1%.%d (%d+)"))
-    if not status then
-        if not ngx.headers_sent then -- it may be asked once more, or its fallback
+    if not status or (status == 503 and not ngx.headers_sent) then
+        if not ngx.headers_sent then -- it may be asked once more, or its fallback: nginx does that
             ngx.ctx.queued, ngx.var.bunker_queued = nil, ""
             socket:close()
             return false

@@ -89,7 +89,8 @@ end
 
 function relay.as_event(status, said)
     local problem = cjson.decode(worded(relay.answered_by(), status, said)).error
-    ngx.ctx.done, ngx.ctx.told = true, true
+    ngx.ctx.done, ngx.ctx.told = true, status >= 500 -- what the client did wrong is no stream that broke
+    ngx.ctx.metered = nil -- an error costs nothing, here as with its own status
     return broken(ngx.ctx, status, problem.message, problem) .. "\n\n"
 end
 

@@ -5,6 +5,8 @@ The Oracle is tests/stand_ins/model_server.py with one slot. Without these comme
 import concurrent.futures
 import contextlib
 import json
+import re
+import socket
 import time
 
 import httpx2
@@ -36,7 +38,7 @@ def settled(control, count):
 
 @pytest.fixture(scope="module")
 def queued(door):
-    door.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_comment_interval=1, gateway_fallbacks={}).assert_ok()
+    door.deploy(gateway_requests_per_minute=60000, gateway_burst=3000, gateway_comment_interval=1).assert_ok()
     start(door)
     yield door
     door.sh("systemctl stop stand-in-oracle; systemctl reset-failed stand-in-oracle 2>/dev/null || true")
@@ -131,16 +133,82 @@ def test_openais_client_waits_in_the_queue_and_raises_where_its_service_dies_mea
     start(queued)
 
 
-def test_who_leaves_the_queue_is_not_counted_and_who_stays_is_metered(queued):
-    def spent():
-        with queued.control() as control:
-            return sum(row["written"] for row in control.get("/usage").json()["rows"] if row["key"] == "alice")
+def spent(door, field="written"):
+    with door.control() as control:
+        return sum(row[field] for row in control.get("/usage").json()["rows"] if row["key"] == "alice")
 
-    before = spent()
+
+def interrupted(door):
+    page = door.sh("python3 -c \"import urllib.request as r; print(r.urlopen('http://127.0.0.1:9180/metrics').read().decode())\"")
+    return sum(int(value) for value in re.findall(r'bunker_gateway_streams_interrupted_total\{model="oracle",[^}]*\} ([0-9]+)', page))
+
+
+@pytest.mark.parametrize("order, broke", [({"fails": 400, "overflows": 5}, 0), ({"fails": 500}, 1)], ids=["the client's", "the service's"])
+def test_an_error_behind_the_head_costs_nothing_and_counts_as_a_break_where_the_service_failed(queued, order, broke):
+    before, breaks = spent(queued), interrupted(queued)
+    with taken(queued, 1.4):
+        _head, _answer, parts = heard(queued, PATHS[0], **order)
+    assert b'"error"' in parts[-1][1] and (spent(queued), interrupted(queued)) == (before, breaks + broke)
+
+
+def test_who_leaves_the_queue_is_not_counted_and_who_stays_is_metered(queued):
+    before, requests = spent(queued), spent(queued, "requests")
     with taken(queued, 2.5) as control:
         with contextlib.suppress(httpx2.ReadTimeout), queued.http() as client:
             client.post(PATHS[0], timeout=0.4, json={"model": "oracle", "messages": QUESTION, "stream": True})
         settled(control, 1)
+        assert spent(queued, "requests") == requests
         _head, _answer, parts = heard(queued, PATHS[0], accounts=True)
     assert b"[DONE]" in parts[-1][1]
-    assert 6 <= spent() - before <= 9
+    assert 6 <= spent(queued) - before <= 9 and spent(queued, "requests") == requests + 1
+
+
+def farewell(door, seconds):
+    """Asks for a stream, and after so many seconds leaves as most clients do: it says so in TLS, and does not wait for the gateway's farewell."""
+    body = json.dumps({"model": "oracle", "messages": QUESTION, "stream": True}).encode()
+    opened = door.context.wrap_socket(socket.create_connection((door.address, door.port), timeout=10), server_hostname=door.address)
+    opened.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s" % (
+        PATHS[0].encode(), door.keys["alice"].encode(), len(body), body))
+    time.sleep(seconds)
+    opened.settimeout(0.01)
+    with contextlib.suppress(OSError):
+        opened.unwrap()
+    opened.close()
+
+
+def statuses(door, begun):
+    lines = door.sh("sleep 0.3; journalctl --no-pager --quiet --output=cat --since '%s' -t bunker_gateway" % begun).splitlines()
+    return [line["status"] for line in map(json.loads, lines) if line.get("key") == "alice"]
+
+
+def test_who_says_farewell_in_the_queue_is_let_go_before_anything_is_sent(queued):
+    begun = queued.sh("date '+%F %T.%6N'")
+    with taken(queued, 3) as control:
+        farewell(queued, 0.4)
+        settled(control, 1)
+    assert statuses(queued, begun) == [499]
+
+
+def test_who_says_farewell_while_a_service_is_drained_waits_no_more(queued):
+    begun = queued.sh("date '+%F %T.%6N'")
+    with queued.control() as control:
+        for name in ("oracle", "executor"):
+            control.post("/drain", params={"service": name, "seconds": 20})
+        try:
+            farewell(queued, 0.6)
+            ends = time.monotonic() + 5
+            while control.get("/services").json()["oracle"]["waiting"]:
+                assert time.monotonic() < ends
+                time.sleep(0.05)
+            assert control.get("/services").json()["oracle"]["draining"] > 5
+        finally:
+            for name in ("oracle", "executor"):
+                control.post("/resume", params={"service": name})
+    assert statuses(queued, begun) == [499]
+
+
+def test_a_service_that_loads_again_when_its_turn_comes_has_its_fallback(queued):
+    """Last: the gateway takes it as down then, until it looks again. The stand-in of the Executor fails as it was told, too."""
+    with taken(queued, 0.3):
+        _head, answer, _parts = heard(queued, PATHS[0], fails=503)
+    assert (answer.status_code, answer.headers["x-bunker-service"], answer.headers["x-bunker-reason"]) == (503, "executor", "down")
