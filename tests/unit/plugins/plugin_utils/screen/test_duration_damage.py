@@ -19,7 +19,7 @@ def of_times(times):
 @pytest.mark.parametrize("text", [
     of_times([10 ** 400]), of_times([1e308, 1e308]), of_times([10 ** 9]), of_times([float("inf")]), of_times([-1]), of_times([True]), of_times("12"),
     "[" * 100000, "9" * 5000, "\0", '{"a": 1}', '{"a": {"phases": {"image": [1]}}}', "\ufeff{}"],
-    ids=["no float", "sum no float", "decades", "infinite", "negative", "true", "text", "deep", "long", "nul", "no record", "no lists", "mark"])
+    ids=["no float", "sum none", "decades", "infinite", "negative", "true", "text", "deep", "long", "nul", "no record", "no lists", "mark"])
 def test_what_is_no_time_is_refused_with_the_name_of_the_file(tmp_path, text):
     (tmp_path / "durations.json").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="durations.json: "):
