@@ -165,7 +165,9 @@ def _of_image(name):
 def _of_entry(name, text):
     """The release of an entry of systemd-boot."""
     version = _field(text, "version")
-    return (version if re.fullmatch(RELEASE, version) else "") or _release(_field(text, "linux")) or _of_image(_field(text, "efi") or _field(text, "uki") or name)
+    if re.fullmatch(RELEASE, version):
+        return version
+    return _release(_field(text, "linux")) or _of_image(_field(text, "efi") or _field(text, "uki") or name)
 
 
 def _ordered(entries):

@@ -64,7 +64,7 @@ def test_the_gateway_is_asked_and_what_is_no_answer_is_none(gateway, monkeypatch
 
 
 def test_a_question_leaves_nothing_in_memory(gateway):
-    """Doors ask each second for each model. What a question left, with a TLS context in it, filled 128 MiB within two minutes, and the kernel ended the agent."""
+    """Doors ask each second for each model. What questions left, with a TLS context each, filled 128 MiB within two minutes: the kernel ended the agent."""
     agent.read(gateway + "/metrics")
     gc.collect()
     gc.disable()

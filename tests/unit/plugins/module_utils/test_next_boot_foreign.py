@@ -27,7 +27,8 @@ def second(line, **more):
 
 
 @pytest.mark.parametrize("line", [
-    "GRUB_DEFAULT=1 # the old one", 'GRUB_DEFAULT="1"   # it\'s "old"', "GRUB_DEFAULT='second'\t# x", 'export GRUB_DEFAULT="Second one"', "GRUB_DEFAULT=Second\\ one",
+    "GRUB_DEFAULT=1 # the old one", 'GRUB_DEFAULT="1"   # it\'s "old"', "GRUB_DEFAULT='second'\t# x", 'export GRUB_DEFAULT="Second one"',
+    "GRUB_DEFAULT=Second\\ one",
     "GRUB_DEFAULT='Second'\" one\"", "GRUB_DEFAULT=1;GRUB_TIMEOUT=3", 'GRUB_DEFAULT=1\r', "GRUB_DEFAULT=0\n  GRUB_DEFAULT=1"])
 def test_a_default_as_a_shell_reads_it(line):
     assert boots({DEFAULTS: line + "\nGRUB_TIMEOUT=5\n", MENU_PATH: MENU % ("linux /vmlinuz-%s" % OLD)}) == OLD
@@ -49,14 +50,17 @@ def test_a_saved_entry_with_what_a_shell_would_cut(saved, title):
 
 
 @pytest.mark.parametrize("line", [
-    "linux /vmlinuz-%s root=x", "linux\t/boot/vmlinuz-%s", "linux ($root)/vmlinuz-%s root=x", "linux ($root)/boot/vmlinuz-%s", 'linux "/boot/vmlinuz-%s" root=x',
+    "linux /vmlinuz-%s root=x", "linux\t/boot/vmlinuz-%s", "linux ($root)/vmlinuz-%s root=x", "linux ($root)/boot/vmlinuz-%s",
+    'linux "/boot/vmlinuz-%s" root=x',
     "linux /@/boot/vmlinuz-%s", "linux16 /vmlinuz-%s", "linuxefi /vmlinuz-%s", "linux (hd0,gpt2)/vmlinuz-%s", "linux /boot/vmlinuz-%s.efi.signed",
-    "linux /boot/kernel-%s", "linux vmlinuz-%s", "linux /debian/%s/linux", "multiboot2 /boot/xen.gz x\nmodule2 /boot/vmlinuz-%s placeholder\nmodule2 --nounzip /boot/initrd.img-1"])
+    "linux /boot/kernel-%s", "linux vmlinuz-%s", "linux /debian/%s/linux",
+    "multiboot2 /boot/xen.gz x\nmodule2 /boot/vmlinuz-%s placeholder\nmodule2 --nounzip /boot/initrd.img-1"])
 def test_a_kernel_where_it_lies(line):
     assert second(line % OLD) == OLD
 
 
-@pytest.mark.parametrize("line", ["linux /boot/vmlinuz-linux root=x", "linux /boot/vmlinuz", "linux $kernel", "linux", "linux /boot/vmlinuz-../../x", "linux /vmlinuz--6"])
+@pytest.mark.parametrize("line", ["linux /boot/vmlinuz-linux root=x", "linux /boot/vmlinuz", "linux $kernel", "linux", "linux /boot/vmlinuz-../../x",
+                                  "linux /vmlinuz--6"])
 def test_a_name_without_a_release_names_none(line):
     assert second(line) == ""
 
@@ -73,12 +77,14 @@ def test_a_brace_on_a_line_of_its_own_and_a_comment_are_read():
 
 
 def test_the_folder_that_others_have_for_grub():
-    there = {DEFAULTS: "GRUB_DEFAULT=saved\n", "/boot/grub2/grub.cfg": MENU % ("linux /vmlinuz-%s" % OLD), "/boot/grub2/grubenv": "saved_entry=second\n"}
+    there = {DEFAULTS: "GRUB_DEFAULT=saved\n",
+             "/boot/grub2/grub.cfg": MENU % ("linux /vmlinuz-%s" % OLD), "/boot/grub2/grubenv": "saved_entry=second\n"}
     assert boots(there) == OLD
 
 
 def test_a_saved_entry_of_the_boot_loader_specification():
-    there = {DEFAULTS: "GRUB_DEFAULT=saved\nGRUB_ENABLE_BLSCFG=true\n", "/boot/grub2/grub.cfg": "blscfg\n", "/boot/grub2/grubenv": "saved_entry=1f2e-%s\n" % OLD,
+    there = {DEFAULTS: "GRUB_DEFAULT=saved\nGRUB_ENABLE_BLSCFG=true\n", "/boot/grub2/grub.cfg": "blscfg\n",
+             "/boot/grub2/grubenv": "saved_entry=1f2e-%s\n" % OLD,
              "/boot/loader/entries/1f2e-%s.conf" % OLD: "title x\nversion %s\nlinux /vmlinuz-%s\n" % (OLD, OLD),
              "/boot/loader/entries/1f2e-%s.conf" % NEW: "title x\nversion %s\nlinux /vmlinuz-%s\n" % (NEW, NEW)}
     assert boots(there) == OLD
@@ -92,8 +98,8 @@ def test_the_kernel_that_stands_at_the_top_of_the_menu():
 # --- systemd-boot
 
 def entries(*names, folder="/boot/loader"):
-    return {"%s/entries/%s" % (folder, name): "title Debian\nlinux /debian/x/linux\nversion %s\n" % name.removeprefix("debian-").partition(".conf")[0].partition("+")[0]
-            for name in names}
+    text = "title Debian\nlinux /debian/x/linux\nversion %s\n"
+    return {"%s/entries/%s" % (folder, name): text % name.removeprefix("debian-").partition(".conf")[0].partition("+")[0] for name in names}
 
 
 @pytest.mark.parametrize("default", ["debian-%s.conf", "debian-%s", "debian-*-45-*", "DEBIAN-%s.conf", "debian-%s.conf   "])
@@ -127,7 +133,8 @@ def variable(text):
     return (b"\7\0\0\0" + (text + "\0").encode("utf-16-le")).decode("utf-8", "replace")
 
 
-@pytest.mark.parametrize(("name", "configured"), [("OneShot", "default debian-%s*" % NEW), ("Default", "default debian-%s*" % NEW), ("LastBooted", "default @saved")])
+@pytest.mark.parametrize(("name", "configured"), [
+    ("OneShot", "default debian-%s*" % NEW), ("Default", "default debian-%s*" % NEW), ("LastBooted", "default @saved")])
 def test_what_bootctl_set_counts_before_the_file(name, configured):
     path = "/sys/firmware/efi/efivars/LoaderEntry%s-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f" % name
     there = {"/boot/loader/loader.conf": configured.replace("%s", NEW) + "\n", path: variable("debian-%s.conf" % OLD)}

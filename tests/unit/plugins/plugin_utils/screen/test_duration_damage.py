@@ -84,7 +84,8 @@ def test_two_runs_that_end_at_once_leave_a_whole_file(tmp_path):
 @pytest.mark.parametrize("variables", [
     {"bunker_services": [{"model": ["a"]}, {"model": {"name": "a"}}, {"model": None}, "oracle"], "model_store_extra_models": [{"name": ["a"]}, {"name": {}}]},
     {"bunker_services": [{"model": "a"}], "model_store_extra_models": [{"name": "a", "files": [{"size": 10 ** 400}, {"size": -10 ** 12}, {"size": True}, 7]}]},
-    {"bunker_services": "{{ them }}", "model_store_extra_models": {"a": 1}}, {"bunker_services": [{"model": "a"}], "model_store_extra_models": [{"name": "a"}]}])
+    {"bunker_services": "{{ them }}", "model_store_extra_models": {"a": 1}},
+    {"bunker_services": [{"model": "a"}], "model_store_extra_models": [{"name": "a"}]}])
 def test_an_inventory_that_will_be_refused_gives_first_values(variables):
     assert durations.first_values(variables)["models"] == durations.FIRST["models"]
 
