@@ -186,7 +186,8 @@ def latest(folder, inventory):
         if not isinstance(note, dict) or not isinstance(note.get("from"), str):
             raise Refused("--back: %s" % file, "it says what ran before the last upgrade, and cannot be read",
                           "Name the release: --to RELEASE%s" % (" (%s)" % note if isinstance(note, Exception) else ""))
-        if note.get("inventory", inventory) == inventory:
+        again = note.get("commit") is not None and note.get("from_commit") == note["commit"]  # a second try at what was checked out already
+        if note.get("inventory", inventory) == inventory and not again:
             return note
     raise Refused("--back", "it goes to what ran before the last ./bunker upgrade, and none is written down in %s" % folder,
                   "Name the release: --to RELEASE")

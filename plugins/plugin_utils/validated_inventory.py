@@ -59,7 +59,10 @@ def validate(task_vars, templar):
 
 
 def _pools(hostvars, hosts, options):
-    """What each host says of its pool: dict of name to variables with all defaults. What cannot be read, or has another shape, that host's own validation tells."""
+    """What each host says of its pool: dict of name to variables with all defaults.
+
+    What cannot be read, or has another shape, is left out: that host's own validation tells it.
+    """
     found = {}
     for host in hosts if hostvars is not None else ():
         try:

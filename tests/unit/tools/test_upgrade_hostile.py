@@ -70,6 +70,14 @@ def test_back_from_a_detached_commit_is_that_commit(checkout):
     assert upgrade.git(checkout, "rev-parse", "HEAD")[1] == ran
 
 
+def test_a_second_try_at_the_same_release_does_not_hide_what_ran_before(checkout):
+    (checkout / "STATUS-bunker").write_text("2", encoding="utf-8")
+    run(checkout, "omni", "--to", "v2")
+    run(checkout, "omni", "--to", "v2", "--although-claims-fail")
+    run(checkout, "omni", "--back", "--although-claims-fail")
+    assert upgrade.present(checkout) == "v1"
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"from": 3}', '{"from": "--force"}', "\udcff"])
 def test_a_note_that_is_damaged_is_refused_with_its_name(checkout, text):
     folder = checkout / "reports" / "upgrades" / "omni" / "20260101T000000.000000Z"
