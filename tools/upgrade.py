@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -18,6 +19,10 @@ differs. HOST is a folder of inventory/. It changes the checkout that it is call
 ABSENT = "not a claim"
 SPEEDS = ("generation_speed", "prompt_speed")
 CHANGES = ("breaking_changes", "removed_features")
+# Options of ansible-playbook by which a play does a part of its work or none; it takes each long one by its beginning, and short ones in one word.
+IN_PART = ("--check", "--tags", "--skip-tags", "--start-at-task", "--step", "--syntax-check", "--list-hosts", "--list-tasks", "--list-tags")
+SHORT_IN_PART = re.compile(r"-[vDbkKJ]*[Ct]")
+FAILED_HOSTS = 2  # ansible-playbook's exit status where a task failed, and no host was out of reach
 
 
 class Refused(SystemExit):
@@ -29,16 +34,25 @@ class Refused(SystemExit):
 
 def git(root, *words):
     """(exit status, what git says) of a command in the checkout."""
-    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, errors="surrogateescape", check=False)
+    except OSError as error:
+        return 127, "git: %s" % error
     return done.returncode, (done.stdout if done.returncode == 0 else done.stderr).strip()
 
 
 def resolved(root, release):
-    """The commit of a release; a word that names none is refused."""
-    if git(root, "rev-parse", "HEAD")[0]:
-        raise Refused(str(root), "a release is checked out by git", "Without git: docs/operations.md, Upgrade, names the steps by hand")
-    status, commit = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", release + "^{commit}")
-    if status:
+    """The commit of a release; a word that names none is refused. A name of a branch and of a tag is the branch, as git checkout has it."""
+    status, top = git(root, "rev-parse", "--show-toplevel")
+    # Unpacked below another repository it would be that one which is checked out.
+    if status or os.path.realpath(top) != os.path.realpath(root) or git(root, "rev-parse", "--verify", "--quiet", "HEAD")[0]:
+        raise Refused("%s (%s)" % (root, top if status else "git has the folder %s" % top), "a release is checked out by git",
+                      "Without git: docs/operations.md, Upgrade, names the steps by hand")
+    for name in ("refs/heads/" + release, release):
+        status, commit = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}")
+        if status == 0:
+            break
+    else:
         raise Refused("--to %s" % release, "it is a tag, a branch or a commit of this checkout", "Fetch it: git fetch --tags; known tags: %s" % (
             ", ".join(git(root, "tag", "--sort=-creatordate")[1].split()[:10]) or "none"))
     return commit
@@ -62,9 +76,12 @@ def judge(root, inventory, commit):
     if status or dirty:
         raise Refused("changes in %s" % ", ".join(line.split(maxsplit=1)[1] for line in dirty.splitlines()[:5]), "they would come along or be in the way",
                       "Commit them, or keep them elsewhere: git stash")
-    mine = git(root, "ls-files", "--", inventory)[1].splitlines()
-    lost = [name for name in mine if git(root, "diff", "--quiet", "HEAD", commit, "--", name)[0]]
-    if lost and not inventory.startswith("inventory/demo"):
+    if os.path.realpath(root) not in map(str, pathlib.Path(os.path.realpath(root / inventory)).parents):
+        return  # git has no say over it
+    # Also of what git does not know here: it would write over a file that it ignores.
+    status, found = git(root, "diff", "--name-only", "-z", "HEAD", commit, "--", inventory)
+    lost = [found] if status else [name for name in found.split("\0") if name]
+    if lost and pathlib.PurePosixPath(inventory).parts[:2] != ("inventory", "demo"):
         raise Refused("inventory %s: %s" % (inventory, ", ".join(lost[:5])), "the other release has another text of it, or none, and the host would get that",
                       "Bring your inventory into that release first (git merge), or keep it in a folder that git does not know")
 
@@ -76,10 +93,19 @@ def breaking(root, before, after):
     """
     def releases(commit):
         status, text = git(root, "show", commit + ":changelogs/changelog.yaml")
-        return (yaml.safe_load(text) or {}).get("releases") or {} if status == 0 else {}
+        try:
+            return _part(yaml.safe_load(text) if status == 0 else {}, "releases")
+        except yaml.YAMLError:
+            return {}
     known, found = releases(before), releases(after)
-    return [(name, sentence) for name, release in found.items() for key in CHANGES
-            for sentence in (release.get("changes") or {}).get(key) or [] if sentence not in ((known.get(name) or {}).get("changes") or {}).get(key, [])]
+    return [(name, sentence) for name in found for key in CHANGES for sentence in _part(_part(found, name), "changes").get(key) or []
+            if sentence not in (_part(_part(known, name), "changes").get(key) or [])]
+
+
+def _part(value, key):
+    """A dict in a dict, an empty one where either is none."""
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def reports(folder):
@@ -150,13 +176,54 @@ def compare(before, after):
     return found or ["There is no report in %s: the deployment did not come to its claims." % after]
 
 
-def latest(folder):
-    """What the last upgrade of a host wrote down; refused where there was none."""
-    files = sorted(folder.glob("*/upgrade.json"))
-    if not files:
-        raise Refused("--back", "it goes to what ran before the last ./bunker upgrade, and none is written down in %s" % folder,
-                      "Name the release: --to RELEASE")
-    return json.loads(files[-1].read_text(encoding="utf-8"))
+def latest(folder, inventory):
+    """What the last upgrade of an inventory wrote down; refused where there was none."""
+    for file in sorted(folder.glob("*/upgrade.json"), reverse=True):
+        try:
+            note = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            note = error
+        if not isinstance(note, dict) or not isinstance(note.get("from"), str):
+            raise Refused("--back: %s" % file, "it says what ran before the last upgrade, and cannot be read",
+                          "Name the release: --to RELEASE%s" % (" (%s)" % note if isinstance(note, Exception) else ""))
+        again = note.get("commit") is not None and note.get("from_commit") == note["commit"]  # a second try at what was checked out already
+        if note.get("inventory", inventory) == inventory and not again:
+            return note
+    raise Refused("--back", "it goes to what ran before the last ./bunker upgrade, and none is written down in %s" % folder,
+                  "Name the release: --to RELEASE")
+
+
+def _ran_before(root, note, say):
+    """The release to go back to: the name that was checked out while it is what ran, else the commit."""
+    ran = note.get("from_commit")
+    if isinstance(ran, str) and (git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", note["from"] + "^{commit}")[0] or
+                                 resolved(root, note["from"]) != ran):
+        say("%s is another commit now, so it goes back to the one that ran: %s" % (note["from"], ran))
+        return ran
+    return note["from"]
+
+
+def _write_down(folder, **note):
+    """Before the checkout: what is interrupted in between has a way back."""
+    (folder / "upgrade.part").write_text(json.dumps(note) + "\n", encoding="utf-8")
+    os.replace(folder / "upgrade.part", folder / "upgrade.json")
+
+
+def called(words, root, **surroundings):
+    """The exit status of a program. Ctrl-C is the program's to answer, which the terminal tells too: a play has a last word, and a lock to give back."""
+    with subprocess.Popen(words, cwd=root, env=dict(os.environ, **surroundings)) as running:
+        while True:
+            try:
+                status = running.wait()
+                return status if status >= 0 else 128 - status
+            except KeyboardInterrupt:
+                continue
+
+
+def in_part(words):
+    """Those of the words by which a play would do a part of its work, sorted."""
+    names = {word.partition("=")[0] if word.startswith("--") else word for word in words}
+    return sorted(name for name in names if SHORT_IN_PART.match(name) or len(name) > 3 and any(full.startswith(name) for full in IN_PART))
 
 
 def parsed(words):
@@ -169,9 +236,9 @@ def parsed(words):
     way.add_argument("--compare", nargs=2, metavar=("BEFORE", "AFTER"))
     parser.add_argument("--although-claims-fail", action="store_true")
     found, rest = parser.parse_known_args(words)
-    wrong = {"--check", "-C", "--tags", "-t", "--skip-tags"} & {word.partition("=")[0] for word in rest}
+    wrong = in_part(rest)
     if wrong:
-        raise Refused(", ".join(sorted(wrong)), "an upgrade is the whole of it",
+        raise Refused(", ".join(wrong), "an upgrade is the whole of it",
                       "To look first, check the release out and run ./bunker deploy HOST --check --diff")
     if found.compare is None and (not found.host or found.host.startswith("-")):
         parser.error("the host is missing")
@@ -189,31 +256,31 @@ def upgrade(root, arguments, rest, say):
     if not (root / inventory).exists():
         raise Refused("host %s" % arguments.host, "it is a folder of inventory/, or the path of an inventory", "A new one is written by ./bunker init")
     kept = root / "reports" / "upgrades" / name
-    release = latest(kept)["from"] if arguments.back else arguments.to
+    release = _ran_before(root, latest(kept, inventory), say) if arguments.back else arguments.to
     commit, before = resolved(root, release), present(root)
     judge(root, inventory, commit)
     folder = kept / datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
     folder.mkdir(parents=True)
     say("the claims of %s by %s, before anything changes" % (name, before))
-    surroundings = dict(os.environ, ANSIBLE_STDOUT_CALLBACK=os.environ.get("ANSIBLE_STDOUT_CALLBACK") or "protocol_omni.bunker.screen")
-    status = subprocess.run(["ansible-playbook", "-i", inventory, "playbooks/verify.yml", *rest, "-e", "bunker_report_path=%s" % (folder / "before")],
-                            cwd=root, env=surroundings, check=False).returncode
+    status = called(["ansible-playbook", "-i", inventory, "playbooks/verify.yml", *rest, "-e", "bunker_report_path=%s" % (folder / "before")], root,
+                    ANSIBLE_STDOUT_CALLBACK=os.environ.get("ANSIBLE_STDOUT_CALLBACK") or "protocol_omni.bunker.screen")
     wrong = {host: failing(report) for host, report in reports(folder / "before").items()}
-    if status and not any(wrong.values()):
+    if not wrong or status not in (0, FAILED_HOSTS) or status and not any(wrong.values()):
         say("the claims could not be proven (exit status %d), so nothing was changed" % status)
-        return status
+        return status or 1
     if any(wrong.values()) and not arguments.although_claims_fail:
         raise Refused("; ".join("%s: %s" % (host, ", ".join(names)) for host, names in wrong.items() if names),
                       "what fails before an upgrade is not mended by it", "Mend it, or add --although-claims-fail. Nothing was changed")
     for version, sentence in breaking(root, "HEAD", commit):
         say("breaking in %s: %s" % (version, sentence))
-    status, said = git(root, "checkout", "--quiet", release, "--")
+    _write_down(folder, **{"from": before, "from_commit": git(root, "rev-parse", "HEAD")[1], "to": release, "commit": commit, "inventory": inventory})
+    status, said = git(root, "checkout", "--quiet", "--no-overwrite-ignore", release, "--")
     if status:
+        (folder / "upgrade.json").unlink()
         say("the release %s could not be checked out, so nothing was changed: %s" % (release, said))
         return status
-    (folder / "upgrade.json").write_text(json.dumps({"from": before, "to": release, "commit": commit}) + "\n", encoding="utf-8")
     say("%s by %s" % (name, release))
-    status = subprocess.run(["./bunker", "deploy", arguments.host, *rest, "-e", "bunker_report_path=%s" % (folder / "after")], cwd=root, check=False).returncode
+    status = called(["./bunker", "deploy", arguments.host, *rest, "-e", "bunker_report_path=%s" % (folder / "after")], root)
     say("what differs, by the reports in %s:" % folder.relative_to(root))
     for line in compare(folder / "before", folder / "after") if (folder / "after").is_dir() else [
             "The deployment did not come to its claims (exit status %d); what it says above is the cause." % status]:

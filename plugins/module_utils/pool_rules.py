@@ -19,6 +19,7 @@ NUMBERS = {"pool_check_interval": (100, 60000, "milliseconds", 1000), "pool_queu
            "pool_queue_wait": (1, 3600, "seconds", 30), "pool_router_id": (1, 255, "VRRP's identifiers", 71),
            "pool_certificate_days": (3, 825, "days", 90)}
 PORTS = ("pool_port", "pool_member_port", "pool_agent_port")
+SAME = ("pool_members", "pool_doors", "pool_address", *PORTS)  # what all hosts of a pool say alike
 
 
 def _is_address(text):
@@ -121,14 +122,48 @@ def check_this_host(inventory, host):
                           "Did you mean %s?" % near[0] if near else "Known: %s." % ", ".join(known))
 
 
-def check(inventory, host, hosts):
+def _alike(variables, name):
+    """A variable of a pool in which only what matters differs: the order of doors does, that of members and of their models does not."""
+    if name != "pool_members":
+        return variables[name]
+    return sorted((dict(entry, models=sorted(entry["models"])) for entry in variables[name]), key=lambda entry: entry["name"])
+
+
+def check_same(inventory, host, others):
+    """This host's pool against what the other hosts of it say of it. Hosts of another pool of the inventory have no say.
+
+    :param others: dict of a host's name to its variables of the pool, with all defaults; of those that could not be read there is none.
+    """
+    doors = [entry["name"] for entry in inventory["pool_doors"]]
+    for other in dict.fromkeys(doors + [entry["name"] for entry in inventory["pool_members"]]):
+        said = others.get(other)
+        if other == host or not said or not said["pool_enabled"]:
+            continue
+        # Of VRRP only the doors know.
+        for name in SAME + (("pool_router_id",) if host in doors and other in doors else ()):
+            if _alike(inventory, name) != _alike(said, name):
+                yield Problem("%s of %s %s, of %s %s" % (name, host, _short(inventory[name]), other, _short(said[name])),
+                              "hosts of one pool have one description of it; each would do another thing", "Write it once for all of them, in group_vars.")
+
+
+def _short(value):
+    """A value as a message has it."""
+    if isinstance(value, list):
+        return ", ".join("%s at %s" % (entry["name"], entry["address"]) + (
+            " (%s; weight %d, streams %d)" % (", ".join(entry["models"]), entry["weight"], entry["streams"]) if "models" in entry else "") for entry in value)
+    return str(value)
+
+
+def check(inventory, host, hosts, others=None):
     """All of them: list of :class:`Problem`. Where the pool is off, there is nothing to check.
 
     :param inventory: as of inventory_rules.check().
     :param host: name in the inventory of the host whose variables these are.
     :param hosts: names of all hosts of the inventory.
+    :param others: as of :func:`check_same`; None where nobody knows the other hosts' variables.
     """
     if not inventory["pool_enabled"]:
         return []
     problems = list(check_hosts(inventory, hosts)) + list(check_members(inventory)) + list(check_address(inventory))
-    return problems + list(check_ports(inventory, host)) + list(check_this_host(inventory, host))
+    problems += list(check_ports(inventory, host)) + list(check_this_host(inventory, host))
+    return problems + list(check_same(inventory, host, others or {}))

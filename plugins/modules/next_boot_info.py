@@ -67,8 +67,11 @@ def text(path):
 
 
 def names(folder):
-    """The names in a folder, sorted."""
-    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    """The names in a folder, sorted; none where it is not there or not to be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def built(module, releases):

@@ -52,8 +52,28 @@ def validate(task_vars, templar):
         problems = list(inventory_rules.placeholders(task_vars.get("ansible_host"), "ansible_host"))
         for rules in (inventory_rules, gateway_rules, kind_rules, ladder_rules, speed_rules):
             problems += rules.check(inventory)
-        problems += pool_rules.check(inventory, str(task_vars.get("inventory_hostname")), list((task_vars.get("groups") or {}).get("all") or []))
+        hosts = list((task_vars.get("groups") or {}).get("all") or [])
+        others = _pools(task_vars.get("hostvars"), hosts, specs["pool"]) if inventory["pool_enabled"] else {}
+        problems += pool_rules.check(inventory, str(task_vars.get("inventory_hostname")), hosts, others)
     return inventory, problems
+
+
+def _pools(hostvars, hosts, options):
+    """What each host says of its pool: dict of name to variables with all defaults.
+
+    What cannot be read, or has another shape, is left out: that host's own validation tells it.
+    """
+    found = {}
+    for host in hosts if hostvars is not None else ():
+        try:
+            known = hostvars[host]
+            given = {name: known[name] for name in options if name in known}
+        except (AnsibleUndefinedVariable, KeyError):
+            continue
+        if not any(list(empty_values.check(name, value)) for name, value in given.items()):
+            variables, errors = argument_specs.validate(options, given)
+            found.update({} if errors else {host: variables})
+    return found
 
 
 def refuse(problems):

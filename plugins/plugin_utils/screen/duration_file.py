@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import stat
 import tempfile
+
+from .durations import is_time
+
+LONGEST = 2 ** 22  # bytes; forty kinds of eleven phases are a hundredth of that
 
 
 def _is_time(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and is_time(value)
 
 
 def _is_record(record):
@@ -26,7 +30,11 @@ def read(path):
     :raises ValueError: the file cannot be read, or is none of ours; with its path and the reason.
     """
     try:
-        with open(path, encoding="utf-8") as stream:
+        # A pipe that nobody writes to is not waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > LONGEST:
+                raise ValueError("it is no file of at most %d bytes" % LONGEST)
             found = json.load(stream)
     except FileNotFoundError:
         return {}
@@ -42,6 +50,8 @@ def write(path, records):
 
     :raises OSError: it cannot be written.
     """
+    if "\0" in path:  # Python has a ValueError for it
+        raise OSError("a path has no NUL: %r" % path)
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".durations-", delete=False, encoding="utf-8") as stream:

@@ -10,6 +10,7 @@ import statistics
 from . import phases
 
 KEPT, KINDS = 5, 40  # runs that are remembered of a kind, and kinds
+LONGEST = 10 ** 7  # seconds of a phase, which are 115 days; a clock that says more has jumped
 CHANGING, SAME = 0, 1  # places in a pair: a phase that changes the host, one that finds it as it shall be
 WORDS = ("changing", "same")
 # The demo on two cores (docs/measured.md): 43 minutes of compiling, 119 s for a second run. A real driver is downloaded and compiled for the kernel.
@@ -19,6 +20,11 @@ FIRST_CORES = 2
 WITHOUT_CUDA = 480  # of an image without CUDA, on as many cores
 LEAST_IMAGE = 120  # what does not get faster by cores: packages, layers, the proof of the image
 BYTES_A_SECOND = 50 * 10 ** 6  # of a hub, over a line of 400 Mbit/s
+
+
+def is_time(seconds):
+    """Whether a phase can have taken so many seconds. Numbers that no float holds and NaN are none."""
+    return 0 <= seconds <= LONGEST
 
 
 class Expected:
@@ -51,7 +57,7 @@ def _names(word):
     if word.startswith("{"):
         try:
             return _names(json.loads(word))
-        except ValueError:
+        except (ValueError, RecursionError):
             return "{…}"
     return " ".join(part.partition("=")[0] for part in word.split() if "=" in part)
 
@@ -74,9 +80,10 @@ def _bytes_of_models(variables):
     """Bytes of the models that services of the inventory name, as far as it says their size. Variables may be templates, of which nothing is known here."""
     def dicts(value):
         return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-    named = {service.get("model") for service in dicts(variables.get("bunker_services"))}
+    named = [service.get("model") for service in dicts(variables.get("bunker_services"))]  # a list: what an inventory has there may be no key
     files = [file for model in dicts(variables.get("model_store_extra_models")) if model.get("name") in named for file in dicts(model.get("files"))]
-    return sum(file["size"] for file in files if isinstance(file.get("size"), int))
+    sizes = [file["size"] for file in files if isinstance(file.get("size"), int) and not isinstance(file["size"], bool)]
+    return sum(size for size in sizes if is_time(size // BYTES_A_SECOND))
 
 
 def first_values(variables, check=False):
@@ -125,7 +132,7 @@ def remember(records, key, run):
     record = records.get(key) or {}
     of_phases = {name: dict(lists) for name, lists in (record.get("phases") or {}).items()}
     for name, phase in run.phases.items():
-        if phase.state == "done":
+        if phase.state == "done" and is_time(phase.seconds):
             word = WORDS[CHANGING if phase.changed else SAME]
             lists = of_phases.setdefault(name, {})
             lists[word] = [*lists.get(word, []), round(phase.seconds, 1)][-KEPT:]

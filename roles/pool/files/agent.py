@@ -20,6 +20,8 @@ import urllib.request
 
 LONGEST = 1024  # bytes of a question
 PATIENCE = 1  # seconds for a question, and for the gateway
+# No proxy of the environment: it is this host that is asked. Made once: each would have a TLS context of its own, which stays in memory for a while.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 SAMPLE = re.compile(r'^bunker_gateway_(service_up|draining)\{service="([^"]*)"\} ([01])$', re.MULTILINE)
 
 
@@ -45,8 +47,7 @@ def answer(question, metrics, held):
 def read(url):
     """The gateway's metrics, "" where it does not answer."""
     try:
-        # No proxy of the environment: it is this host that is asked.
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=PATIENCE) as found:
+        with OPENER.open(url, timeout=PATIENCE) as found:
             return found.read().decode("utf-8", "replace")
     except OSError:
         return ""

@@ -6,6 +6,7 @@ from support import ROOT
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import pool_rules
 
+POOL, AGENT, ADDRESS = ("protocol-omni-pool%s.service" % name for name in ("", "-agent", "-address"))
 DEFAULTS = rendering.read("pool", "defaults/main.yml")
 
 
@@ -35,3 +36,15 @@ def test_a_host_that_never_belonged_to_one_has_nothing_to_stop():
         assert rendering.render("pool", rendering.task("pool", "tasks/stop.yml", name)["loop"], absent) == []
     forget = rendering.task("pool", "tasks/stop.yml", "Have systemd forget them")
     assert not rendering.holds("pool", forget, dict(absent, ansible_check_mode=False))
+
+
+@pytest.mark.parametrize("written, states", [
+    ([], {POOL: "reloaded", AGENT: "restarted", ADDRESS: "reloaded"}), ([ADDRESS], {POOL: "reloaded", AGENT: "restarted", ADDRESS: "restarted"}),
+    ([POOL], {POOL: "restarted", AGENT: "restarted", ADDRESS: "reloaded"})])
+def test_what_has_streams_or_the_address_is_reloaded_unless_its_unit_is_new(written, states):
+    """A keepalived that is restarted gives the pool's address to the other door, which has none of the streams."""
+    task = rendering.task("pool", "tasks/start.yml", "Do it")
+    for loaded in ([], ["/etc/protocol_omni/pool/loaded"]):
+        seen = {"__pool_loaded": {"written": loaded}, "__pool_written": {"written": ["/etc/systemd/system/" + name for name in written]}}
+        found = {unit: rendering.render("pool", task["ansible.builtin.systemd_service"]["state"], {**task["vars"], **seen, "item": unit}) for unit in states}
+        assert found == (states if loaded else dict.fromkeys(states, "started"))

@@ -98,6 +98,12 @@ def test_the_watcher_may_become_root_by_sudo():
     assert "NoNewPrivileges" not in directives("vram_watch-watch.service")
 
 
+def test_what_runs_a_part_of_itself_as_another_user_may_become_it_and_end_it():
+    """HAProxy answers as haproxy, keepalived looks at the door as nobody. Without these keepalived starts, says so in its log, and looks no more."""
+    for name in ("pool-pool.service", "pool-address.service"):
+        assert {"CAP_SETUID", "CAP_SETGID", "CAP_KILL"} <= set(directives(name)["CapabilityBoundingSet"][0].split())
+
+
 def test_what_makes_machine_code_may():
     """LuaJIT and ctypes need memory that is written and run."""
     for name in ("gateway-gateway.service", "networks-seal.service"):

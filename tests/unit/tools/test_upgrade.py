@@ -36,6 +36,10 @@ def git(folder, *words):
 
 @pytest.fixture(name="checkout")
 def _checkout(tmp_path, monkeypatch):
+    return checkout_of_two_releases(tmp_path, monkeypatch)
+
+
+def checkout_of_two_releases(tmp_path, monkeypatch):
     """A checkout at its release v1; v2 has a claim more, one that fails, and a faster Oracle on another image."""
     root, programs = tmp_path / "checkout", tmp_path / "bin"
     for folder in (root / "inventory" / "omni", root / "changelogs", root / "tools", programs):

@@ -59,3 +59,11 @@ def test_what_is_not_there_is_told(look):
     assert said["lines"] == ["kernel " + NEW, "key %s enrolled" % KEY]
     said = look({"modinfo": "true", "dkms": "true", "mokutil": "echo EFI variables are not supported >&2; exit 1"}, certificates=[KEY])
     assert said["lines"] == ["kernel " + NEW]
+
+
+def test_a_folder_that_cannot_be_read_has_no_names(tmp_path, monkeypatch):
+    """An automount of /efi whose device is gone, a vfat with errors."""
+    def fails(_folder):
+        raise OSError(5, "Input/output error")
+    monkeypatch.setattr(next_boot_info.os, "listdir", fails)
+    assert next_boot_info.names(str(tmp_path)) == []

@@ -85,3 +85,37 @@ def test_a_third_door_is_refused():
 def test_a_host_that_nobody_named_is_refused():
     (problem,) = pool_rules.check(SOUND, "west", HOSTS + ["west"])
     assert problem.value == "pool_enabled true of west" and "pool_enabled: false" in problem.remedy
+
+
+# --- what several hosts say of one pool
+
+def differences(others, host="north", inventory=SOUND):
+    return [(problem.value, problem.remedy) for problem in pool_rules.check(inventory, host, HOSTS, others)]
+
+
+def test_hosts_that_say_the_same_in_another_order_are_one_pool():
+    other = changed(["pool_members"], copy.deepcopy(SOUND["pool_members"][::-1]))
+    other["pool_members"][1]["models"] = ["gpt-4o", "oracle"]
+    assert differences({"south": other, "east": SOUND, "north": SOUND}) == differences({}) == []
+
+
+@pytest.mark.parametrize("path, value, told", [
+    (["pool_members", 1, "models"], ["glm"],
+     "pool_members of north north at 10.0.0.1 (oracle, gpt-4o; weight 100, streams 64), south at 10.0.0.2 (kimi; weight 1, streams 1), of east north at"),
+    (["pool_members", 1, "weight"], 2, "pool_members of north"), (["pool_address"], "10.0.0.101", "pool_address of north 10.0.0.100, of east 10.0.0.101"),
+    (["pool_doors"], SOUND["pool_doors"][::-1], "pool_doors of north north at 10.0.0.1, east at 10.0.0.3, of east east at 10.0.0.3, north at 10.0.0.1"),
+    (["pool_doors"], SOUND["pool_doors"][:1], "pool_doors of north"), (["pool_member_port"], 9000, "pool_member_port of north 8544, of east 9000"),
+    (["pool_agent_port"], 9000, "pool_agent_port of north 8545"), (["pool_port"], 443, "pool_port of north 8543"),
+    (["pool_router_id"], 72, "pool_router_id of north 71, of east 72")])
+def test_two_hosts_whose_pools_differ_are_told(path, value, told):
+    ((said, remedy),) = differences({"east": changed(path, value)})
+    assert said.startswith(told) and "group_vars" in remedy
+
+
+def test_what_need_not_be_the_same_may_differ():
+    assert differences({"south": changed(["pool_router_id"], 72)}) == []  # a member knows nothing of VRRP
+    assert differences({"east": changed(["pool_interface"], "eno1")}) == differences({"south": changed(["pool_queue"], 1)}) == []
+
+
+def test_a_host_of_no_pool_or_of_another_one_has_no_say():
+    assert differences({"south": changed(["pool_enabled"], False), "elsewhere": changed(["pool_address"], "10.9.9.9")}) == []
