@@ -32,7 +32,8 @@ class ActionModule(ActionBase):
         observed = arguments["results"]
         if observed is None:
             seen = self._seen(arguments["look"], task_vars)
-            result.update(seen)
+            # Of a task that was skipped ansible records no facts, and the claims are facts.
+            result.update({key: value for key, value in seen.items() if key != "skipped"})
             if seen.get("failed"):
                 return result
             observed = judges.observations(arguments["wanted"], arguments["judge"] or role, dict(seen, **arguments["besides"]))

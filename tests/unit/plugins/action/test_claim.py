@@ -45,6 +45,13 @@ def test_where_nobody_is_asked_it_is_judged_as_skipped():
     assert asked == [] and {row["status"] for name, row in found["ansible_facts"]["bunker_claims"].items() if row} == {"does not apply"}
 
 
+@pytest.mark.parametrize("given", [{"look": {}}, {"look": {"observability_info": {}}}], ids=["nobody is asked", "the module skips"])
+def test_a_look_that_was_skipped_is_no_task_that_was_skipped(given):
+    # Of a task that says so, ansible records no facts, and so no claims.
+    found, _asked = run({"skipped": True}, role="observability", wanted={"enabled": False}, **given)
+    assert not found.get("skipped") and len(found["ansible_facts"]["bunker_claims"]) > 1
+
+
 def test_what_was_seen_besides_is_judged_too(monkeypatch):
     monkeypatch.setattr(claim.judges, "observations", lambda wanted, judge, seen: {"throughput.clean": {
         "expected": judge, "observed": "%s %s" % (seen["host"], seen["containers"]), "holds": True}})
