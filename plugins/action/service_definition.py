@@ -43,11 +43,7 @@ class ActionModule(ActionBase):
         if "texts" not in there:
             return result
         try:
-            found = service_definition.resolved(spec, there, arguments)
+            result.update(service_definition.resolved(spec, there, dict(arguments, check_mode=self._task.check_mode)))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        refused = service_definition.refusal(found, self._task.check_mode) if arguments["refuse"] else ""
-        if refused:
-            raise AnsibleActionFail(refused)
-        result.update(found)
         return result
