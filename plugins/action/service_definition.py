@@ -12,7 +12,7 @@ from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import servic
 class ActionModule(ActionBase):
     """Completes a service's definition and reads what its host has of it; documented in plugins/modules/service_definition.py."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False  # a module makes its folder where it needs one: not with pipelining
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):

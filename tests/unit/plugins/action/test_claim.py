@@ -18,7 +18,7 @@ class Plain:
 def run(seen=None, **given):
     """What the action returns, and what it asked the host."""
     task = types.SimpleNamespace(async_val=0, check_mode=False, action="claim", args=dict({"role": "throughput"}, **given))
-    action = claim.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a")), None, None, Plain)
+    action = claim.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None)), None, None, Plain)
     asked = []
     action._execute_module = lambda module_name, module_args, task_vars: asked.append((module_name, module_args)) or dict(seen)
     return action.run(task_vars={"ansible_facts": {"bunker_claims": {"earlier": {}}}}), asked

@@ -40,7 +40,7 @@ def resolved(monkeypatch, facts=None, texts=None, definition=None, tuned=lambda 
     monkeypatch.setattr(service_definition, "tuned", tuned)
     task = types.SimpleNamespace(async_val=0, check_mode=given.pop("check", False), action="service_definition", args=dict({
         "definition": dict(DEFINITION, **(definition or {})), "models": [MODEL], "store": "/srv/models", "paths": {"unit": "/u"}, "names": ["s"]}, **given))
-    plugin = action.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a")), None, None, None)
+    plugin = action.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None)), None, None, None)
     asked = []
 
     def execute(module_name, module_args, task_vars):
