@@ -13,7 +13,7 @@ from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collec
 class ActionModule(ActionBase):
     """Records observed claims as facts; documented in plugins/modules/claim.py."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False  # a module makes its folder where it needs one: not with pipelining
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):

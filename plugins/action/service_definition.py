@@ -12,7 +12,7 @@ from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import servic
 class ActionModule(ActionBase):
     """Completes a service's definition and reads what its host has of it; documented in plugins/modules/service_definition.py."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False  # a module makes its folder where it needs one: not with pipelining
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
@@ -43,11 +43,7 @@ class ActionModule(ActionBase):
         if "texts" not in there:
             return result
         try:
-            found = service_definition.resolved(spec, there, arguments)
+            result.update(service_definition.resolved(spec, there, dict(arguments, check_mode=self._task.check_mode)))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        refused = service_definition.refusal(found, self._task.check_mode) if arguments["refuse"] else ""
-        if refused:
-            raise AnsibleActionFail(refused)
-        result.update(found)
         return result

@@ -9,7 +9,7 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     """Has a unit run that this play may have written; documented in plugins/modules/written_unit.py."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False  # a module makes its folder where it needs one: not with pipelining
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):

@@ -92,6 +92,10 @@ disconnected:
   returned: always
   type: list
   elements: str
+msg:
+  description: What was done, or in check mode would be, for people.
+  returned: always
+  type: str
 answered:
   description: Whether it did what it is for.
   returned: success
@@ -138,20 +142,33 @@ def done(module, words, said):
         raise Failure("%s: %s" % (said, (errors or out).strip()))
 
 
+def attempted(module, words, _said):
+    """Runs a command, however it ends."""
+    answer(module, *words)
+
+
+def told(module, changes):
+    """A sentence of what was done, or would be."""
+    would = "would be " if module.check_mode else ""
+    return "%s: %s" % (module.params["name"], would + " and ".join(changes) if changes else "runs as it is written")
+
+
 def bring_up(module, decision):
-    """Does what is decided; returns whether that changes anything. In check mode nothing is done.
+    """Does what is decided; returns what of it changes anything, a list of words of :func:`told`. In check mode nothing is done.
 
     :raises Failure: something of it could not be done.
     """
     unit, name = module.params["unit"], module.params["name"]
     enabled = answer(module, "systemctl", "is-enabled", unit)[0] == 0
     runs = answer(module, "systemctl", "show", "--property", "ActiveState", "--value", unit)[1].strip() in RUNS
-    changes = bool(decision.further) or decision.outdated or not enabled or not runs
+    changes = ["made anew"] if decision.outdated else (
+        ["disconnected from " + network for network in decision.further] + ["enabled"] * (not enabled) + ["started"] * (not runs))
     if module.check_mode:
         return changes
     if decision.reset:
         # Deliberate starts count too: without this, the start limit that stops a storm would also stop a deployment.
-        done(module, ["systemctl", "daemon-reload"], "systemd could not read its units anew")
+        # Where its unit was not written, nothing is lost with a systemd that does not read it anew; a failure would have a service stopped that runs.
+        (done if decision.outdated else attempted)(module, ["systemctl", "daemon-reload"], "systemd could not read its units anew")
         answer(module, "systemctl", "reset-failed", unit)
     if decision.outdated:
         # enable does nothing for a unit that is enabled already, and was tied to less before.
@@ -203,13 +220,15 @@ def main():
     decision = service_start.decide(given["unit_is_new"], made_by, given["digest"], container, given["networks"])
     seen = {"outdated": decision.outdated, "made_by": made_by, "disconnected": decision.further,
             "before": answer(module, "systemctl", "show", "--property", "InvocationID", "--value", given["unit"])[1].strip()}
+    if decision.further:  # somebody has connected it by hand, and may wonder
+        module.warn("%s is on networks that the inventory does not give it, and leaves them: %s" % (given["name"], ", ".join(decision.further)))
     try:
         changes = bring_up(module, decision)
     except Failure as failure:
         module.fail_json(msg=str(failure), **seen)
     # What check mode would have started has nothing to say.
-    asked = not (module.check_mode and changes)
-    module.exit_json(changed=changes, answered=asked and answers(given["question"], 0 if module.check_mode else given["patience"]), **seen)
+    answered = not (module.check_mode and changes) and answers(given["question"], 0 if module.check_mode else given["patience"])
+    module.exit_json(changed=bool(changes), msg=told(module, changes), answered=answered, **seen)
 
 
 if __name__ == "__main__":

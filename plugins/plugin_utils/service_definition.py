@@ -89,14 +89,19 @@ def resolved(spec, there, given):
 
     :param spec: of :func:`completed`.
     :param there: what the module service_inputs_info returned: ``texts`` of unit, resolved, rungs and proven, ``header`` and ``host``.
-    :param given: arguments of the action: ``models``, ``names``, ``rung``, ``image``, ``as_deployed``, ``speculations`` and ``placements``.
+    :param given: arguments of the action: ``models``, ``names``, ``rung``, ``image``, ``as_deployed``, ``speculations``, ``placements`` and ``refuse``;
+        and ``check_mode``.
     :returns: dict with ``spec``, ``kind``, ``facts`` (what the host remembers of rungs), ``rung``, ``deployed``, ``kept`` (bool), ``tuning``, ``proven`` and
         ``previous``.
-    :raises ValueError: the inventory asks for what cannot be, or a file of this host is no JSON.
+    :raises ValueError: it is refused, the inventory asks for what cannot be, or a file of this host is no JSON.
     """
     texts, model = there["texts"], model_of(given["models"], spec["model"])
     kind = kind_of(spec, model, there["header"].get("facts"))
     spec = dict(spec, **kind["definition"])
+    # Before it is tuned: what follows from a fault would be told instead of it.
+    refused = refusal(kind, spec, given["check_mode"]) if given["refuse"] else ""
+    if refused:
+        raise ValueError(refused)
     facts, deployed, proven = remembered(texts, "rungs", {"rungs": {}}), remembered(texts, "resolved", {}), remembered(texts, "proven", {})
     kept = bool(given["as_deployed"] and "tuning" in deployed and "placement" in deployed)
     return {
@@ -105,17 +110,18 @@ def resolved(spec, there, given):
         "proven": proven, "previous": previous(texts, proven, facts["rungs"].get(spec["name"]) or {})}
 
 
-def refusal(found, check_mode):
+def refusal(kind, spec, check_mode):
     """Why the service is not deployed, "" where it may be.
 
-    :param found: of :func:`resolved`.
+    :param kind: of :func:`kind_of`.
+    :param spec: the definition with its kind.
     :param check_mode: a driver that is not there yet is predicted.
     """
-    if found["kind"]["problems"]:
-        return "Service %s was not deployed; nothing of it was changed.\n%s" % (found["spec"]["name"], "\n".join(found["kind"]["problems"]))
-    by_slot = [gpu for gpu in found["spec"]["gpus"] if gpu.startswith("PCI-")]
+    if kind["problems"]:
+        return "Service %s was not deployed; nothing of it was changed.\n%s" % (spec["name"], "\n".join(kind["problems"]))
+    by_slot = [gpu for gpu in spec["gpus"] if gpu.startswith("PCI-")]
     if by_slot and not check_mode:
         return ("Service %s: no driver has shown the UUID of %s. A name by slot becomes one through the filter protocol_omni.bunker.card_uuids with "
                 "bunker_host, once nvidia-smi -L lists the card: run site.yml again then, or write the UUID into gpus."
-                % (found["spec"]["name"], ", ".join(by_slot)))
+                % (spec["name"], ", ".join(by_slot)))
     return ""

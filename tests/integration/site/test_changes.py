@@ -55,6 +55,11 @@ def observed(site):
     return {claim["id"]: claim["observed"] for claim in site.report()["claims"]}
 
 
+def message_of(event):
+    """What a task of a play said, "" where the event is of another kind."""
+    return str((event.get("event_data", {}).get("res") or {}).get("msg", ""))
+
+
 def test_what_leaves_the_inventory_leaves_the_host_and_a_renamed_service_takes_its_address(site, second):
     """A third service and a third network come; the service is renamed with its address kept; both go, and what was connected by hand with them."""
     oracle, executor = services_with()["bunker_services"]
@@ -75,9 +80,14 @@ def test_what_leaves_the_inventory_leaves_the_host_and_a_renamed_service_takes_i
         refused = site.run("site.yml", extra_vars={"inference_service_unnamed": "refuse"})
         assert refused.rc != 0 and refused.changed == set() and "bunker_services does not name: scribe" in refused.failures[-1]
         renamed = dict(quick, bunker_services=[oracle, executor, clerk])
-        predicted = site.run("site.yml", "--check", *roles, extra_vars=renamed).assert_ok()
+        said = set()
+        predicted = site.run("site.yml", "--check", *roles, extra_vars=renamed, watch=lambda event: said.add(message_of(event))).assert_ok()
         assert {"Stop the service", "Remove its files", "Start the service"} <= predicted.changed and on_the_host(site, "scribe")
-        site.run("site.yml", *roles, extra_vars=renamed).assert_ok()
+        assert {"oracle: would be disconnected from bridge", "executor: runs as it is written", "clerk: would be made anew"} <= said
+        said.clear()
+        site.run("site.yml", *roles, extra_vars=renamed, watch=lambda event: said.add(message_of(event))).assert_ok()
+        assert {"oracle: disconnected from bridge", "executor: runs as it is written", "clerk: made anew"} <= said
+        assert [started(site, name) for name in ("oracle", "executor")] == before
         assert on_the_host(site, "scribe") == [] and len(on_the_host(site, "clerk")) >= 5
         assert "third" not in [network.name for network in site.engine().networks.list()]
     finally:

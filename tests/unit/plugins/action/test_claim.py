@@ -18,7 +18,7 @@ class Plain:
 def run(seen=None, **given):
     """What the action returns, and what it asked the host."""
     task = types.SimpleNamespace(async_val=0, check_mode=False, action="claim", args=dict({"role": "throughput"}, **given))
-    action = claim.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a")), None, None, Plain)
+    action = claim.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None)), None, None, Plain)
     asked = []
     action._execute_module = lambda module_name, module_args, task_vars: asked.append((module_name, module_args)) or dict(seen)
     return action.run(task_vars={"ansible_facts": {"bunker_claims": {"earlier": {}}}}), asked
@@ -44,6 +44,13 @@ def test_where_nobody_is_asked_it_is_judged_as_skipped():
     found, asked = run(role="observability", look={}, wanted={"enabled": False})
     assert asked == [] and {row["status"] for name, row in found["ansible_facts"]["bunker_claims"].items() if row} == {"does not apply"}
     assert "skipped" not in found  # Ansible would keep no facts of it
+
+
+@pytest.mark.parametrize("given", [{"look": {}}, {"look": {"observability_info": {}}}], ids=["nobody is asked", "the module skips"])
+def test_a_look_that_was_skipped_is_no_task_that_was_skipped(given):
+    # Of a task that says so, ansible records no facts, and so no claims.
+    found, _asked = run({"skipped": True}, role="observability", wanted={"enabled": False}, **given)
+    assert not found.get("skipped") and len(found["ansible_facts"]["bunker_claims"]) > 1
 
 
 def test_what_was_seen_besides_is_judged_too(monkeypatch):

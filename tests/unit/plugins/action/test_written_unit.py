@@ -9,7 +9,7 @@ from ansible_collections.protocol_omni.bunker.plugins.action import written_unit
 def run(check, **given):
     """What the action returns, and what it asked systemd_service for."""
     task = types.SimpleNamespace(async_val=0, check_mode=check, action="written_unit", args=dict({"name": "a.service"}, **given))
-    action = written_unit.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a")), None, None, None)
+    action = written_unit.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None)), None, None, None)
     asked = []
     action._execute_module = lambda module_name, module_args, task_vars: asked.append(module_args) or {"changed": False, "status": {"ActiveState": "active"}}
     return action.run(task_vars={}), asked

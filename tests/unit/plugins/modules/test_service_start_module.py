@@ -13,6 +13,7 @@ UNIT, LABEL = "protocol-omni-clerk.service", "protocol_omni.bunker.definition"
 SYSTEMCTL = '''echo "systemctl $*" >> calls
 case "$*" in
   *InvocationID*) echo 0ld;; *ActiveState*) cat state;; is-enabled*) [ -e enabled ];;
+  daemon-reload) [ ! -e deaf ] || { echo "Refused." >&2; exit 1; };;
   start*|restart*) [ ! -e broken ] || { echo "Job for it failed." >&2; exit 1; };;
 esac
 '''
@@ -69,7 +70,8 @@ def start(tmp_path, monkeypatch, capsys):
             run.calls = [line for line in (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
                          if not line.startswith(("systemctl show", "systemctl is-enabled"))]
             return json.loads(capsys.readouterr().out)
-        run.folder, run.server = tmp_path, server
+        run.folder, run.server, run.warned = tmp_path, server, []
+        monkeypatch.setattr(service_start.AnsibleModule, "warn", lambda self, text: run.warned.append(text))
         run.engine = {}
         with engine_at(tmp_path / "other.sock", run.engine) as socket:
             yield run
@@ -102,6 +104,27 @@ def test_one_that_is_not_enabled_is(start):
 def test_it_leaves_a_further_network_and_runs_on(start):
     found = start(there=container(networks={"omni-network": "172.30.0.30", "bridge": "172.17.0.3"}))
     assert found["changed"] and found["disconnected"] == ["bridge"] and start.calls == ["docker network disconnect bridge clerk"]
+    assert found["msg"] == "clerk: disconnected from bridge"
+    assert start.warned == ["clerk is on networks that the inventory does not give it, and leaves them: bridge"]
+
+
+def test_a_prediction_says_what_would_be_done(start):
+    assert start(check=True, there=container(networks={"omni-network": "172.30.0.30", "bridge": "1"}))["msg"] == "clerk: would be disconnected from bridge"
+    assert start(check=True, unit_is_new=True)["msg"] == "clerk: would be made anew"
+    assert start(check=True)["msg"] == "clerk: runs as it is written"
+    (start.folder / "enabled").unlink()
+    (start.folder / "state").write_text("failed\n", encoding="utf-8")
+    assert start(check=True, there={})["msg"] == "clerk: would be enabled and started"
+
+
+def test_units_that_cannot_be_read_anew_stop_only_what_was_written_anew(start):
+    # Whoever fails here goes back, and that stops the service: one that runs as it should is left alone.
+    (start.folder / "deaf").touch()
+    found = start(there={})
+    assert not found.get("failed") and found["changed"] is False and found["answered"]
+    found = start(unit_is_new=True)
+    assert found["failed"] and found["msg"] == "systemd could not read its units anew: Refused."
+    assert not [call for call in start.calls if "restart" in call]
 
 
 def test_check_mode_predicts_and_does_nothing(start):

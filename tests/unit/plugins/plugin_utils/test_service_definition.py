@@ -35,12 +35,12 @@ def test_a_masked_unit_is_not_what_to_go_back_to(texts, kept):
     assert service_definition.previous(texts, {"unit": "proven"}, {}) == {"unit": "proven"}
 
 
-def resolved(monkeypatch, facts=None, texts=None, definition=None, **given):
+def resolved(monkeypatch, facts=None, texts=None, definition=None, tuned=lambda *arguments: {"threads": 1, "image": arguments[4]}, **given):
     """What the action returns, where the host answers so; the processor is another test's."""
-    monkeypatch.setattr(service_definition, "tuned", lambda *arguments: {"threads": 1, "image": arguments[4]})
+    monkeypatch.setattr(service_definition, "tuned", tuned)
     task = types.SimpleNamespace(async_val=0, check_mode=given.pop("check", False), action="service_definition", args=dict({
         "definition": dict(DEFINITION, **(definition or {})), "models": [MODEL], "store": "/srv/models", "paths": {"unit": "/u"}, "names": ["s"]}, **given))
-    plugin = action.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a")), None, None, None)
+    plugin = action.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None)), None, None, None)
     asked = []
 
     def execute(module_name, module_args, task_vars):
@@ -80,12 +80,27 @@ def test_what_its_model_cannot_be_is_refused_and_in_a_claim_only_returned(monkey
     assert len(found["kind"]["problems"]) == 1
 
 
+def refuses_to_tune(*_arguments):
+    raise ValueError("service s: speculation draft wants a draft_model")
+
+
+@pytest.mark.parametrize("facts, definition, word", [
+    (BERT, {"kind": "chat"}, "1. service s: kind chat: "), (FACTS, {"device": "gpu", "gpus": ["PCI-0000:41:00.0-2b85"]}, "no driver has shown the UUID")],
+    ids=["another kind", "a card by slot"])
+def test_what_is_refused_is_refused_before_it_is_tuned(monkeypatch, facts, definition, word):
+    # What follows from a fault is another fault, and tells nobody what to mend.
+    with pytest.raises(AnsibleActionFail, match=word):
+        resolved(monkeypatch, facts, definition=definition, tuned=refuses_to_tune)
+    with pytest.raises(AnsibleActionFail, match="wants a draft_model"):
+        resolved(monkeypatch, tuned=refuses_to_tune)
+
+
 @pytest.mark.parametrize("gpus, sound", [(["GPU-A"], True), (["MIG-1"], True), (["GPU-A", "PCI-0000:41:00.0-2b85"], False)])
 def test_a_service_is_not_run_on_a_card_that_no_driver_has_shown(gpus, sound):
-    found = {"kind": {"problems": []}, "spec": {"name": "oracle", "gpus": gpus}}
-    said = service_definition.refusal(found, False)
+    found = {"problems": []}, {"name": "oracle", "gpus": gpus}
+    said = service_definition.refusal(*found, False)
     assert said == "" if sound else said.startswith("Service oracle: no driver has shown the UUID of PCI-0000:41:00.0-2b85. ")
-    assert service_definition.refusal(found, True) == ""  # in check mode a driver that is not there yet is predicted
+    assert service_definition.refusal(*found, True) == ""  # in check mode a driver that is not there yet is predicted
 
 
 def test_what_cannot_be_completed_is_named(monkeypatch):
