@@ -55,5 +55,5 @@ def image(found):
     if not found:
         return {}
     configured = found.get("Config") or {}
-    return {"id": found["Id"], "tags": [str(name) for name in found.get("RepoTags") or []], "size": found.get("Size") or 0, "labels": configured.get("Labels") or {}, "environment": configured.get("Env") or [],
-            "user": configured.get("User") or ""}
+    return {"id": found["Id"], "tags": [str(name) for name in found.get("RepoTags") or []], "size": found.get("Size") or 0,
+            "labels": configured.get("Labels") or {}, "environment": configured.get("Env") or [], "user": configured.get("User") or ""}

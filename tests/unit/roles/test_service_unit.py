@@ -4,7 +4,6 @@ import shlex
 import subprocess
 
 import pytest
-import rendering
 from unit_of_service import TEMPLATE, gpu_checks
 
 FIRST, SECOND = "GPU-9d8a4f54-0000-0000-0000-000000000096", "GPU-1b3c5d7e-0000-0000-0000-000000000032"

@@ -89,8 +89,8 @@ def test_a_host_that_nobody_named_is_refused():
 
 # --- what several hosts say of one pool
 
-def differences(others, host="north", inventory=SOUND):
-    return [(problem.value, problem.remedy) for problem in pool_rules.check(inventory, host, HOSTS, others)]
+def differences(others, host="north", inventory=None):
+    return [(problem.value, problem.remedy) for problem in pool_rules.check(inventory or SOUND, host, HOSTS, others)]
 
 
 def test_hosts_that_say_the_same_in_another_order_are_one_pool():
