@@ -58,7 +58,8 @@ def test_image_alias_and_what_is_inside_are_read(look):
     assert not found["changed"] and found["said"] == "" and found["alias_id"] == "sha256:0123"
     assert found["layers"] == [{"made_by": "RUN pip --index https://…@mirror/x", "size": 12}, {"made_by": "COPY a /b", "size": 0}]
     assert found["image"] == {"id": "sha256:0123", "tags": ["omni/llama-server:5ea1"], "size": 772400000, "user": "65532:65532",
-                              "labels": {"protocol_omni.bunker.input-hash": "5ea1"}, "environment": ["PATH=/opt/llama", "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu"]}
+                              "labels": {"protocol_omni.bunker.input-hash": "5ea1"},
+                              "environment": ["PATH=/opt/llama", "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu"]}
     assert found["inside"] == {
         "libcuda": ["/usr/lib/x86_64-linux-gnu/libcuda.so.1"], "searched": ["/"], "tool": ["/usr/bin/curl"], "variant": ["libggml-cpu-x64.so"],
         "package": ["libgomp1_14.2.0-19"], "input": ["aa  base/debian"], "configured": ["GGML_CUDA=ON", "flags of llama.cpp: -DNDEBUG -O3"], "end": ["/"]}
