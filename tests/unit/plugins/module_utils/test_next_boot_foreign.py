@@ -150,9 +150,9 @@ def test_a_release_is_never_what_a_command_would_stumble_over():
 
 def test_nothing_that_lies_in_these_files_raises():
     pieces = ["menuentry", "submenu", "'", '"', "{", "}", "\n", " ", "linux", "/vmlinuz-6.1", "\\", "#", ">", "\0", "--id", "=", "1", "default", "["]
-    texts = ["".join(chosen) for chosen in itertools.islice(itertools.product(pieces, repeat=4), 0, None, 37)]
+    texts = ["".join(chosen) for chosen in itertools.islice(itertools.product(pieces, repeat=4), 0, None, 151)]
     found = [boots({
         DEFAULTS: "GRUB_DEFAULT=%s\n%s" % (default, text), MENU_PATH: text, ENVIRONMENT: text, "/boot/loader/loader.conf": "default " + text,
         "/boot/loader/entries/a.conf": text, "/efi/loader/loader.conf": text, "/efi/EFI/Linux/%s.efi" % text.replace("/", ""): ""})
         for text in texts for default in ("1>2", text.replace("\n", ""))]
-    assert len(found) > 5000 and {type(release) for release in found} == {str}
+    assert len(found) > 1500 and {type(release) for release in found} == {str}
