@@ -207,10 +207,11 @@ n=0; while [ $n -lt 200 ]; do sleep 0.1; n=$((n+1)); done
     program = "import importlib.util,sys\ns=importlib.util.spec_from_file_location('u',%r)\nu=importlib.util.module_from_spec(s)\ns.loader.exec_module(u)\n" \
               "sys.exit(u.main(['omni','--to','slowly'],%r))" % (str(ROOT / "tools/upgrade.py"), str(checkout))
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not (checkout / "begun").exists() and time.monotonic() < end:
             time.sleep(0.05)
+        assert (checkout / "begun").exists()
         os.killpg(running.pid, signal.SIGINT)  # what a terminal does for Ctrl-C
-        out, errors = running.communicate(timeout=30)
+        out, errors = running.communicate(timeout=120)
     assert (checkout / "ended").exists() and "Traceback" not in errors and running.returncode == 130
     assert "back to what ran before: ./bunker upgrade omni --back" in out
