@@ -36,7 +36,10 @@ class ActionModule(ActionBase):
             result.update({name: value for name, value in seen.items() if name != "skipped"})
             if seen.get("failed"):
                 return result
-            observed = judges.observations(arguments["wanted"], arguments["judge"] or role, dict(seen, **arguments["besides"]))
+            try:
+                observed = judges.observations(arguments["wanted"], arguments["judge"] or role, dict(seen, **arguments["besides"]))
+            except ValueError as error:
+                raise AnsibleActionFail(str(error)) from error
         catalogue = collection_roles.claim_catalogue(role)
         rows = dict(self._templar.template(task_vars.get("ansible_facts", {}).get("bunker_claims")) or {})
         for claim_id, observation in observed.items():

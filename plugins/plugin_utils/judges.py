@@ -20,6 +20,8 @@ def observations(wanted, judge, seen):
     :param judge: a file of plugins/module_utils/claims.
     :param seen: what the module that looks returned.
     :returns: claim id to observation.
-    :raises KeyError: there is no such judge.
+    :raises ValueError: there is no such judge.
     """
+    if judge not in JUDGES:
+        raise ValueError("The claims of %s are not judged here. Known: %s. See plugins/module_utils/claims." % (judge, ", ".join(JUDGES)))
     return JUDGES[judge](wanted, seen)

@@ -66,3 +66,8 @@ def test_either_results_or_a_look():
         run()
     found, asked = run(results={"throughput.clean": {"expected": "a", "observed": "a", "holds": True}})
     assert asked == [] and found["ansible_facts"]["bunker_claims"]["throughput.clean"]["status"] == "holds"
+
+
+def test_a_judge_that_is_none_is_named_with_those_that_are():
+    with pytest.raises(AnsibleActionFail, match="The claims of nobody are not judged here. Known: container_engine, "):
+        run(SEEN, look={"throughput_info": {}}, judge="nobody")
