@@ -40,16 +40,15 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import argument_specs
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 
 def with_spec_defaults(value, role, option):
     """Validate a value against a role's option and fill in nested defaults."""
-    found, errors = argument_specs.validate({option: collection_roles.argument_options(role)[option]}, {option: value})
-    if errors:
-        raise AnsibleFilterError("%s: %s. See roles/%s/meta/argument_specs.yml." % (option, "; ".join(errors), role))
-    return found[option]
+    try:
+        return collection_roles.completed(role, option, value)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:

@@ -9,6 +9,7 @@ import pathlib
 import re
 
 import yaml
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import argument_specs
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
@@ -28,6 +29,17 @@ def argument_options(role):
     """The options of a role's main entry point, as its meta/argument_specs.yml writes them. Read-only: it is cached."""
     data = _load(ROLES / role / "meta" / "argument_specs.yml")
     return data["argument_specs"]["main"]["options"]
+
+
+def completed(role, option, value):
+    """A value with the nested defaults of a role's option.
+
+    :raises ValueError: it does not fit the option's spec.
+    """
+    found, errors = argument_specs.validate({option: argument_options(role)[option]}, {option: value})
+    if errors:
+        raise ValueError("%s: %s. See roles/%s/meta/argument_specs.yml." % (option, "; ".join(errors), role))
+    return found[option]
 
 
 def claim_catalogue(role):

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import argument_specs, inventory_rules, kind_rules, model_files
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import inventory_rules, kind_rules, model_files
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput import fingerprint, tuning
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
-
-OPTION = "inference_service_definition"
 
 
 def completed(definition):
@@ -19,10 +17,7 @@ def completed(definition):
 
     :raises ValueError: it does not fit the spec.
     """
-    found, errors = argument_specs.validate({OPTION: collection_roles.argument_options("inference_service")[OPTION]}, {OPTION: definition})
-    if errors:
-        raise ValueError("%s: %s. See roles/inference_service/meta/argument_specs.yml." % (OPTION, "; ".join(errors)))
-    return found[OPTION]
+    return collection_roles.completed("inference_service", "inference_service_definition", definition)
 
 
 def model_of(catalogue, name):
