@@ -14,24 +14,28 @@ VOCABULARY = 900  # prompts are of the first so many tokens; the smallest model 
 
 
 def answer(url, number, length, tokens):
-    """[token's ID, logarithm of its probability] for each token of an answer, as the server wrote them."""
+    """{"tokens": IDs of all tokens of an answer, "logprobs": [ID, logarithm of its probability] of those that the server told, as it wrote them}.
+
+    llama-server tells no probability of a token that ends in the middle of a character (UTF-8), and random words have many of them: of 32 tokens 17 were seen.
+    """
     chance = random.Random("prompt %d" % number)
     body = {"prompt": [chance.randrange(VOCABULARY) for _token in range(length)], "n_predict": tokens, "ignore_eos": True, "cache_prompt": False,
-            "temperature": 0, "n_probs": 1}
+            "temperature": 0, "n_probs": 1, "return_tokens": True}
     request = urllib.request.Request(url + "/completion", json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as stream:
         # Numbers stay the text that they are: what is compared is all their digits.
         said = json.load(stream, parse_float=str)
     rows = [[one["id"], one["logprob"]] for one in said["completion_probabilities"]]
-    if len(rows) != tokens:
-        raise SystemExit("%s told %d tokens of %d" % (url, len(rows), tokens))
-    return rows
+    if len(said["tokens"]) != tokens or not rows:
+        raise SystemExit("%s told %d tokens of %d, and %d probabilities" % (url, len(said["tokens"]), tokens, len(rows)))
+    return {"tokens": said["tokens"], "logprobs": rows}
 
 
 def compared(answers):
-    """What is said of answers: list of {name: rows of :func:`answer`}, one for each prompt."""
-    differ = [one for one in answers if len({json.dumps(rows) for rows in one.values()}) > 1]
-    return dict({"asked": len(answers), "equal": len(answers) - len(differ)}, **({"first_that_differs": differ[0]} if differ else {}))
+    """What is said of answers: list of {name: what :func:`answer` gave}, one for each prompt; "logprobs" says how many were compared."""
+    differ = [one for one in answers if len({json.dumps(said) for said in one.values()}) > 1]
+    told = {"asked": len(answers), "equal": len(answers) - len(differ), "logprobs": sum(len(next(iter(one.values()))["logprobs"]) for one in answers)}
+    return dict(told, **({"first_that_differs": differ[0]} if differ else {}))
 
 
 def main():

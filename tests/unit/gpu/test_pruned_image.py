@@ -1,4 +1,5 @@
 """The step that asks an image and its pruned copy, without a card: what it makes of the host's words, and in which order it asks."""
+import io
 import json
 import pathlib
 import sys
@@ -93,8 +94,30 @@ def test_libraries_that_are_as_they_were_prove_nothing(hashes, library):
         pruned_image.emptied(SAID % hashes)
 
 
+def said(logprob, tokens=(5, 7)):
+    return {"tokens": list(tokens), "logprobs": [[5, logprob]]}
+
+
 def test_answers_are_the_same_to_the_last_digit():
-    one, other = [[5, "-0.1234567"]], [[5, "-0.1234568"]]
+    one, other = said("-0.1234567"), said("-0.1234568")
     assert same_tokens.compared([{"whole": one, "pruned": one}, {"whole": one, "pruned": other}]) == {
-        "asked": 2, "equal": 1, "first_that_differs": {"whole": one, "pruned": other}}
-    assert same_tokens.compared([{"whole": one, "pruned": json.loads(json.dumps(one))}]) == {"asked": 1, "equal": 1}
+        "asked": 2, "equal": 1, "logprobs": 2, "first_that_differs": {"whole": one, "pruned": other}}
+    assert same_tokens.compared([{"whole": one, "pruned": json.loads(json.dumps(one))}]) == {"asked": 1, "equal": 1, "logprobs": 1}
+
+
+def test_a_token_without_a_probability_is_compared_as_well():
+    assert same_tokens.compared([{"whole": said("-0.1"), "pruned": said("-0.1", (5, 8))}])["equal"] == 0
+
+
+@pytest.mark.parametrize("tokens, told", [([5, 7, 9], [[5, "-0.1"]]), ([5, 7, 9], [])], ids=["in the middle of a character", "none told"])
+def test_a_server_tells_fewer_probabilities_than_tokens(monkeypatch, tokens, told):
+    """As llama-server answers where a token ends in the middle of a character."""
+    text = json.dumps({"tokens": tokens, "completion_probabilities": [{"id": one, "logprob": float(value)} for one, value in told]})
+    monkeypatch.setattr(same_tokens.urllib.request, "urlopen", lambda request, timeout: io.StringIO(text))
+    if told:
+        assert same_tokens.answer("http://127.0.0.1:1", 0, 4, 3) == {"tokens": tokens, "logprobs": told}
+        with pytest.raises(SystemExit, match="told 3 tokens of 4, and 1 probabilities"):
+            same_tokens.answer("http://127.0.0.1:1", 0, 4, 4)
+    else:
+        with pytest.raises(SystemExit, match="told 3 tokens of 3, and 0 probabilities"):
+            same_tokens.answer("http://127.0.0.1:1", 0, 4, 3)
