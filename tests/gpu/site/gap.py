@@ -178,5 +178,5 @@ def together(host):
     return dict(found, both=host.end_load())
 
 
-STEPS = {"ladder": ladder, "together": together, "gap": lambda host: runs(host, range(1, 5)),
-         "gap_further": lambda host: runs(host, range(5, len(RUNS) + 1)), "cliff": cliff}
+STEPS = {"ladder": ladder, "together": together, "gap": lambda host: runs(host, range(1, 5)), "gap_further": lambda host: runs(host, range(5, 8)),
+         "gap_last": lambda host: runs(host, range(8, len(RUNS) + 1)), "cliff": cliff}

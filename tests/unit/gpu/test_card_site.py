@@ -9,6 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "gpu" / "site"))
 
 import card_host  # noqa: E402
+import gap  # noqa: E402
 import large_model  # noqa: E402
 import wrong_images  # noqa: E402
 
@@ -64,3 +65,13 @@ def test_a_bundle_that_can_build_has_the_base_under_its_own_name(tmp_path, monke
     (tmp_path / "bundle" / "inputs" / "base.tar").touch()
     card_host.CardHost(tmp_path, tmp_path).write_inventory()
     assert "/srv/bundle/inputs/base.tar" in written["/root/inventory.yml"]
+
+
+def test_each_of_the_watchers_runs_is_in_one_step(monkeypatch):
+    begun = []
+    monkeypatch.setattr(gap, "runs", lambda host, numbers: begun.extend(numbers))
+    for name in ("gap", "gap_further", "gap_last"):
+        before = len(begun)
+        gap.STEPS[name](None)
+        assert 0 < len(begun) - before <= 4, "a run takes two minutes, a step ten"
+    assert begun == list(range(1, 11)) and len(gap.RUNS) == 10
