@@ -89,4 +89,30 @@ def calls(log):
     return dict(collections.Counter(re.findall(r"function cublasStatus_t (cublas\w+)\(", log)).most_common())
 
 
-STEPS = {"pruned": pruned}
+def pruned_site(host):
+    """The site with golden_image_prune: the build empties what no card of this host runs, and the image is proven, deployed and asked.
+
+    :raises RuntimeError: claims other than expected_claims.json has them, image.pruned excepted, which has to hold.
+    """
+    before = host.oracle_image()
+    host.write_inventory()
+    play = host.play("pruned_site", changed={"golden_image_prune": True})
+    report, others = host.report(), host.not_holding()
+    claim = {key: report.get("image.pruned", {}).get(key) for key in ("status", "expected", "observed")}
+    others.pop("image.pruned", None)
+    after = host.oracle_image()
+    found = {"play": play, "claim": claim, "others": others, "another_image": before != after,
+             "bytes": {"whole": compressed(host, before), "pruned": compressed(host, after)},
+             "answers": [host.ask(tokens=200) for _number in range(10)]}
+    if others or claim["status"] != "holds" or before == after:
+        raise RuntimeError(json.dumps(found))
+    return found
+
+
+def compressed(host, image):
+    """Bytes of an image's archive as compressed as a bundle or registry would have it: program to bytes, "" for the archive itself."""
+    programs = {"": "cat", "gzip -6": "gzip -6", **({"zstd -3": "zstd -3 -T0"} if host.execute("command -v zstd", check=False).strip() else {})}
+    return {name: int(host.execute("docker save %s | %s | wc -c" % (image, program))) for name, program in programs.items()}
+
+
+STEPS = {"pruned": pruned, "pruned_site": pruned_site}

@@ -121,3 +121,48 @@ def test_a_server_tells_fewer_probabilities_than_tokens(monkeypatch, tokens, tol
     else:
         with pytest.raises(SystemExit, match="told 3 tokens of 3, and 0 probabilities"):
             same_tokens.answer("http://127.0.0.1:1", 0, 4, 3)
+
+
+class Site(Host):
+    """A host on which site.yml has deployed another image, or has not."""
+
+    def __init__(self, images=("sha256:whole", "sha256:less"), claim="holds", others=()):
+        super().__init__()
+        self.images, self.claim, self.others, self.changed = list(images), claim, dict(others), None
+
+    def write_inventory(self):
+        self.written.append("inventory")
+
+    def play(self, name, changed):
+        self.changed = changed
+        return {"status": 2}
+
+    def report(self):
+        return {"image.pruned": {"status": self.claim, "expected": "e", "observed": "o"}}
+
+    def not_holding(self):
+        return {"image.pruned": [self.claim, ""], **self.others}
+
+    def oracle_image(self):
+        return self.images.pop(0)
+
+    def execute(self, command, check=True):
+        self.commands.append(command)
+        return "" if "command -v zstd" in command else "700" if "whole" in command else "300"
+
+    def ask(self, tokens):
+        return {"generation": 7}
+
+
+def test_the_site_is_deployed_with_a_pruned_image_and_asked():
+    host = Site()
+    found = pruned_image.pruned_site(host)
+    assert host.changed == {"golden_image_prune": True} and found["claim"]["status"] == "holds" and found["another_image"]
+    assert found["bytes"] == {"whole": {"": 700, "gzip -6": 700}, "pruned": {"": 300, "gzip -6": 300}} and len(found["answers"]) == 10
+
+
+@pytest.mark.parametrize("host", [Site(claim="fails"), Site(images=["sha256:whole"] * 2), Site(others={"oracle.placed": ["fails", ""]})],
+                         ids=["claim", "the image that was there", "another claim"])
+def test_a_pruned_site_that_is_not_one_ends_the_step(host):
+    with pytest.raises(RuntimeError, match="image.pruned|another_image|oracle.placed"):
+        pruned_image.pruned_site(host)
