@@ -28,8 +28,11 @@ _NO_KERNEL = ("-dbg", "-dbgsym", "-template", "-debug")
 
 
 def _order(release):
-    """Numbers by which "6.8.0-50-generic" is newer than "6.8.0-9-generic"."""
-    return [int(number) for number in re.findall(r"[0-9]{1,18}", release)]
+    """What makes "6.8.0-50-generic" newer than "6.8.0-9-generic", and of one number "-lowlatency" newer than "-generic": as boot loaders have it, which
+    compare as dpkg does (Debian Policy, 5.6.12): a tilde before the end, the end before letters, letters before all else."""
+    parts = re.findall(r"([^0-9]*)([0-9]*)", release)
+    return [([-1 if one == "~" else ord(one) if one.isalpha() else 256 + ord(one) for one in text] + [0], number.lstrip("0").rjust(40, "0"))
+            for text, number in parts]
 
 
 def _flavour(release):

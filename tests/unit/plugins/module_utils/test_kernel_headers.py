@@ -33,6 +33,17 @@ CASES = {
     "Ubuntu, another flavour is newer and may boot": (
         "6.8.0-45-generic", ["linux-image-6.8.0-45-generic", "linux-image-6.8.0-50-lowlatency", "linux-image-generic", "linux-image-lowlatency"], UBUNTU,
         ["linux-headers-6.8.0-45-generic", "linux-headers-6.8.0-50-lowlatency", "linux-headers-generic", "linux-headers-lowlatency"]),
+    "Ubuntu, another flavour of the very number, which GRUB takes for newer": (
+        "6.8.0-45-generic", ["linux-image-6.8.0-45-generic", "linux-image-6.8.0-45-lowlatency", "linux-image-generic", "linux-image-lowlatency"], UBUNTU,
+        ["linux-headers-6.8.0-45-generic", "linux-headers-6.8.0-45-lowlatency", "linux-headers-generic", "linux-headers-lowlatency"]),
+    "Ubuntu, a flavour of the very number, which GRUB takes for older": (
+        "6.8.0-45-lowlatency", ["linux-image-6.8.0-45-generic", "linux-image-6.8.0-45-lowlatency"], UBUNTU, ["linux-headers-6.8.0-45-lowlatency"]),
+    "Ubuntu's mainline builds, a candidate and what became of it": (
+        "6.17.0-061700rc3-generic", ["linux-image-unsigned-6.17.0-061700%s-generic" % candidate for candidate in ("", "rc3", "rc1")], UBUNTU,
+        ["linux-headers-6.17.0-061700rc3-generic", "linux-headers-6.17.0-061700-generic"]),
+    "Debian 13, a real-time kernel was installed beside the one that runs": (
+        "6.12.57+deb13-amd64", ["linux-image-6.12.57+deb13-amd64", "linux-image-6.12.57+deb13-rt-amd64", "linux-image-rt-amd64"], DEBIAN,
+        ["linux-headers-6.12.57+deb13-amd64", "linux-headers-6.12.57+deb13-rt-amd64", "linux-headers-rt-amd64"]),
     "NVIDIA's kernel of Ubuntu": (
         "6.8.0-1020-nvidia", ["linux-image-6.8.0-1020-nvidia", "linux-image-nvidia"], UBUNTU, ["linux-headers-6.8.0-1020-nvidia", "linux-headers-nvidia"]),
     "Debian 12": (
