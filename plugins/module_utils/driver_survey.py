@@ -12,6 +12,8 @@ FOREIGN = ("i386", "armhf")  # architectures whose packages stand beside those o
 # Of the driver, of kernels and their headers, and the one that modules of Ansible need.
 _NAMES = r".*nvidia.*|libcuda.*|linux-(?:image|headers)-.*|(?:proxmox|pve)-(?:kernel|headers|default)-.*|python3-debian"
 _WHOLE = ("installed", "config-files", "not-installed")
+# What apt has to finish, or cannot, before it installs anything: dkms, a compiler, whatever was cut off beside the driver.
+_BROKEN = ("half-installed", "unpacked", "half-configured")
 NOTES = "dpkg has unfinished notes (/var/lib/dpkg/updates)"
 
 
@@ -32,7 +34,7 @@ def library_version(path):
 
 def packages(text, names=()):
     """The packages that count here, in the order of the text: list of dict of str, ``want``, ``status``, ``name`` and ``version``. The name of one of 32 bits
-    is with its architecture, as dpkg takes it ("libcuda1:i386").
+    is with its architecture, as dpkg takes it ("libcuda1:i386"). One that an installation left half done counts whatever it is called.
 
     :param text: what PACKAGES prints.
     :param names: of packages that count besides.
@@ -41,7 +43,7 @@ def packages(text, names=()):
     found = []
     for line in text.splitlines():
         want, status, name, version, architecture = (line.split("\t") + [""] * 5)[:5]
-        if version and counting.fullmatch(name):
+        if version and (counting.fullmatch(name) or status in _BROKEN):
             found.append({"want": want, "status": status, "name": "%s:%s" % (name, architecture) if architecture in FOREIGN else name, "version": version})
     return found
 

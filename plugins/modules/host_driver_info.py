@@ -52,7 +52,7 @@ library:
   returned: success
   type: str
 packages:
-  description: The packages of driver and kernels that dpkg knows, and O(packages).
+  description: The packages of driver and kernels that dpkg knows, O(packages), and whatever an installation left half done.
   returned: success
   type: list
   elements: dict

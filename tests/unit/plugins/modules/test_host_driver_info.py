@@ -87,6 +87,15 @@ def test_packages_of_the_inventory_count_too_and_only_by_their_whole_name(look):
     assert "cuda-driver" not in [package["name"] for package in look(packages=["cuda", "cuda.driver"])["packages"]]
 
 
+def test_what_was_left_half_done_beside_the_driver_counts_too(look):
+    with (look.folder / "dpkg").open("a", encoding="utf-8") as stream:
+        stream.write("install\thalf-installed\tdkms\t3.2.2-1\tall\ninstall\tunpacked\tgcc-14\t14.2.0\tamd64\ninstall\tinstalled\tbash\t5\tamd64\n"
+                     "install\ttriggers-pending\tlibc-bin\t2.41\tamd64\ndeinstall\tconfig-files\texim4\t4\tall\n")
+    found = look()
+    assert found["interrupted"] == ["nvidia-smi is half-configured", "dkms is half-installed", "gcc-14 is unpacked"]
+    assert [package["name"] for package in found["packages"]][-3:] == ["python3-debian", "dkms", "gcc-14"]
+
+
 def test_what_is_not_there_is_told_as_absent(look):
     for name in ("cdi.yaml", "UNITS/nvidia-persistenced.service", "root/proc/modules", "state", "UPDATES/tmp.i"):
         (look.folder / name).unlink()
