@@ -45,6 +45,23 @@ def _constant(word):
     raise ValueError("the word %s, which is no JSON" % word)
 
 
+def _finite(word):
+    """A number with a point or an exponent. One that is too large would be written back as the word Infinity, with which no engine starts."""
+    if float(word) in (float("inf"), float("-inf")):
+        raise ValueError("the number %s, which is larger than any that can be written back" % word[:40])
+    return float(word)
+
+
+def _once(pairs):
+    """An object none of whose names stands twice: of two the engine merges the objects and takes the last of all else, and one would be lost here."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError("the name %s twice in one object" % json.dumps(name)[:60])
+        found[name] = value
+    return found
+
+
 def options_of(content, path="/etc/docker/daemon.json"):
     """The options that daemon.json sets, a dict; {} of an empty one.
 
@@ -56,7 +73,7 @@ def options_of(content, path="/etc/docker/daemon.json"):
         return {}
     show = "See: python3 -m json.tool %s. Or set it aside, and its options are written anew: mv %s %s.aside" % (path, path, path)
     try:
-        found = json.loads(text, parse_constant=_constant)
+        found = json.loads(text, parse_constant=_constant, parse_float=_finite, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1]
         comment, shown = _comment(line, error.colno), line.strip()[:60]
