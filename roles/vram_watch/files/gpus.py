@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tells of the GPUs: NVML, nvidia-smi where there is no NVML, or nothing."""
 import dataclasses
+import re
 import subprocess
 
 MIB = 2 ** 20
@@ -176,23 +177,49 @@ class NvidiaSmi:
     name = "nvidia-smi"
 
     def __init__(self):
-        self.odd, self.addresses, self.recovery, self._more = {}, {}, {}, True
+        self.odd, self.addresses, self.recovery, self._more, self._beside = {}, {}, {}, True, []
         self.read()
 
     @staticmethod
-    def _ask(what):
+    def _said(what):
+        """(whether it failed, what it printed)."""
         try:
             done = subprocess.run(["nvidia-smi", what, "--format=csv,noheader,nounits"], capture_output=True, text=True, errors="replace", timeout=20,
                                   check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unreadable("nvidia-smi: %s" % error) from error
-        if done.returncode:
-            raise Unreadable("nvidia-smi: %s" % (done.stdout + done.stderr).strip()[:200])
+        return done.returncode != 0, done.stdout + (done.stderr if done.returncode else "")
+
+    def _ask(self, what, most=None):
+        """Rows of an answer. A card that does not answer makes it fail, and the others are told all the same; what is said beside them is kept then.
+
+        :param most: number of the field that may have commas itself.
+        """
+        failed, said = self._said(what)
         # Among them may stand warnings, of a damaged infoROM for example, which are of no card.
-        lines = [[field.strip() for field in line.split(",")] for line in done.stdout.splitlines() if line.startswith(("GPU-", "MIG-"))]
-        if any(len(line) != what.count(",") + 1 for line in lines):
-            raise Unreadable("nvidia-smi: %s" % done.stdout.strip()[:200])
-        return lines
+        rows = [line for line in said.splitlines() if line.startswith(("GPU-", "MIG-"))]
+        if failed and not (rows or self._beside):
+            raise Unreadable("nvidia-smi: %s" % said.strip()[:200])
+        self._beside += [line.strip() for line in said.splitlines() if line.strip() and line not in rows] if failed else []
+        found, wanted = [[field.strip() for field in row.split(",")] for row in rows], what.count(",") + 1
+        for row in found:
+            behind = len(row) - wanted
+            if most is not None and behind > 0:
+                row[most:most + behind + 1] = [", ".join(row[most:most + behind + 1])]
+        if any(len(row) != wanted for row in found):
+            raise Unreadable("nvidia-smi: %s" % said.strip()[:200])
+        return found
+
+    def _silent(self, found):
+        """What is said of cards without a row: dict of UUID to words, and list of those whose card is not known. A card that is called lost is left out."""
+        silent, unknown = {}, []
+        for line in self._beside:
+            at = re.search(r"[0-9a-f]{4,8}:([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", line.lower())
+            uuid = next((uuid for uuid, bus in self.addresses.items() if at and bus.lower().endswith(at.group(1))), "")
+            if "is lost" not in line.lower() and uuid not in found:
+                silent.update({uuid: line[:120]} if uuid else {})
+                unknown += [] if uuid else [line]
+        return silent, unknown
 
     def close(self):
         """There is nothing to close."""
@@ -212,10 +239,10 @@ class NvidiaSmi:
 
         Sizes come in MiB.
 
-        :raises Unreadable: it does not answer, or a card twice.
+        :raises Unreadable: it does not answer, or a card twice, or it says something of a card of which nobody knows which it is, and one is missing.
         """
-        found, self.odd = {}, {}
-        for uuid, name, *sizes in self._ask("--query-gpu=uuid,name,memory.total,memory.used,memory.free"):
+        found, self.odd, self._beside = {}, {}, []
+        for uuid, name, *sizes in self._ask("--query-gpu=uuid,name,memory.total,memory.used,memory.free", 1):
             if uuid in found or uuid in self.odd:
                 raise Unreadable("nvidia-smi: it lists card %s twice" % uuid)
             numbers = [number(size) for size in sizes]
@@ -223,6 +250,10 @@ class NvidiaSmi:
                 found[uuid] = Gpu(uuid, name, *(size * MIB for size in numbers), {})
             elif not any("is lost" in size.lower() for size in sizes):
                 self.odd[uuid] = " ".join(dict.fromkeys(size[:40] for size in sizes if number(size) is None))
+        silent, unknown = self._silent({*found, *self.odd})
+        self.odd.update(silent)
+        if unknown and not set(wanted) <= {*found, *self.odd}:  # any of those that are wanted and not here
+            raise Unreadable("nvidia-smi: %s" % "; ".join(unknown)[:200])
         self._look_at_all()
         for uuid, pid, used in self._ask("--query-compute-apps=gpu_uuid,pid,used_memory"):
             if uuid in found and number(pid) is not None:

@@ -80,6 +80,43 @@ esac""")
     assert [card.uuid for card in programs("gpus")["NvidiaSmi"]().read()] == ["GPU-2"]
 
 
+BROKEN = """case $1 in
+*gpu_recovery_action)
+    echo 'GPU-1, 00000000:01:00.0, None'
+    if [ -e %(folder)s/broken ]; then cat %(folder)s/broken; exit 255; fi
+    echo 'GPU-2, 00000000:41:00.0, None' ;;
+--query-gpu=*)
+    echo 'GPU-1, NVIDIA RTX PRO 6000, by its maker, 97887, 93000, 4887'
+    if [ -e %(folder)s/broken ]; then cat %(folder)s/broken; exit 255; fi
+    echo 'GPU-2, NVIDIA GeForce RTX 5090, 32607, 26000, 6607' ;;
+*) if [ -e %(folder)s/broken ]; then cat %(folder)s/broken; exit 255; fi ;;
+esac"""
+
+
+@pytest.mark.parametrize("said, odd", [
+    ("Unable to determine the device handle for GPU0000:41:00.0: Unknown Error", {"GPU-2": "Unable to determine the device handle for GPU0000:41:00.0: Unknown Error"}),
+    ("Unable to determine the device handle for gpu 0000:41:00.0: GPU is lost.  Reboot the system to recover this GPU", {})], ids=["silent", "lost"])
+def test_a_card_that_makes_nvidia_smi_fail_hides_no_other(tmp_path, monkeypatch, programs, said, odd):
+    stand_in(tmp_path, monkeypatch, BROKEN % {"folder": tmp_path})
+    source = programs("gpus")["NvidiaSmi"]()
+    assert [card.uuid for card in source.read(["GPU-1", "GPU-2"])] == ["GPU-1", "GPU-2"] and source.odd == {}
+    (tmp_path / "broken").write_text(said + "\n", encoding="ascii")
+    (card,) = source.read(["GPU-1", "GPU-2"])
+    assert (card.uuid, card.name, card.total) == ("GPU-1", "NVIDIA RTX PRO 6000, by its maker", 97887 * 2 ** 20) and source.odd == odd
+    (tmp_path / "broken").unlink()
+    assert [card.uuid for card in source.read(["GPU-1", "GPU-2"])] == ["GPU-1", "GPU-2"] and source.odd == {}
+
+
+def test_a_failure_of_a_card_that_nobody_knows_matters_where_one_is_missing(tmp_path, monkeypatch, programs):
+    stand_in(tmp_path, monkeypatch, BROKEN % {"folder": tmp_path})
+    (tmp_path / "broken").write_text("Unable to determine the device handle for GPU1: Unknown Error\n", encoding="ascii")
+    gpus = programs("gpus")
+    source = gpus["NvidiaSmi"]()
+    assert [card.uuid for card in source.read(["GPU-1"])] == ["GPU-1"]
+    with pytest.raises(gpus["Unreadable"], match="for GPU1: Unknown Error"):
+        source.read(["GPU-1", "GPU-2"])
+
+
 def test_a_journal_that_does_not_answer_is_no_end_of_the_watcher(tmp_path, monkeypatch, programs):
     program = tmp_path / "journalctl"
     program.write_text("#!/bin/sh\nexec sleep 600", encoding="ascii")
