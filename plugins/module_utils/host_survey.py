@@ -37,7 +37,7 @@ GPU_QUERY = ["uuid", "name", "compute_cap", "driver_version", "memory.total", "m
 PCI_ADDRESS = re.compile(r"\b([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])\b", re.IGNORECASE)
 # What each field looks like where nvidia-smi can read it; in its place stand words such as [N/A], [Unknown Error], [GPU requires reset].
 READABLE = {"uuid": re.compile(r"^GPU-"), "name": re.compile(r"^[^\[]"), "compute_cap": re.compile(r"^([3-9]|[1-9]\d)\.\d$"),
-            "driver_version": re.compile(r"^\d+\.\d+"), "memory.total": re.compile(r"^[0-9]+$"), "memory.free": re.compile(r"^[0-9]+$"),
+            "driver_version": re.compile(r"^\d+\.\d+"), "memory.total": re.compile(r"^[1-9][0-9]*$"), "memory.free": re.compile(r"^[0-9]+$"),
             "pci.bus_id": re.compile("^%s$" % PCI_ADDRESS.pattern, re.IGNORECASE)}
 
 
@@ -132,8 +132,15 @@ def _address_in(line):
 
 
 def words_of_query(text):
-    """What nvidia-smi says of no card by its address, such as "No devices were found"; "" where it says nothing else than of cards."""
-    return next((line.strip()[:200] for line in text.splitlines() if line.strip() and not _row(line) and not _address_in(line)), "")
+    """What nvidia-smi says of no card by its address, such as "No devices were found", or the words of a row that has no figure at all; "" where it says
+    nothing else than of cards."""
+    for line in filter(str.strip, text.splitlines()):
+        row = _row(line)
+        if not row and not _address_in(line):
+            return line.strip()[:200]
+        if row and not any(READABLE[key].match(row[key]) for key in ("uuid", "pci.bus_id")):
+            return ", ".join(dict.fromkeys(row.values()))[:200]
+    return ""
 
 
 def gpus_of_query(text):
@@ -167,8 +174,12 @@ def gpus_of_query(text):
 def join_gpus(of_pci, of_query):
     """One list of GPUs: what the driver says over what the bus says, by PCI address.
 
-    A card that only the bus knows keeps uuid None: the driver does not drive it. What the driver cannot read stays as the bus has it.
+    A card that only the bus knows keeps uuid None: the driver does not drive it. What the driver cannot read stays as the bus has it. A row without an address
+    is that of the only card without a row.
     """
+    left, bare = [gpu for gpu in of_pci if gpu["pci"] not in [row["pci"] for row in of_query]], [gpu for gpu in of_query if not gpu["pci"]]
+    if len(left) == 1 and len(bare) == 1:
+        of_query = [dict(gpu, pci=gpu["pci"] or left[0]["pci"]) for gpu in of_query]
     queried = {gpu["pci"]: gpu for gpu in of_query if gpu["pci"]}
     bare = {"family": None, "pci_device": None, "kernel_driver": None}
     joined = []

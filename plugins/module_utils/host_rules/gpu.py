@@ -80,10 +80,24 @@ def _no_card(inventory, host, services):
                        names, "; %s would, on the CPU" % on_cpu if on_cpu else "", "S" if others else "Seat the card, or s"))
 
 
+LOST, UNSEEN = ("is lost", "reboot", "fallen off"), "unable to determine the device handle"
+SHARED = ("So it is of a card that has no memory of its own and shares the host's (GB10, Jetson), which is not supported: set device: cpu for its service. Of "
+          "any other card see: dmesg | grep -i xid.")
+NO_FIGURE = ("[n/a]", "n/a", "[not supported]", "not supported")
+
+
 def _see_or_restart(words, see):
     """What to do about a card by nvidia-smi's own words."""
-    lost = any(word in words.lower() for word in ("is lost", "reboot", "fallen off"))
-    return "Restart the host: systemctl reboot (where it stays away: power off and on)." if lost else see
+    said = words.lower()
+    if "requires reset" in said:
+        return "Stop what uses the card, then: nvidia-smi --gpu-reset -i ADDRESS, the one that nvidia-smi -L leaves out. Where that fails: reboot."
+    return "Restart the host: systemctl reboot (where it stays away: power off and on)." if any(word in said for word in LOST) else see
+
+
+def _shares_memory(unreadable):
+    """Whether a driver has no figure of a card's memory, and all others: so it is of cards that have none of their own (GB10, Jetson)."""
+    words = {field: word.lower() for field, word in unreadable.items()}
+    return set(words) == {"memory.total", "memory.free"} and set(words.values()) <= set(NO_FIGURE)
 
 
 def _nothing_known(services, host, given_away):
@@ -106,7 +120,7 @@ def _nothing_known(services, host, given_away):
         return Finding("gpu_exists", ERROR, what, found, "the cards at %s" % addresses,
                        "See why it could not start them: dmesg | grep -i nvrm. A cold start helps where a card hangs; else its power, its seat, or a driver "
                        "that knows it.")
-    if of_cards:
+    if of_cards or any(word in said.lower() for word in ("requires reset", "is lost", UNSEEN)):
         return Finding("gpu_exists", ERROR, what, found, "UUIDs of nvidia-smi -L",
                        _see_or_restart(said, "See why it could not start them: dmesg | grep -i -e nvrm -e xid."))
     if "mismatch" in said.lower():
@@ -155,7 +169,8 @@ def gpu_readable(inventory, host):
             said = ", ".join(word if field == "nvidia-smi" else "%s for %s" % (word, field) for field, word in sorted(gpu["unreadable"].items()))
             needed = gpu["uuid"] in named and not set(gpu["unreadable"]) <= {"memory.free", "name", "nvidia-smi"}
             yield Finding("gpu_readable", ERROR if needed else WARNING, card, "nvidia-smi says %s" % said, "its figures",
-                          reset if "reset" in said.lower() else _see_or_restart(said, "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % address))
+                          reset if "reset" in said.lower() else SHARED if _shares_memory(gpu["unreadable"]) else _see_or_restart(
+                              said, "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % address))
         mend = {xid.RESET: reset, xid.REBOOT: "Restart the host: systemctl reboot.",
                 xid.LATER: "When it suits, stop what uses the card, then: nvidia-smi --gpu-reset -i %s." % address}
         kind = xid.kind_of_words(gpu["recovery"] or "")
@@ -255,6 +270,9 @@ def driver_open(inventory, host):
             return
 
 
+WAITING = ("Not Started", "In Progress")  # what a driver says of the fabric of a card that has one
+
+
 def _joined(gpu):
     """Whether a card is one of a board with NVSwitches, by its name: "A100-SXM4-80GB", "H100 80GB HBM3", "H200", "B200"; not "H100 PCIe" or "H200 NVL"."""
     name = gpu["name"] or ""
@@ -265,10 +283,12 @@ def fabric(inventory, host):
     """Cards that NVSwitches join compute nothing (CUDA error 802) until the fabric manager of the driver's very version runs."""
     found, installed = host["fabric"], host["kernel"]["nvidia"]
     used = [gpu for gpu in _used_gpus(inventory, host) if found["states"].get(gpu["uuid"]) != "Completed"]  # in a virtual machine its host manages it
+    waits = [gpu for gpu in used if found["states"].get(gpu["uuid"]) in WAITING]
     several = [gpu for gpu in host["gpus"] if _joined(gpu)]
-    if not used or not (found["switches"] or (len(several) > 1 and any(_joined(gpu) for gpu in used))):
+    if not used or not (found["switches"] or waits or (len(several) > 1 and any(_joined(gpu) for gpu in used))):
         return
-    what = "NVSwitches at %s" % ", ".join(found["switches"]) if found["switches"] else "cards %s" % ", ".join(sorted({gpu["name"] for gpu in several}))
+    what = "NVSwitches at %s" % ", ".join(found["switches"]) if found["switches"] else "cards %s" % ", ".join(
+        sorted({gpu["name"] or gpu["uuid"] for gpu in waits or several}))
     branch = inventory["host_driver_branch"] if _replaced(inventory, host) else version(installed)[0] if version(installed) else inventory["host_driver_branch"]
     named = branch < 590 or inventory.get("host_driver_origin") == "distribution"  # NVIDIA's own packages lost the branch with 590, Ubuntu's have it still
     package = "nvidia-fabricmanager-%s" % branch if named else "nvidia-fabricmanager"
@@ -278,9 +298,14 @@ def fabric(inventory, host):
                           "Name the driver's packages in host_driver_packages, and %s with them." % package)
     elif not (found["active"] and found["manager"] == installed):
         said = "none" if not found["manager"] else "%s%s" % (found["manager"], "" if found["active"] else ", which does not run")
-        lower = "" if found["switches"] else " A board without switches (HGX with 4 cards) needs none: preflight_lowered: [fabric]."
+        lower = "" if found["switches"] else " In a virtual machine its host does it." if waits else (
+            " A board without switches (HGX with 4 cards) needs none: preflight_lowered: [fabric].")
         yield Finding("fabric", ERROR, what, "fabric manager: %s" % said, "%s, the driver's very version, running" % installed,
                       "apt-get install '%s=%s*' && systemctl enable --now nvidia-fabricmanager.%s" % (package, installed, lower))
+    elif waits:
+        yield Finding("fabric", WARNING, what, "the state %s of their fabric, and the fabric manager runs" % " and ".join(
+            sorted({found["states"][gpu["uuid"]] for gpu in waits})), "Completed: until then CUDA answers with error 802",
+                      "Right after a boot wait a minute; else see: journalctl -u nvidia-fabricmanager; nvidia-smi -q | grep -A4 Fabric.")
 
 
 def secure_boot(inventory, host):

@@ -119,9 +119,13 @@ def engine(_inventory, host):
         yield Finding("engine", ERROR, "Docker engine", host["engine"], "%d.%d or newer" % ENGINE_MINIMUM,
                       "Remove it and set container_engine_origin: docker, or upgrade the distribution.")
     elif refused:
+        newer = version(refused["client"]) > version(refused["needed"])
         yield Finding("engine", ERROR, "Docker engine", "a client (docker) of API %s, which the engine refuses" % refused["client"],
-                      "API %s: from version 29 on the engine speaks none older than 1.44, of version 25" % refused["needed"],
-                      "Upgrade the client as the engine was: apt-get install --only-upgrade docker-ce-cli docker-cli. See which is called: command -v docker.")
+                      "API %s%s" % (refused["needed"], " at most: the engine is older than its client" if newer
+                                    else ": from version 29 on the engine speaks none older than 1.44, of version 25"),
+                      "%s See which is called: command -v docker." % (
+                          "Upgrade the engine as the client was: apt-get install --only-upgrade docker-ce docker.io, then systemctl restart docker." if newer
+                          else "Upgrade the client as the engine was: apt-get install --only-upgrade docker-ce-cli docker-cli."))
     root = host.get("engine_root") or ""
     if root.startswith("/var/snap/"):
         yield Finding("engine", ERROR, "Docker engine", "one of a snap (%s)" % root, "one of packages: a snap's has its own daemon.json and no CDI",
