@@ -31,7 +31,7 @@ PCI_CHIPS = [
     (0x1D81, 0x1DFF, "Volta", "7.0"), (0x1E00, 0x1FFF, "Turing", "7.5"), (0x2180, 0x21FF, "Turing", "7.5"),
     (0x2080, 0x20FF, "Ampere", "8.0"), (0x2200, 0x223F, "Ampere", "8.6"), (0x2414, 0x25FF, "Ampere", "8.6"),
     (0x2680, 0x28FF, "Ada Lovelace", "8.9"), (0x2302, 0x237F, "Hopper", "9.0"),
-    (0x2900, 0x297F, "Blackwell", "10.0"), (0x2B80, 0x2DFF, "Blackwell", "12.0"), (0x2F00, 0x2F7F, "Blackwell", "12.0"),
+    (0x2900, 0x297F, "Blackwell", "10.0"), (0x3180, 0x31FF, "Blackwell", "10.3"), (0x2B80, 0x2DFF, "Blackwell", "12.0"), (0x2F00, 0x2F7F, "Blackwell", "12.0"),
 ]
 GPU_QUERY = ["uuid", "name", "compute_cap", "driver_version", "memory.total", "memory.free", "pci.bus_id"]
 PCI_ADDRESS = re.compile(r"\b([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])\b", re.IGNORECASE)

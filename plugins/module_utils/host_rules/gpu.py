@@ -270,13 +270,15 @@ def driver_open(inventory, host):
             return
 
 
+BOARD_CARDS = ("2901", "2909", "3182")  # B200 and B300 (the PCI ID Repository: GB100 [B200], GB110 [B300 SXM6 AC])
 WAITING = ("Not Started", "In Progress")  # what a driver says of the fabric of a card that has one
 
 
 def _joined(gpu):
-    """Whether a card is one of a board with NVSwitches, by its name: "A100-SXM4-80GB", "H100 80GB HBM3", "H200", "B200"; not "H100 PCIe" or "H200 NVL"."""
+    """Whether a card is one of a board with NVSwitches, by its name: "A100-SXM4-80GB", "H100 80GB HBM3", "H200", "B200"; not "H100 PCIe" or "H200 NVL". Before
+    there is a driver, by its PCI id, where the switches are none of the bus's."""
     name = gpu["name"] or ""
-    return bool("SXM" in name or re.search(r"\b(H100 \d+GB HBM3|[HB][23]00)\b(?! (NVL|PCIe))", name))
+    return gpu["pci_device"] in BOARD_CARDS if not name else bool("SXM" in name or re.search(r"\b(H100 \d+GB HBM3|[HB][23]00)\b(?! (NVL|PCIe))", name))
 
 
 def fabric(inventory, host):
@@ -288,7 +290,7 @@ def fabric(inventory, host):
     if not used or not (found["switches"] or waits or (len(several) > 1 and any(_joined(gpu) for gpu in used))):
         return
     what = "NVSwitches at %s" % ", ".join(found["switches"]) if found["switches"] else "cards %s" % ", ".join(
-        sorted({gpu["name"] or gpu["uuid"] for gpu in waits or several}))
+        sorted({gpu["name"] or gpu["pci"] for gpu in waits or several}))
     branch = inventory["host_driver_branch"] if _replaced(inventory, host) else version(installed)[0] if version(installed) else inventory["host_driver_branch"]
     named = branch < 590 or inventory.get("host_driver_origin") == "distribution"  # NVIDIA's own packages lost the branch with 590, Ubuntu's have it still
     package = "nvidia-fabricmanager-%s" % branch if named else "nvidia-fabricmanager"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 
 CACHE = "l1d:l1i:l2:l3"  # lscpu's column CACHE
+FEW = 4  # slow cores that are worth more than one fast core: of a container's share that has more of them, all count
 MOST_CPUS = 65536  # eight times what a kernel for x86 can have (CONFIG_NR_CPUS)
 
 
@@ -82,7 +83,8 @@ def usable(cpus, allowed=None, quota=None, performance=None):
     """
     found = [cpu for cpu in cpus if allowed is None or cpu["cpu"] in allowed] or cpus
     slow = {cpu["cpu"] for cpu in found} - set(performance or ())
-    if performance and slow and len(slow) < len(found):
+    fast = {(cpu["socket"], cpu["core"]) for cpu in found if cpu["cpu"] not in slow}
+    if performance and slow and FEW * len(fast) >= len({(cpu["socket"], cpu["core"]) for cpu in found if cpu["cpu"] in slow}):
         found = [dict(cpu, efficient=cpu["cpu"] in slow) for cpu in found]
     cores = physical(found)
     if quota is not None and max(int(quota), 1) < len(cores):

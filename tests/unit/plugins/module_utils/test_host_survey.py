@@ -15,6 +15,7 @@ FIXTURES = pathlib.Path(__file__).resolve().parents[3] / "fixtures"
     ("2d04", ("Blackwell", "12.0")),  # RTX 5060 Ti
     ("2f04", ("Blackwell", "12.0")),  # RTX 5070
     ("2901", ("Blackwell", "10.0")),  # B200
+    ("3182", ("Blackwell", "10.3")),  # B300
     ("2684", ("Ada Lovelace", "8.9")),  # RTX 4090
     ("2330", ("Hopper", "9.0")),  # H100 SXM
     ("2335", ("Hopper", "9.0")),  # H200

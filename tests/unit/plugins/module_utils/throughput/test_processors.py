@@ -62,6 +62,16 @@ def test_the_rule_says_why_some_cores_have_no_thread():
     assert rule.settings(cpus, ALONE, "oracle")["sentence"] == "one thread a performance core: 8, and none on the 16 efficiency cores"
 
 
+@pytest.mark.parametrize("allowed, threads, cpuset", [
+    (range(14, 32), 17, ""), (range(16, 32), 16, ""), ([14, 15, 16, 17, 18, 19], 1, "14"), (range(8, 32), 4, "8,10,12,14")],
+    ids=["one fast core and sixteen slow ones", "slow ones alone", "one fast core and four slow ones", "four fast cores"])
+def test_a_few_fast_cores_among_many_slow_ones_do_not_work_alone(allowed, threads, cpuset):
+    """What a container was given of a processor with cores of two kinds."""
+    cpus = topology.usable(topology.parse(TEXTS["i9-14900K"]), allowed, performance=range(16))
+    found = rule.settings(cpus, ALONE, "oracle")
+    assert (found["threads"], found["cpuset"]) == (threads, cpuset)
+
+
 @pytest.mark.parametrize("text, numbers", [("0-15\n", list(range(16))), ("", []), ("nonsense", [])])
 def test_the_kinds_of_cores_are_the_kernels(tmp_path, text, numbers):
     (tmp_path / "sys/devices/cpu_core").mkdir(parents=True)
