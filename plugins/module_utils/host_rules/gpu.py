@@ -167,7 +167,8 @@ def gpu_readable(inventory, host):
         reset = "Stop what uses the card, then: nvidia-smi --gpu-reset -i %s. Where that fails: reboot." % address
         if gpu["unreadable"]:
             said = ", ".join(word if field == "nvidia-smi" else "%s for %s" % (word, field) for field, word in sorted(gpu["unreadable"].items()))
-            needed = gpu["uuid"] in named and not set(gpu["unreadable"]) <= {"memory.free", "name", "nvidia-smi"}
+            spare = {"memory.free", "name", "nvidia-smi", *(["memory.total"] if gpu["mig"] else [])}  # of a card that is split the slices' memory counts
+            needed = gpu["uuid"] in named and not set(gpu["unreadable"]) <= spare
             yield Finding("gpu_readable", ERROR if needed else WARNING, card, "nvidia-smi says %s" % said, "its figures",
                           reset if "reset" in said.lower() else SHARED if _shares_memory(gpu["unreadable"]) else _see_or_restart(
                               said, "See: nvidia-smi -q -i %s; dmesg | grep -i xid." % address))
