@@ -93,8 +93,11 @@ BROKEN = """case $1 in
 esac"""
 
 
+SILENT = "Unable to determine the device handle for GPU0000:41:00.0: Unknown Error"
+
+
 @pytest.mark.parametrize("said, odd", [
-    ("Unable to determine the device handle for GPU0000:41:00.0: Unknown Error", {"GPU-2": "Unable to determine the device handle for GPU0000:41:00.0: Unknown Error"}),
+    (SILENT, {"GPU-2": SILENT}),
     ("Unable to determine the device handle for gpu 0000:41:00.0: GPU is lost.  Reboot the system to recover this GPU", {})], ids=["silent", "lost"])
 def test_a_card_that_makes_nvidia_smi_fail_hides_no_other(tmp_path, monkeypatch, programs, said, odd):
     stand_in(tmp_path, monkeypatch, BROKEN % {"folder": tmp_path})

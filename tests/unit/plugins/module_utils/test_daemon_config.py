@@ -11,8 +11,9 @@ PATH = "/etc/docker/daemon.json"
 @pytest.mark.parametrize("content, options", [
     (b"", {}), (b"{}", {}), (b'{"data-root": "/nvme/docker", "debug": true}\n', {"data-root": "/nvme/docker", "debug": True}),
     ('{"labels": ["Küche"]}'.encode(), {"labels": ["Küche"]}), (b'\r\n{"log-driver": "local"}\r\n', {"log-driver": "local"}),
-    (b'{"data-root": null}', {"data-root": None}), (b'{"a": {"b": 1.5}, "b": {"a": 2e3}}', {"a": {"b": 1.5}, "b": {"a": 2000.0}}), (b'{"registry-mirrors": ["https://mirror.example/#a", "http://b//c"]}',
-                                                    {"registry-mirrors": ["https://mirror.example/#a", "http://b//c"]})])
+    (b'{"data-root": null}', {"data-root": None}), (b'{"a": {"b": 1.5}, "b": {"a": 2e3}}', {"a": {"b": 1.5}, "b": {"a": 2000.0}}),
+    (b'{"registry-mirrors": ["https://mirror.example/#a", "http://b//c"]}',
+     {"registry-mirrors": ["https://mirror.example/#a", "http://b//c"]})])
 def test_sound_ones(content, options):
     assert daemon_config.options_of(content) == options
 
@@ -39,7 +40,8 @@ REFUSED = {
     "null": (b"null", "found null;"), "a number": (b"7", "found a number"), "a text": (b'"x"', "found a text"), "a word": (b"true", "found a word"),
     "no number": (b'{"shutdown-timeout": NaN}', "found the word NaN, which is no JSON"),
     "a number that no file can hold": (b'{"shutdown-timeout": 1e999}', "found the number 1e999, which is larger than any that can be written back; needed"),
-    "a name twice": (b'{"debug": true,\n "features": {"cdi": true},\n "features": {"containerd-snapshotter": false}}', 'the name "features" twice in one object'),
+    "a name twice": (
+        b'{"debug": true,\n "features": {"cdi": true},\n "features": {"containerd-snapshotter": false}}', 'the name "features" twice in one object'),
     "a name twice, deeper": (b'{"features": {"cdi": true, "cdi": false}}', 'the name "cdi" twice in one object'),
     "too deep": (b"[" * 100000, "objects in objects without end"),
     "a root that is no path": (b'{"data-root": 5}', "a data-root that is no text; needed a path"),
