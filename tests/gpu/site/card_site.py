@@ -23,6 +23,7 @@ import tarfile
 import time
 import traceback
 
+import compiled
 import faults
 import gap
 import large_model
@@ -117,7 +118,7 @@ def down(host):
 
 SHARED = {"join": join, "engine": engine, "plugins": wrong_images.plugins}  # once for all hosts of this machine
 STEPS = {"host": bare_host, "install": install, "site": site, "again": again, "claims": claims, "speed": speed,
-         **faults.STEPS, **wrong_images.STEPS, **pruned_image.STEPS, **gap.STEPS, **large_model.STEPS, **two_cards.STEPS}
+         **compiled.STEPS, **faults.STEPS, **wrong_images.STEPS, **pruned_image.STEPS, **gap.STEPS, **large_model.STEPS, **two_cards.STEPS}
 
 
 def run(host, name, go_on):

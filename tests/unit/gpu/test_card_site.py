@@ -1,5 +1,6 @@
 """What the harness for a card makes of words and files, without a card."""
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "gpu" / "site"))
 
 import card_host  # noqa: E402
+import compiled  # noqa: E402
 import gap  # noqa: E402
 import large_model  # noqa: E402
 import wrong_images  # noqa: E402
@@ -75,3 +77,28 @@ def test_each_of_the_watchers_runs_is_in_one_step(monkeypatch):
         gap.STEPS[name](None)
         assert 0 < len(begun) - before <= 4, "a run takes two minutes, a step ten"
     assert begun == list(range(1, 11)) and len(gap.RUNS) == 10
+
+
+class Shell:
+    """A host on which commands run here, below a folder."""
+
+    def __init__(self, folder):
+        self.folder = self.logs = folder
+
+    def execute(self, command):
+        command = command.replace("/var/", "%s/var/" % self.folder)
+        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("log", ["#17 70.0 COMPILED at 5\t1005\t17\tbin/of-the-log\tab\n", "#17 CACHED\n"], ids=["printed by the recipe", "nothing compiled"])
+def test_what_was_compiled_is_read_of_the_log_or_of_the_builders_layers(tmp_path, log):
+    (tmp_path / "var/log/protocol_omni").mkdir(parents=True)
+    (tmp_path / "var/log/protocol_omni/golden-image-build.log").write_text(log, encoding="ascii")
+    for name in ("a1/diff/etc", "b2/diff/build", "b2/merged/build"):
+        (tmp_path / "var/lib/docker/overlay2" / name).mkdir(parents=True)
+    for name in ("diff", "merged"):
+        (tmp_path / "var/lib/docker/overlay2/b2" / name / "build/.ninja_log").write_text("# ninja log v6\n5\t2005\t17\tbin/of-ninja\tab\n", encoding="ascii")
+    seconds, name = (1, "of-the-log") if "COMPILED" in log else (2, "of-ninja")
+    row = {"files": 1, "cpu": 0, "seconds": seconds, "misses": 0}
+    assert compiled.compiled(Shell(tmp_path)) == {"seconds": seconds, "jobs": 1, "idle": 0, "groups": {"linking": row, "all": row}}
+    assert (tmp_path / "compiled.log").read_text(encoding="ascii") == "COMPILED at 5\t%d005\t17\tbin/%s\tab\n" % (seconds, name)
