@@ -103,12 +103,12 @@ def test_the_requests_that_failed_meanwhile_are_told_where_the_runs_are():
         ROOT / "docs" / "contingencies.md").read_text(encoding="utf-8") and len(lost) == 5
 
 
-YOUNGER = {"image.pruned", "pool.certificate", "pool.doors_alone", "pool.members"}  # claims that the record is too old to know
+YOUNGER = set()  # claims that the record is too old to know
 
 
 def test_the_claims_on_a_card_are_those_that_are_expected_there():
     expected = json.loads((ROOT / "tests" / "gpu" / "site" / "expected_claims.json").read_text(encoding="utf-8"))
-    seen = record("site.json")["steps"]["claims"]["claims"]
+    seen = record("site_built_there.json")["steps"]["claims"]["claims"]
     assert {name: status for name, (status, _said) in seen.items()} == {name: status for name, status in expected.items() if name in seen}
     assert set(seen) <= set(expected) and set(expected) - set(seen) <= YOUNGER
     # Nothing of the card is passed over there but what that machine truly lacks, and it says why.
@@ -120,7 +120,7 @@ def test_the_claims_on_a_card_are_those_that_are_expected_there():
 
 def test_the_page_of_the_card_says_what_its_record_says():
     found, page = record("site.json")["steps"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
-    statuses = [status for status, _said in found["claims"]["claims"].values()]
+    statuses = [status for status, _said in record("site_built_there.json")["steps"]["claims"]["claims"].values()]
     assert "%d hold, %d fails, %d do not apply" % tuple(statuses.count(status) for status in ("holds", "fails", "does not apply")) in page
     card, processor = (found["speed"][name]["generation"] for name in ("oracle", "executor"))
     assert "%.0f to %.0f tok/s on the card, %.0f to %.0f tok/s on the CPU" % (card[0], card[-1], processor[0], processor[-1]) in page
@@ -187,8 +187,56 @@ def test_the_page_of_the_card_says_how_the_gap_closed():
     assert [(row["run"], row["refused"]) for row in further if row["refused"]] == [(8, 6)] and sum(row["in_time"] for row in rows + further) == 7
     assert "%d MiB (%d), %d (%d), %d (%d), %d (%d), %d (%d)" % tuple(row[key] for row in further for key in ("freed_mib", "predicted_freed_mib")) in page
     assert all(abs(row["freed_mib"] - row["predicted_freed_mib"]) <= 0.1 * row["predicted_freed_mib"] for row in further)
-    events = {event: when for event, when, _text in found["cliff"]["killed while the card is full"]["events"]}
-    assert "serves again %.0f s after its death" % (events["done"] - events["exit"]) in page
+
+
+def test_the_page_of_the_card_says_how_the_last_runs_and_the_cliff_went():
+    found, page = record("site_built_there.json")["steps"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    rows = found["gap_last"]["rows"]
+    assert [(row["run"], row["in_time"], row["refused"], row["clients"]["failed"]) for row in rows] == [(number, True, 0, []) for number in (8, 9, 10)]
+    assert "%d requests, none failed, and the other program was never refused; %d MiB (%d), %d (%d), %d (%d)" % (
+        sum(row["clients"]["requests"] for row in rows), *(row[key] for row in rows for key in ("freed_mib", "predicted_freed_mib"))) in page
+    assert all(abs(row["freed_mib"] - row["predicted_freed_mib"]) <= 0.1 * row["predicted_freed_mib"] for row in rows)
+    took = [int(text.split()[-2]) for row in rows for event, _when, text in row["events"] if event == "done"]
+    assert "| a step, then | %d to %d s |" % (min(took), max(took)) in page
+    earlier = record("site.json")["steps"]["gap"]["rows"] + record("site_load_and_faults.json")["steps"]["gap_further"]["rows"]
+    in_time = {row["run"]: row["in_time"] for row in earlier + rows}  # the later of two
+    assert len(in_time) == 10 and sum(in_time.values()) == 9 and "In nine of the ten all steps came in time" in page
+    cliff = found["cliff"]["all at once"]
+    assert cliff["clients"]["failed"] == [] and "%d requests, none failed: the fourth rung" % cliff["clients"]["requests"] in page and cliff["rung"] == 4
+    killed = found["cliff"]["killed while the card is full"]
+    events = {event: when for event, when, _text in killed["events"]}
+    assert "serves again %.0f s after its death" % (events["done"] - events["exit"]) in page and len(killed["clients"]["failed"]) == 2
+
+
+def test_the_page_of_the_card_says_what_the_image_of_inputs_took_and_which_faults_were_seen_again():
+    found, page = record("site_built_there.json")["steps"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    assert "| %.0f s on 16 cores, of which llama.cpp's %d steps with CUDA took %.0f s |" % (
+        found["ladder"]["seconds"], found["ladder"]["compiled"]["files"], found["ladder"]["compiled"]["seconds"]) in page
+    assert "usual ladder back took %.0f s" % found["site"]["seconds"] in page
+    engine, hangs, gone = (found["faults"]["faults"][name] for name in ("the engine killed", "nvidia-smi hangs", "the card's device file gone"))
+    assert "| the engine killed, again | answers again after %.0f s |" % engine["serves_after"] in page
+    assert ["IncompleteRead" in why for _sent, _ended, why in engine["clients"]["failed"]] == [True] * 2 + [False] * 6
+    assert "serves %.0f s after it answers again | the answer that had begun; the Executor gave %d |" % (
+        hangs["serves_after"], hangs["clients"]["answered_by"]["executor"]) in page and len(hangs["clients"]["failed"]) == 1
+    assert "the Executor gave %d | none of %d requests |" % (gone["clients"]["answered_by"]["executor"], gone["clients"]["requests"]) in page
+    assert gone["clients"]["failed"] == []
+
+
+def test_the_page_of_the_card_says_what_a_pruned_image_did():
+    found, page = record("site_built_there.json")["steps"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    assert found["pruned_site"]["claim"]["status"] == "holds" and not found["pruned_site"]["others"] and found["pruned_site"]["another_image"]
+    assert "built, proven and deployed in %.0f s" % found["pruned_site"]["play"]["seconds"] in page
+    sizes = found["pruned_site"]["bytes"]
+    assert "%.0f MB, whole %.0f MB" % (sizes["pruned"]["gzip -6"] / 1e6, sizes["whole"]["gzip -6"] / 1e6) in page and sizes["pruned"]["gzip -6"] < 250e6
+    ways = [found["pruned"][way] for way in ("as_deployed", "without_flash_attention")]
+    for way in ways:
+        ratios = way["in_turns"]["pruned"]["to whole"]
+        assert ratios["generation"]["pairs"] == 30
+        assert "%.2f of the generation (%.2f to %.2f), %.2f of the prompts (%.2f to %.2f)" % (
+            ratios["generation"]["median"], *ratios["generation"]["interval"], ratios["prompt"]["median"], *ratios["prompt"]["interval"]) in page
+    assert "%d of %d the same, tokens and each of %d probabilities" % tuple(
+        sum(way["tokens"][key] for way in ways) for key in ("equal", "asked", "logprobs")) in page
+    assert not ways[0]["calls"] and ways[1]["calls"]["cublasGemmBatchedEx"]
 
 
 def test_the_page_of_the_card_says_what_other_images_did():
