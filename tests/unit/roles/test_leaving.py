@@ -14,7 +14,7 @@ def place(text, *words):
 
 
 def test_services_leave_before_the_rules_and_before_the_new_ones_come_and_are_judged_before_anything_changes():
-    site = (ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8")
+    site = (ROOT / "playbooks/tasks/deploy.yml").read_text(encoding="utf-8")
     found = place(site, "name: Judge which services the host has before anything changes", "name: Provide the driver", "name: Provide the container engine",
                   "name: Let services leave that the inventory does not name", "name: Provide the networks", "name: Run the services", "name: Open the gateway")
     assert found == sorted(found)
@@ -107,7 +107,7 @@ def network_leaves(record, containers):
 def test_a_network_leaves_after_the_services_and_only_one_that_was_made_here():
     assert network_leaves('["omni-network", "old"]', []) == (["old"], "")
     assert network_leaves(None, [])[0] == [] and network_leaves('["omni-network"]', [])[0] == []
-    site = (ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8")
+    site = (ROOT / "playbooks/tasks/deploy.yml").read_text(encoding="utf-8")
     found = place(site, "name: Provide the networks", "name: Run the services", "name: Let networks leave that the inventory does not name")
     assert found == sorted(found)
 

@@ -79,8 +79,8 @@ def test_a_seed_draws_the_same_sequence_and_another_one_another():
 
 def test_the_roles_of_changes_come_in_the_order_of_the_site():
     assert changes.roles_of(SMALL, ["one", "two"]) == ["networks", "gateway"]
-    order = (ROOT / "playbooks/site.yml").read_text(encoding="utf-8")
-    places = [re.search(r"name: protocol_omni\.bunker\.%s\n.*\n      tags: \[%s" % (role, role), order).start()
+    order = (ROOT / "playbooks/tasks/deploy.yml").read_text(encoding="utf-8")
+    places = [re.search(r"name: protocol_omni\.bunker\.%s\n.*\n  tags: \[%s" % (role, role), order).start()
               for role in changes.roles_of(MATRIX, ["image", "network", "volume"]) if role != "inference_service"]
     assert len(places) == 3 and places == sorted(places)
 
