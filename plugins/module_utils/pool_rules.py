@@ -17,7 +17,7 @@ INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}")  # Linux: at most 15 character
 # What a number may be: lowest, highest, its unit, an example.
 NUMBERS = {"pool_check_interval": (100, 60000, "milliseconds", 1000), "pool_queue": (1, 100000, "requests", 64),
            "pool_queue_wait": (1, 3600, "seconds", 30), "pool_router_id": (1, 255, "VRRP's identifiers", 71),
-           "pool_certificate_days": (3, 825, "days", 90)}
+           "pool_certificate_days": (3, 825, "days", 90), "pool_drain": (0, 86400, "seconds", 120)}
 PORTS = ("pool_port", "pool_member_port", "pool_agent_port")
 SAME = ("pool_members", "pool_doors", "pool_address", *PORTS)  # what all hosts of a pool say alike
 

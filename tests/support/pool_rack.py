@@ -109,9 +109,16 @@ class Rack:
         return self.processes[name]
 
     def start_haproxy(self, host, where):
-        """Starts the HAProxy of a host, and waits until it listens."""
+        """Starts the HAProxy of a host, and waits until it listens, also on its own socket, which comes a moment later."""
         self.start(host, "haproxy", "-db", "-f", str(self.folder / host / "haproxy.cfg"))
-        wait_until(lambda: listens(*where), 10, (self.folder / (host + ".log")).read_text(encoding="utf-8"))
+        wait_until(lambda: listens(*where) and self.tells(host), 10, (self.folder / (host + ".log")).read_text(encoding="utf-8"))
+
+    def tells(self, host):
+        """Whether the HAProxy of a host answers on its socket."""
+        try:
+            return bool(self.ask_haproxy("show info", host))
+        except OSError:
+            return False
 
     def restart_haproxy(self, member):
         """Lets a member load what :meth:`equip` wrote."""

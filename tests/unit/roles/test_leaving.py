@@ -7,6 +7,11 @@ SCRIBE = {"name": "scribe", "unit": "protocol-omni-scribe.service", "files": ["s
 VARIABLES = {"bunker_config_path": "/etc/protocol_omni", "inference_service_definition": {"name": "scribe"}}
 
 
+def deployed():
+    """What site.yml does on a host, in its order."""
+    return "".join((ROOT / "playbooks/tasks" / name).read_text(encoding="utf-8") for name in ("judge.yml", "provide.yml", "deploy.yml"))
+
+
 def place(text, *words):
     """Where each of these words begins in a text that has it once."""
     assert [text.count(word) for word in words] == [1] * len(words), words
@@ -14,7 +19,7 @@ def place(text, *words):
 
 
 def test_services_leave_before_the_rules_and_before_the_new_ones_come_and_are_judged_before_anything_changes():
-    site = (ROOT / "playbooks/tasks/deploy.yml").read_text(encoding="utf-8")
+    site = deployed()
     found = place(site, "name: Judge which services the host has before anything changes", "name: Provide the driver", "name: Provide the container engine",
                   "name: Let services leave that the inventory does not name", "name: Provide the networks", "name: Run the services", "name: Open the gateway")
     assert found == sorted(found)
@@ -107,7 +112,7 @@ def network_leaves(record, containers):
 def test_a_network_leaves_after_the_services_and_only_one_that_was_made_here():
     assert network_leaves('["omni-network", "old"]', []) == (["old"], "")
     assert network_leaves(None, [])[0] == [] and network_leaves('["omni-network"]', [])[0] == []
-    site = (ROOT / "playbooks/tasks/deploy.yml").read_text(encoding="utf-8")
+    site = deployed()
     found = place(site, "name: Provide the networks", "name: Run the services", "name: Let networks leave that the inventory does not name")
     assert found == sorted(found)
 

@@ -5,11 +5,12 @@ import yaml
 from ansible.template import trust_as_template
 from support import ROOT
 
-CHANGE = {"backup", "bench", "contingency", "pool", "restore", "rotate", "site", "teardown"}
+CHANGE = {"backup", "bench", "contingency", "pool", "restore", "rolling", "rotate", "site", "teardown"}
 LOOK = {"bundle", "init", "reproduce", "sbom", "verify"}
 FROM_THE_START = "{{ 'all' | protocol_omni.bunker.from_the_start }}"
 # What only looks, or judges on the controller.
 BEFORE = {"protocol_omni.bunker.validate_inventory", "ansible.builtin.assert"}
+ORDER = {"name": "protocol_omni.bunker.pool", "tasks_from": "order.yml"}
 
 
 def plays(name):
@@ -24,8 +25,11 @@ def test_every_playbook_is_known():
 def test_the_lock_comes_before_what_changes_something(name):
     tasks = [task for play in plays(name) for task in play.get("tasks", [])]
     before = next(number for number, task in enumerate(tasks) if "protocol_omni.bunker.play_lock" in task)
-    assert all(set(task) & BEFORE for task in tasks[:before])
-    assert all(play["hosts"] == FROM_THE_START for play in plays(name) if "hosts" in play)
+    assert all(set(task) & BEFORE or task.get("ansible.builtin.import_role") == ORDER for task in tasks[:before])
+    hosts = [play["hosts"] for play in plays(name) if "hosts" in play]
+    # A rolling change has settled their order by then.
+    assert all(one.endswith("| protocol_omni.bunker.from_the_start }}") for one in hosts)
+    assert all(one == FROM_THE_START for one in (hosts[:-1] if name == "rolling" else hosts))
     lock = tasks[before]
     assert lock["protocol_omni.bunker.play_lock"]["wait"] == "{{ bunker_lock_wait | default(10) }}" and lock.get("tags", ["always"]) == ["always"]
     assert "when" not in lock or name == "contingency"

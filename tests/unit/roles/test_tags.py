@@ -10,7 +10,7 @@ from support import ROOT
 
 JUDGED = {"preflight", "disk_layout", "container_engine", "golden_image", "gateway", "observability", "inference_service"}  # each judges before all else
 SITE = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8"))
-DEPLOY = ROOT / "playbooks/tasks/deploy.yml"
+PARTS = [ROOT / "playbooks/tasks" / name for name in ("judge.yml", "provide.yml", "deploy.yml")]  # what it does on a host
 
 
 def ansible(*words):
@@ -46,7 +46,7 @@ def test_what_a_role_works_from_comes_with_it(runs, tag, needed):
 
 def test_every_role_of_the_site_has_its_tag_and_each_known_tag_runs_something(runs):
     known = SITE[0]["vars"]["_site_tags"]
-    roles = set(re.findall(r"name: protocol_omni\.bunker\.(\w+)$", DEPLOY.read_text(encoding="utf-8"), re.MULTILINE))
+    roles = set(re.findall(r"name: protocol_omni\.bunker\.(\w+)$", "".join(part.read_text(encoding="utf-8") for part in PARTS), re.MULTILINE))
     assert set(known) == roles | {"verify"}
     always = len(runs("always"))
     assert always > 5 and [tag for tag in known if len(runs(tag)) == always] == ["preflight"]  # which judges, always
@@ -61,7 +61,7 @@ def test_an_unknown_tag_is_refused_by_name_before_anything_is_asked_of_a_host(wo
 
 
 def test_the_watcher_is_let_go_wherever_it_was_held():
-    (deploy,) = [task for task in yaml.safe_load(DEPLOY.read_text(encoding="utf-8")) if task["name"] == "Deploy while the watcher looks on"]
+    (deploy,) = [task for task in yaml.safe_load(PARTS[-1].read_text(encoding="utf-8")) if task["name"] == "Deploy while the watcher looks on"]
     held, released = deploy["block"][0], deploy["always"][0]
     assert held["ansible.builtin.import_role"]["tasks_from"] == "hold.yml" and released["ansible.builtin.import_role"]["tasks_from"] == "release.yml"
     assert held["tags"] == released["tags"]

@@ -79,7 +79,7 @@ def test_a_seed_draws_the_same_sequence_and_another_one_another():
 
 def test_the_roles_of_changes_come_in_the_order_of_the_site():
     assert changes.roles_of(SMALL, ["one", "two"]) == ["networks", "gateway"]
-    order = (ROOT / "playbooks/tasks/deploy.yml").read_text(encoding="utf-8")
+    order = "".join((ROOT / "playbooks/tasks" / name).read_text(encoding="utf-8") for name in ("provide.yml", "deploy.yml"))
     places = [re.search(r"name: protocol_omni\.bunker\.%s\n.*\n  tags: \[%s" % (role, role), order).start()
               for role in changes.roles_of(MATRIX, ["image", "network", "volume"]) if role != "inference_service"]
     assert len(places) == 3 and places == sorted(places)

@@ -8,7 +8,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import pool_r
 HOSTS = ["north", "south", "east"]
 SOUND = {
     "pool_enabled": True, "pool_address": "10.0.0.100", "pool_interface": "eth0", "pool_port": 8543, "pool_member_port": 8544, "pool_agent_port": 8545,
-    "pool_check_interval": 1000, "pool_queue": 64, "pool_queue_wait": 30, "pool_router_id": 71, "pool_certificate_days": 90,
+    "pool_check_interval": 1000, "pool_queue": 64, "pool_queue_wait": 30, "pool_router_id": 71, "pool_certificate_days": 90, "pool_drain": 120,
     "pool_doors": [{"name": "north", "address": "10.0.0.1"}, {"name": "east", "address": "10.0.0.3"}],
     "pool_members": [{"name": "north", "address": "10.0.0.1", "models": ["oracle", "gpt-4o"], "weight": 100, "streams": 64},
                      {"name": "south", "address": "10.0.0.2", "models": ["kimi"], "weight": 1, "streams": 1}],
