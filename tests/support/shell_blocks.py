@@ -16,7 +16,8 @@ OUTSIDE = {
     "coreutils": "cat head install kill ls mkdir mv rm sha256sum tail timeout", "findutils": "find", "docker": "docker",
     "systemd": "systemctl journalctl", "procps": "ps",
     "NVIDIA's driver": "nvidia-smi", "nftables": "nft", "curl": "curl", "openssh-client": "ssh", "git": "git", "pip": "pip",
-    "pipx": "pipx", "uv": "uv", "apt": "apt-get", "ansible-core": "ansible-galaxy", "ansible-builder": "ansible-builder", "the shell": "cd"}
+    "pipx": "pipx", "uv": "uv", "apt": "apt-get", "ansible-core": "ansible-galaxy", "ansible-builder": "ansible-builder",
+    "Kubernetes": "kubectl", "the shell": "cd"}
 PROGRAMS = {name for names in OUTSIDE.values() for name in names.split()}
 # Programs that this collection brings to where they are called, by the file that they come from.
 BROUGHT = {"bunker-status": "roles/vram_watch/files/status.py", "bunker-usage": "roles/gateway/files/usage.py", "./install": "playbooks/files/bundle-install"}

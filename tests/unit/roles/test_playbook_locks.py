@@ -6,7 +6,7 @@ from ansible.template import trust_as_template
 from support import ROOT
 
 CHANGE = {"backup", "bench", "contingency", "pool", "restore", "rolling", "rotate", "site", "teardown"}
-LOOK = {"bundle", "init", "reproduce", "sbom", "verify"}
+LOOK = {"bundle", "init", "kubernetes", "reproduce", "sbom", "verify"}
 FROM_THE_START = "{{ 'all' | protocol_omni.bunker.from_the_start }}"
 # What only looks, or judges on the controller.
 BEFORE = {"protocol_omni.bunker.validate_inventory", "ansible.builtin.assert"}
