@@ -65,8 +65,9 @@ def test_a_part_is_refused(rolling):
 
 
 def test_what_it_predicts_proves_no_claims(rolling):
-    status, done, said = rolling({"a": {}}, "--check")
-    assert (status, done, said.count("TASK [Write down whose turn it is]")) == (0, [], 1), said
+    # Claims that would fail: what has not been deployed yet does not hold yet.
+    status, done, said = rolling({"a": {}}, "--check", fails=["a claims"])
+    assert (status, done) == (0, []), said
 
 
 def test_it_deploys_and_proves_what_site_does():
