@@ -124,11 +124,10 @@ function gateway.route()
         ngx.req.set_body_data(given)
     end
     local plain = given
-    if route.address and path == "/v1/responses" and request.text then
-        given = parameters.schema(request, given)
-        if given ~= plain then ngx.req.set_body_data(given) end
-    end
     if route.address then
+        if path == "/v1/responses" and request.text then given = parameters.schema(request, given) end
+        given = parameters.tools(request, given)
+        if given ~= plain then ngx.req.set_body_data(given) end
         ngx.ctx.prompt = context.measure(ngx.var.uri, request, given)
         chosen = choice.make(wanted, ngx.ctx.prompt, api.generates(path) and plan.failsafe(ngx.var.bunker_key, wanted))
         if not chosen then return end

@@ -254,6 +254,10 @@ def test_where_nobody_here_can_a_provider_answers_and_is_named(door, providers):
             schema = {"format": {"type": "json_schema", "name": "thing", "schema": {"type": "object"}}}
             answer = client.post("/v1/responses", json={"model": "oracle", "input": "Who?", "text": schema, "hears": "*"})
             assert (answer.headers["x-bunker-service"], answer.json()["heard"]) == (name, ["hears", "input", "model", "text"])
+            tools, choice = [{"type": "function", "name": one} for one in "ab"], {"type": "function", "name": "b"}
+            for hears, value in (("tools", tools), ("tool_choice", choice)):
+                answer = client.post("/v1/responses", json={"model": "oracle", "input": "Who?", "tools": tools, "tool_choice": choice, "hears": hears})
+                assert (answer.headers["x-bunker-service"], answer.json()["heard"]) == (name, value)
     finally:
         door.stand_in("oracle", "172.30.0.10:8000")
         door.stand_in("executor", "172.30.0.20:8002")

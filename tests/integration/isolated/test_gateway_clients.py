@@ -63,6 +63,48 @@ def test_a_client_may_have_its_prompt_counted(clients, path, body, tokens):
         assert (answer.status_code, answer.json()["input_tokens"]) == (200, 9002)
 
 
+def tools_of(path, *names):
+    """Tools as each API has them; one of them holds what a JSON library of Lua would change."""
+    schema = {"type": "object", "properties": {}, "required": [], "maximum": 12345678901234567890}
+    if path == "/v1/messages":
+        return [{"name": name, "input_schema": schema} for name in names]
+    if path == "/v1/responses":
+        return [{"type": "function", "name": name, "parameters": schema} for name in names]
+    return [{"type": "function", "function": {"name": name, "parameters": schema}} for name in names]
+
+
+CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
+CHAT_ALLOWS = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "b]}"}}]}}
+RESPONSES_ALLOW = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "c"}, {"type": "function", "name": "a"}]}
+
+
+@pytest.mark.parametrize("path, choice, told, names", [
+    (CHAT, {"type": "function", "function": {"name": "b]}"}}, "required", ["b]}"]), (RESPONSES, {"type": "function", "name": "c"}, "required", ["c"]),
+    (MESSAGES, {"type": "tool", "name": "a", "disable_parallel_tool_use": True}, {"type": "any"}, ["a"]), (MESSAGES, {"type": "none"}, None, None),
+    (CHAT, CHAT_ALLOWS, "required", ["b]}"]), (RESPONSES, RESPONSES_ALLOW, "auto", ["a", "c"]),
+    # What llama-server reads by itself, and what it shall judge itself, stays.
+    (CHAT, "required", "required", ["a", "b]}", "c"]), (CHAT, "none", "none", ["a", "b]}", "c"]),
+    (MESSAGES, {"type": "any"}, {"type": "any"}, ["a", "b]}", "c"]), (CHAT, None, None, ["a", "b]}", "c"]), (CHAT, [], [], ["a", "b]}", "c"]),
+    *((CHAT, choice, choice, ["a", "b]}", "c"]) for choice in ({"type": "function", "function": {"name": "z"}}, {"type": "function", "function": 3},
+                                                              {"type": "allowed_tools", "allowed_tools": {"tools": "a"}}, {"type": ["function"]}))])
+def test_a_function_that_is_chosen_by_name_is_the_one_that_is_offered(clients, path, choice, told, names):
+    text = {"input": "Who?"} if path == RESPONSES else {"messages": QUESTION}
+    request = {**text, "tools": tools_of(path, "a", "b]}", "c"), **({} if choice is None else {"tool_choice": choice})}
+    with clients.http() as client:
+        heard = ask(client, path, hears="tool_choice", **request).json()["heard"]
+        assert heard == told
+        heard = ask(client, path, hears="tools", **request).json()["heard"]
+        assert heard == (names and tools_of(path, *names))
+
+
+@pytest.mark.parametrize("tools", [None, [], {}, "a", [None, 3, "a", []]])
+def test_a_choice_among_no_tools_is_the_services_to_judge(clients, tools):
+    with clients.http() as client:
+        for choice in ({"type": "function", "function": {"name": "a"}}, {"type": "tool", "name": "a"}):
+            answer = ask(client, CHAT, messages=QUESTION, tools=tools, tool_choice=choice, hears="tools")
+            assert (answer.status_code, answer.json()["heard"]) == (200, tools)
+
+
 def test_one_model_is_described_as_in_the_list(clients):
     with clients.http() as client:
         listed = {model["id"]: model for model in client.get("/v1/models").json()["data"]}
