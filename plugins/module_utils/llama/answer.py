@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import math
+import re
 
-OPEN, CLOSED = "<think>", "</think>"
+# How a thought begins and ends where the server leaves it in the content, by the templates and parsers of llama.cpp (llama_cpp_python 0.3.36): Qwen, DeepSeek
+# and most others, Seed, MiniMax, Solar, Cohere; Mistral; gpt-oss and Gemma.
+OPEN = re.compile(r"<[^<>\s]*think[^<>\s]*>|\[think\]|<\|?channel\|?>(analysis|thought)", re.IGNORECASE)
+CLOSED = re.compile(r"</[^<>\s]*think[^<>\s]*>|<\|end(_thinking)?\|>|\[/think\]|<\|channel\|>final|<channel\|>", re.IGNORECASE)
 
 
 def _first(value):
@@ -34,14 +38,14 @@ def said(answer):
 def still_thinking(answer):
     """Whether its tokens ran out while the model was thinking: it has said nothing but thoughts, and was cut off.
 
-    Thoughts stand in ``reasoning_content``; with ``--reasoning-format none`` in the content, behind a tag that is still open.
+    Thoughts stand in ``reasoning_content``; with ``--reasoning-format none`` in the content, behind a tag of the model's that is still open.
 
     :param answer: as of :func:`said`.
     """
     choice = _first(_field(answer, "choices"))
     message = _field(choice, "message")
     content, thought = (text.strip() if isinstance(text, str) else "" for text in (_field(message, "content"), _field(message, "reasoning_content")))
-    thinks = bool(thought) and not content or content.startswith(OPEN) and CLOSED not in content
+    thinks = bool(thought) and not content or bool(OPEN.match(content)) and not CLOSED.search(content)
     return _field(choice, "finish_reason") == "length" and thinks
 
 

@@ -32,6 +32,12 @@ def cut(message, ended="length"):
     (cut({"reasoning_content": "The user"}), True), (cut({"content": "<think>\nThe user"}), True),
     (cut({"content": "<think>The user</think>\nPar"}), False), (cut({"content": "Par", "reasoning_content": "The user"}), False),
     (cut({"content": "", "reasoning_content": "The user"}, "stop"), False), (cut({"content": ""}), False), (cut({"content": "Par"}), False),
+    *((cut({"content": opens + "The user"}), True) for opens in (
+        "[THINK]", "<seed:think>", "<mm:think>", "<thinking>\n", "<|think|>", "<|START_THINKING|>", "<|channel|>analysis<|message|>", "<|channel>thought\n")),
+    *((cut({"content": "%sThe user%sPar" % tags}), False) for tags in (
+        ("[THINK]", "[/THINK]"), ("<seed:think>", "</seed:think>"), ("<|think|>", "<|end|>"), ("<|START_THINKING|>", "<|END_THINKING|>"),
+        ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"), ("<|channel>thought\n", "<channel|>"))),
+    (cut({"content": "I think <think> is a tag"}), False), (cut({"content": "<b>I think"}), False),
     (cut({"content": 1, "reasoning_content": []}), False), (cut(None), False), ({}, False), (None, False)])
 def test_who_was_cut_off_in_a_thought_is_told(given, thinks):
     assert answer.still_thinking(given) is thinks
