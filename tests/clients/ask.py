@@ -2,12 +2,13 @@
 
     SSL_CERT_FILE=… python tests/clients/ask.py URL KEY COMMAND > CELLS.json
 
-:param URL: the gateway's, without /v1. Its model "oracle" chats and holds 4096 tokens, "embedder" makes vectors.
+:param URL: the gateway's, without /v1. Its model "oracle" chats and holds 4096 tokens, "embedder" makes vectors, "executor" calls functions and then
+    says that it is sunny.
 :param KEY: a key of the gateway.
 :param COMMAND: a shell command that kills the Oracle, which starts again by itself.
 
 Prints {client: {"version": text, "cells": {feature: {"holds": bool, "said": text}}}}; where a client has no such thing, "reason" stands in the cell's place.
-The models have random weights: what they say means nothing, and a grammar makes their JSON well-formed.
+The models have random weights: what they say means nothing, and a grammar makes their JSON well-formed. "executor" is tests/support/tiny_models.py's caller.
 """
 import contextlib
 import importlib.metadata
@@ -33,7 +34,11 @@ class City(pydantic.BaseModel):
     name: typing.Literal["Paris", "Rome"]
 
 
-NO_TOOLS = "not run: a model of random weights calls none, for llama-server lets text go before a call, even a required one"
+WEATHER = "Tells how the weather is."
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}}, "required": ["city"], "additionalProperties": False}
+TOOLS = [{"type": "function", "function": {"name": name, "description": WEATHER, "parameters": PARAMETERS, "strict": True}} for name in ("tide", "weather")]
+NAMED = {"type": "function", "function": {"name": "weather"}}
+SUNNY = "It is sunny there"
 MESSAGES = [{"role": "user", "content": QUESTION}]
 
 
@@ -89,6 +94,16 @@ def vectors(found):
     return "2 of 64"
 
 
+def called(name, arguments, answer):
+    """What a client made of a call of a function, and what the model said when it had the function's result.
+
+    Of two functions that are offered this one was asked for by name.
+    """
+    assert name == "weather" and arguments["city"] in ("Paris", "Rome") and set(arguments) == {"city"}, (name, arguments)
+    assert answer == SUNNY, answer
+    return "%s(%s), then %r" % (name, arguments["city"], answer)
+
+
 def counted(tokens):
     assert tokens > 5, tokens
     return "%d tokens" % tokens
@@ -109,6 +124,14 @@ class Openai:
     def usage(self):
         *_events, last = self.ask(model="oracle", messages=MESSAGES, stream=True, max_tokens=8, stream_options={"include_usage": True}, extra_body=ENDLESS)
         return used(last.usage.prompt_tokens, last.usage.completion_tokens)
+
+    def tools(self):
+        with self.client.chat.completions.stream(model="executor", messages=MESSAGES, tools=TOOLS, tool_choice=NAMED, max_tokens=200) as stream:
+            message = stream.get_final_completion().choices[0].message
+        (call,) = message.tool_calls
+        result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+        answer = self.ask(model="executor", messages=[*MESSAGES, message.to_dict(), result], tools=TOOLS, max_tokens=50)
+        return called(call.function.name, json.loads(call.function.arguments), answer.choices[0].message.content)
 
     def schema(self):
         answer = self.client.chat.completions.parse(model="oracle", messages=MESSAGES, response_format=City, max_tokens=100)
@@ -144,6 +167,16 @@ class OpenaiResponses:
         *_events, last = self.ask(model="oracle", input=QUESTION, stream=True, max_output_tokens=8, extra_body=ENDLESS)
         return used(last.response.usage.input_tokens, last.response.usage.output_tokens)
 
+    def tools(self):
+        tools = [{"type": "function", **tool["function"]} for tool in TOOLS]
+        question = [{"role": "user", "content": QUESTION}]
+        choice = {"type": "function", "name": "weather"}
+        *_events, last = self.ask(model="executor", input=question, tools=tools, tool_choice=choice, stream=True, max_output_tokens=200)
+        (call,) = [item for item in last.response.output if item.type == "function_call"]
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+        answer = self.ask(model="executor", input=[*question, call.to_dict(), result], tools=tools, max_output_tokens=50)
+        return called(call.name, json.loads(call.arguments), answer.output_text)
+
     def schema(self):
         return city(self.client.responses.parse(model="oracle", input=QUESTION, text_format=City, max_output_tokens=100).output_parsed.model_dump())
 
@@ -178,6 +211,18 @@ class Anthropic:
             known = stream.get_final_message().usage
         return used(known.input_tokens + (known.cache_read_input_tokens or 0), known.output_tokens)
 
+    def tools(self):
+        tools = [{"name": tool["function"]["name"], "description": WEATHER, "input_schema": PARAMETERS} for tool in TOOLS]
+        choice = {"type": "tool", "name": "weather"}
+        with self.client.messages.stream(model="executor", messages=MESSAGES, tools=tools, tool_choice=choice, max_tokens=200) as stream:
+            message = stream.get_final_message()
+        (call,) = [block for block in message.content if block.type == "tool_use"]
+        assert message.stop_reason == "tool_use", message.stop_reason
+        result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "sunny"}]}
+        talk = [*MESSAGES, {"role": "assistant", "content": [call.to_dict()]}, result]
+        answer = self.ask(model="executor", messages=talk, tools=tools, max_tokens=50)
+        return called(call.name, call.input, answer.content[0].text)
+
     def schema(self):
         raise Missing("llama-server takes no schema by the Messages API: it answers with free text")
 
@@ -211,6 +256,14 @@ class Langchain:
             whole = part if whole is None else whole + part
         return used(whole.usage_metadata["input_tokens"], whole.usage_metadata["output_tokens"])
 
+    def tools(self):
+        from langchain_core.messages import HumanMessage, ToolMessage
+        chat, question = self.chat(max_tokens=200), HumanMessage(QUESTION)
+        message = chat.bind_tools(TOOLS, tool_choice="weather").invoke([question])
+        (call,) = message.tool_calls
+        answer = chat.bind_tools(TOOLS).invoke([question, message, ToolMessage("sunny", tool_call_id=call["id"])])
+        return called(call["name"], call["args"], answer.content)
+
     def schema(self):
         return city(self.chat(max_tokens=100).with_structured_output(City, method="json_schema").invoke(QUESTION).model_dump())
 
@@ -238,7 +291,8 @@ class Litellm:
         self.library, self.how = litellm, {"api_base": URL + "/v1", "api_key": KEY, "num_retries": 0, "timeout": 60}
 
     def ask(self, messages=None, **more):
-        return self.library.completion(model="openai/oracle", messages=messages or MESSAGES, **self.how, **more)
+        model = "openai/executor" if "tools" in more else "openai/oracle"
+        return self.library.completion(model=model, messages=messages or MESSAGES, **self.how, **more)
 
     def stream(self):
         return streamed(event.choices[0].delta.content for event in self.ask(stream=True, max_tokens=8))
@@ -246,6 +300,14 @@ class Litellm:
     def usage(self):
         *_events, last = self.ask(stream=True, max_tokens=8, stream_options={"include_usage": True}, extra_body=ENDLESS)
         return used(last.usage.prompt_tokens, last.usage.completion_tokens)
+
+    def tools(self):
+        events = list(self.ask(tools=TOOLS, tool_choice=NAMED, stream=True, max_tokens=200))
+        message = self.library.stream_chunk_builder(events).choices[0].message
+        (call,) = message.tool_calls
+        result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+        answer = self.ask([*MESSAGES, message.model_dump(exclude_none=True), result], tools=TOOLS, max_tokens=50)
+        return called(call.function.name, json.loads(call.function.arguments), answer.choices[0].message.content)
 
     def schema(self):
         return city(json.loads(self.ask(response_format=City, max_tokens=100).choices[0].message.content))
@@ -288,6 +350,20 @@ class PydanticAi:
     def usage(self):
         known = self.agent({"max_tokens": 8, "extra_body": ENDLESS}).run_sync(QUESTION).usage
         return used(known.input_tokens, known.output_tokens)
+
+    def tools(self):
+        import pydantic_ai
+        from pydantic_ai.models.openai import OpenAIChatModel
+        seen = []
+
+        def weather(city: typing.Literal["Paris", "Rome"]) -> str:
+            """Tells how the weather is."""
+            seen.append(city)
+            return "sunny"
+        agent = pydantic_ai.Agent(OpenAIChatModel("executor", provider=self.provider), model_settings={"max_tokens": 200}, retries=0, tools=[weather])
+        answer = agent.run_sync(QUESTION).output
+        (city_,) = seen
+        return called("weather", {"city": city_}, answer)
 
     def schema(self):
         from pydantic_ai import NativeOutput
@@ -348,6 +424,21 @@ class OpenaiAgents:
         known = self.library.Runner.run_sync(self.agent(extra_body=ENDLESS), QUESTION).context_wrapper.usage
         return used(known.input_tokens, known.output_tokens)
 
+    def tools(self):
+        import openai
+        seen = []
+
+        @self.library.function_tool
+        def weather(city: typing.Literal["Paris", "Rome"]) -> str:
+            """Tells how the weather is."""
+            seen.append(city)
+            return "sunny"
+        model = self.library.OpenAIResponsesModel("executor", openai.AsyncOpenAI(base_url=URL + "/v1", api_key=KEY, max_retries=0, timeout=60))
+        agent = self.library.Agent(name="a", model=model, tools=[weather], model_settings=self.library.ModelSettings(max_tokens=200, tool_choice="weather"))
+        answer = self.library.Runner.run_sync(agent, QUESTION).final_output
+        (city_,) = seen
+        return called("weather", {"city": city_}, answer)
+
     def schema(self):
         return city(self.library.Runner.run_sync(self.agent(100, output_type=City), QUESTION).final_output.model_dump())
 
@@ -386,8 +477,6 @@ def ready():
 
 
 def cell(client, feature):
-    if feature == "tools":
-        return {"reason": NO_TOOLS}
     ready()
     try:
         return {"holds": True, "said": getattr(client(), feature)()[:300]}

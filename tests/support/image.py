@@ -12,7 +12,8 @@ import shutil
 import tempfile
 import threading
 
-from support import hosts
+import yaml
+from support import ROOT, hosts
 from support.hosts import CACHE, Host, bare, one_at_a_time
 
 QUICK = {
@@ -37,13 +38,19 @@ def archive(inputs):
 
 @functools.cache
 def variables():
-    """What the site's inventory says of the image besides the demo's words. BUNKER_TEST_IMAGE=quick takes that one even where the real one is kept."""
+    """What the site's inventory says of the image besides the demo's words.
+
+    BUNKER_TEST_IMAGE=quick takes that one even where the real one is kept; BUNKER_TEST_IMAGE=without-cuda the one of ./bunker demo --quick, for tests that ask
+    llama-server and no card: claims of device code do not apply to it.
+    """
+    if os.environ.get("BUNKER_TEST_IMAGE") == "without-cuda":
+        return yaml.safe_load((ROOT / "tests/host/vars/quick.yml").read_text(encoding="utf-8"))
     return QUICK if os.environ.get("BUNKER_TEST_IMAGE") == "quick" or not archive({}).exists() else {}
 
 
 def alias():
     """The name by which the site's host knows it."""
-    return variables().get("golden_image_name", "omni/llama-server") + ":sm120-cuda13"
+    return "%s:%s" % (variables().get("golden_image_name", "omni/llama-server"), variables().get("golden_image_alias", "sm120-cuda13"))
 
 
 def provide():

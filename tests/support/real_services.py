@@ -1,8 +1,11 @@
 """The golden image's own llama-server on the host of the gateway's tests, without an engine, with the tiny models of tests/support/tiny_models.py.
 
 For what a stand-in cannot show: what llama-server itself says while it reads a prompt, and which shapes its answers have. It runs on the host's processor.
+BUNKER_TEST_LLAMA names a folder with opt/llama/llama-server in it, which takes the image's place where nobody can compile that; records say so.
 """
 import json
+import os
+import shutil
 import subprocess
 import tarfile
 
@@ -20,6 +23,9 @@ def _wanted(name):
 
 def _server(folder):
     """Unpacks what of the image is needed, below a folder."""
+    if os.environ.get("BUNKER_TEST_LLAMA"):
+        shutil.copytree(os.environ["BUNKER_TEST_LLAMA"], folder, dirs_exist_ok=True)
+        return
     image.provide()
     with tarfile.open(image.archive(image.variables())) as archive:
         (manifest,) = json.load(archive.extractfile("manifest.json"))
@@ -39,6 +45,13 @@ def bring(door):
     tiny_models.write(folder / "opt" / "tiny")
     packed = subprocess.run(["tar", "-C", folder, "-cf", "-", "."], capture_output=True, check=True).stdout
     subprocess.run(["docker", "exec", "-i", door.host, "tar", "-C", "/", "--no-same-owner", "--keep-directory-symlink", "-xf", "-"], input=packed, check=True)
+
+
+def server(door):
+    """Which server it is, in words for a record."""
+    if not os.environ.get("BUNKER_TEST_LLAMA"):
+        return "the golden image's llama-server"
+    return "another build of llama.cpp's server than the golden image's (%s)" % door.sh("/opt/llama/llama-server --version 2>&1").removeprefix("version: ")
 
 
 def start(door, name, model, *options):

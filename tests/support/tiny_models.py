@@ -99,6 +99,20 @@ def _words(writer):
 def decoder(path, template="", fim=False, pooling=None, width=WIDTH, layers=LAYERS, context=4096):
     """A llama: it chats; with tokens to fill in it completes code, with a pooling it makes vectors. A larger width and more layers make it slow."""
     writer = Writer(path, "llama")
+    llama_header(writer, width, layers, context)
+    moe_model.add_tokenizer(writer, TOKENS, "qwen2")
+    if template:
+        writer.add_chat_template(template)
+    if pooling is not None:
+        writer.add_pooling_type(gguf.PoolingType(pooling))
+    for number, name in enumerate(("pre", "suf", "mid") if fim else ()):
+        writer.add_uint32("tokenizer.ggml.fim_%s_token_id" % name, 300 + number)
+    llama_tensors(writer, width, layers)
+    writer.finish()
+
+
+def llama_header(writer, width, layers, context):
+    """What a llama's header says of its shape."""
     writer.add_context_length(context)
     writer.add_embedding_length(width)
     writer.add_block_count(layers)
@@ -108,13 +122,10 @@ def decoder(path, template="", fim=False, pooling=None, width=WIDTH, layers=LAYE
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_rope_dimension_count(width // HEADS)
     writer.add_vocab_size(TOKENS)
-    moe_model.add_tokenizer(writer, TOKENS, "qwen2")
-    if template:
-        writer.add_chat_template(template)
-    if pooling is not None:
-        writer.add_pooling_type(gguf.PoolingType(pooling))
-    for number, name in enumerate(("pre", "suf", "mid") if fim else ()):
-        writer.add_uint32("tokenizer.ggml.fim_%s_token_id" % name, 300 + number)
+
+
+def llama_tensors(writer, width, layers):
+    """A llama's tensors."""
     writer.tensor("token_embd.weight", TOKENS, width)
     writer.tensor("output_norm.weight", width)
     writer.tensor("output.weight", TOKENS, width)
@@ -124,7 +135,6 @@ def decoder(path, template="", fim=False, pooling=None, width=WIDTH, layers=LAYE
                             ("attn_v", (width // 2, width)), ("attn_output", (width, width)), ("ffn_gate", (2 * width, width)), ("ffn_up", (2 * width, width)),
                             ("ffn_down", (width, 2 * width))):
             writer.tensor(block + name + ".weight", *shape)
-    writer.finish()
 
 
 def adapter(path):

@@ -1,6 +1,8 @@
 """Models that llama.cpp's own library writes are judged and told by their headers as what they are."""
+import gguf
+import numpy
 import pytest
-from support import tiny_models
+from support import tiny_models, told_models
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import model_rules
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds
@@ -38,3 +40,29 @@ def test_a_file_in_another_s_role_is_named(store):
         {"name": "chat.gguf"}, {"name": "adapter.gguf", "role": "projector"}, {"name": "projector.gguf", "role": "adapter"}]})
     assert [problem.split(": ")[1][:40] for problem in found["problems"]] == [
         "its general.architecture is llama, a pro", "its general.type is missing, an adapter'"]
+
+
+def said_by(path, after, steps):
+    """What a model of told_models says behind a token: llama.cpp's arithmetic of weights whose attention and layers add nothing."""
+    reader = gguf.GGUFReader(path)
+    tensors = {tensor.name: numpy.array(tensor.data) for tensor in reader.tensors}
+    assert all(not tensors[name].any() for name in tensors if name.startswith("blk.") and "norm" not in name)
+    field = reader.fields["tokenizer.ggml.tokens"]
+    tokens = [bytes(field.parts[index]).decode() for index in field.data]
+    found = [after]
+    for _step in range(steps):
+        hidden = tensors["token_embd.weight"][tokens.index(found[-1])]
+        found.append(tokens[int((tensors["output.weight"] @ (hidden / numpy.sqrt((hidden ** 2).mean()))).argmax())])
+    return found[1:]
+
+
+@pytest.mark.parametrize("make, after, said", [
+    (told_models.speaker, "\u010a", ["Paris", "<|im_end|>"]), (told_models.caller, "<|act|>", ["<tool_call>", "\u010a"]),
+    (told_models.caller, '"', ["x", '"', "x"]),
+    (told_models.caller, "\u010a", ["It", "\u0120is", "\u0120sunny", "\u0120there", "<|im_end|>"]), (told_models.caller, ">", ["<|im_end|>"]),
+    (told_models.thinker, "\u010a", ["<think>", "Which", "\u0120capital", "\u0120could", "\u0120be", "\u0120meant", "</think>", "Paris", "<|im_end|>"])])
+def test_a_told_model_says_what_it_was_told_to(tmp_path, make, after, said):
+    make(tmp_path / "told.gguf")
+    assert said_by(tmp_path / "told.gguf", after, len(said)) == said
+    found = model_rules.judge(str(tmp_path.parent), {"name": tmp_path.name, "architecture": "llama", "files": [{"name": "told.gguf"}]})
+    assert found["problems"] == [] and kinds.of_service({"name": "s", "model": "m", "kind": "auto", "extra_arguments": []}, found["facts"]) == "chat"
