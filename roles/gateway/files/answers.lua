@@ -28,6 +28,12 @@ local SAID = {
 }
 local LATER = {[429] = true, [502] = true, [503] = true, [504] = true} -- may be asked again
 
+-- Answers that Lua gives have no versions, so conditions on them are not looked at, as nginx does with those of services. It would answer with a page of
+-- its own (412) and end the connection without a word.
+function answers.whatever_the_condition()
+    for _, name in ipairs {"If-Match", "If-None-Match", "If-Unmodified-Since"} do ngx.req.clear_header(name) end
+end
+
 function answers.json(value)
     ngx.header["Content-Type"] = "application/json"
     ngx.print(cjson.encode(value))

@@ -28,6 +28,7 @@ local MOST_HEADERS = 90 -- llama-server takes 100, and those of the gateway are 
 -- rewrite phase: who asks?
 function gateway.authenticate()
     if browsers.preflight() then return end
+    answers.whatever_the_condition()
     ngx.var.bunker_path = text.echo(ngx.var.uri)
     local _, truncated = ngx.req.get_headers(MOST_HEADERS)
     if truncated then return answers.refuse(431) end
@@ -147,6 +148,7 @@ end
 -- For the role: which configuration this worker has loaded.
 function gateway.health()
     if browsers.preflight() then return end
+    answers.whatever_the_condition()
     answers.json({status = "ok", configuration = plan.digest})
 end
 

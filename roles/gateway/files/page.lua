@@ -29,6 +29,7 @@ function page.show()
         ngx.header["Allow"] = "GET, HEAD"
         return answers.refuse(405)
     end
+    answers.whatever_the_condition()
     for name, value in pairs {
         ["Content-Type"] = "text/html; charset=utf-8", ["Content-Security-Policy"] = policy, ["Cache-Control"] = "no-cache",
         ["Content-Length"] = #html, ["X-Content-Type-Options"] = "nosniff", ["X-Frame-Options"] = "DENY", ["Referrer-Policy"] = "no-referrer",

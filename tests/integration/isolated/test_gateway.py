@@ -113,6 +113,15 @@ def test_what_is_not_understood_is_said(door, request_, status, word):
         assert (answer.status_code, word in answer.json()["error"]["message"]) == (status, True), answer.text
 
 
+@pytest.mark.parametrize("condition", [{"If-Match": '"x"'}, {"If-None-Match": "*"}, {"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}])
+def test_a_condition_on_a_version_changes_nothing_where_there_are_none(door, condition):
+    with door.http() as client:
+        for path in ("/health", "/v1/models", "/v1/models/oracle"):
+            answer = client.get(path, headers=condition)
+            assert (answer.status_code, answer.headers.get("content-type")) == (200, "application/json"), path
+            assert answer.json()
+
+
 def test_a_body_of_ten_megabytes_passes_and_one_over_the_limit_does_not(door):
     with door.http() as client:
         status, body, _service = chat(client, "oracle", padding="x" * 10_000_000)
