@@ -11,6 +11,7 @@ GENERATE = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/mes
 PATHS = GENERATE + ["/v1/chat/completions/input_tokens", "/v1/messages/count_tokens", "/v1/responses/input_tokens", "/v1/embeddings", "/v1/rerank",
                     "/rerank", "/reranking", "/infill", "/v1/infill", "/tokenize"]
 MODELS = ["oracle", "executor", "gpt-4o"]
+WORDS = ["why", "wärme", "\U0001f600", "a\nb", '"', "\\", "\0", "data: [DONE]", "{", "]"]
 ENDS = b"\r\n\r\n"
 LENGTHS = (1, 4, 8, 16, 32)  # requests of a conversation
 
@@ -63,12 +64,13 @@ class Writer:
 
     def authorization(self):
         """A header with the right key."""
-        return self.choices.choice([b"Authorization: Bearer %s", b"authorization: bearer %s", b"X-Api-Key: %s", b"AUTHORIZATION:Bearer   %s  "]) % self.key.encode()
+        header = self.choices.choice([b"Authorization: Bearer %s", b"authorization: bearer %s", b"X-Api-Key: %s", b"AUTHORIZATION:Bearer   %s  "])
+        return header % self.key.encode()
 
     def body(self, path, mark, **more):
         """A sound body for a path, as a dict."""
         pick = self.choices
-        words = " ".join(pick.choice(["why", "wärme", "\U0001f600", "a\nb", '"', "\\", "\0", "data: [DONE]", "{", "]"]) for _number in range(pick.randint(0, 20)))
+        words = " ".join(pick.choice(WORDS) for _number in range(pick.randint(0, 20)))
         asked = {"model": pick.choice(MODELS), "user": mark, "max_tokens": pick.randint(1, 9)}
         asked.update({
             "/v1/completions": {"prompt": words}, "/v1/responses": {"input": words}, "/v1/embeddings": {"input": [words]}, "/tokenize": {"content": words},
@@ -139,7 +141,8 @@ def odd_members(write):
                              "functions", "chat_template_kwargs", "max_tokens", "logit_bias", "temperature", "stream_options"], pick.randint(1, 4)):
         body[name] = pick.choice(ODD)
     if pick.random() < .3:
-        body["text"] = {"format": pick.choice([{"type": "json_schema", "schema": pick.choice(ODD)}, {"type": "json_object"}, {"type": pick.choice(ODD)}, pick.choice(ODD)])}
+        body["text"] = {"format": pick.choice([
+            {"type": "json_schema", "schema": pick.choice(ODD)}, {"type": "json_object"}, {"type": pick.choice(ODD)}, pick.choice(ODD)])}
     if pick.random() < .3:
         body["messages"] = [{"role": "user", "content": pick.choice(ODD)}, pick.choice(ODD)]
     return Asked(write.request(path, json.dumps(body).encode()), mark, api=spoken(path))
@@ -158,8 +161,9 @@ def json_bombs(write):
         lambda: b'{%s,"n":-0,"m":%s}' % (own, pick.choice([b"NaN", b"Infinity", b"-Infinity", b"0x10", b"01", b"+1", b".5", b"1.", b"1e", b"nan", b"tru"])),
         lambda: b'{"model":"executor",%s,"user":"%s"}' % (own, mark.encode()), lambda: b'{%s,"mod\\u0065l":"executor"}' % own,
         lambda: b'{%s,"messages":[],"messages":{"a":1},"stream":true,"stream":false}' % own,
-        lambda: b'{%s,"x":"%s"}' % (own, pick.choice([b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\0", b"\x01", b"\n", b"\\ud800",
-                                                      b"\\udc00\\ud800", b"\\u0000", b"\\x41", b"\\u12"])),
+        lambda: b'{%s,"x":"%s"}' % (own, pick.choice([
+            b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\0", b"\x01", b"\n", b"\\ud800", b"\\udc00\\ud800", b"\\u0000", b"\\x41",
+            b"\\u12"])),
         lambda: b"\xef\xbb\xbf{%s}" % own, lambda: b"{%s}\0" % own, lambda: b"{%s}{}" % own, lambda: b"{%s" % own, lambda: b"{%s,}" % own, lambda: b"",
         lambda: b" " * deep + b"{%s}" % own, lambda: json.dumps({"model": "oracle", "user": mark}).encode("utf-16"),
         lambda: b'{%s,%s}' % (own, b",".join(b'"k%d":%d' % (number, number) for number in range(deep))),
@@ -171,8 +175,8 @@ def json_bombs(write):
 def odd_paths(write):
     """Paths and methods that are well formed and lead nowhere, or to the few things that anybody may ask."""
     pick, mark = write.choices, write.mark("wrong")
-    path = pick.choice(["/", "/health", "/health/", "/chat", "/metrics", "/drain?service=oracle&seconds=9", "/services", "/usage", "/bunker-refusal", "/v1", "/v1/",
-                        "/v1/models", "/v1/models/", "/v1/models/oracle", "/v1/models/%F0%9F%98%80", "/v1/modelsx", "/v1/slots", "/slots", "/props",
+    path = pick.choice(["/", "/health", "/health/", "/chat", "/metrics", "/drain?service=oracle&seconds=9", "/services", "/usage", "/bunker-refusal", "/v1",
+                        "/v1/", "/v1/models", "/v1/models/", "/v1/models/oracle", "/v1/models/%F0%9F%98%80", "/v1/modelsx", "/v1/slots", "/slots", "/props",
                         "/v1//chat//completions", "/v1/./models", "/x/../v1/models", "/v1/chat/completions/", "/V1/MODELS", "/v1/models?" + "a=b&" * 300,
                         "/v1/chat/completions#x", "/v1/models/" + "m" * 3000, "/tokenize/", "/infill?x", "/v1/%6dodels", "http://door/v1/models",
                         "/v1/models/%ff%fe", "/v1/models/%0d%0aX:y", "/v1/models/..%2f..%2fetc", "/favicon.ico", "/.env", "/index.php"])
@@ -236,10 +240,12 @@ def header_bombs(write):
     mark = write.mark("right" if right else "wrong")
     many = pick.choice([88, 95, 101, 500])
     more = pick.choice([
-        lambda: [b"X-%d: y" % number for number in range(many)], lambda: [b"X: " + b"y" * pick.choice([8000, 8190, 33000])], lambda: [b"Cookie: " + b"a=b; " * 3000],
-        lambda: [b"X" * 9000 + b": y"], lambda: [b": y"], lambda: [b"no colon"], lambda: [b"X\0: y"], lambda: [b"X: a\0b"], lambda: [b"X: a\rb"], lambda: [b" X: y"],
+        lambda: [b"X-%d: y" % number for number in range(many)], lambda: [b"X: " + b"y" * pick.choice([8000, 8190, 33000])],
+        lambda: [b"Cookie: " + b"a=b; " * 3000], lambda: [b"X" * 9000 + b": y"], lambda: [b": y"], lambda: [b"no colon"], lambda: [b"X\0: y"],
+        lambda: [b"X: a\0b"], lambda: [b"X: a\rb"], lambda: [b" X: y"],
         lambda: [b"X y: z"], lambda: [b"\xff\xfe: \xff"], lambda: [b"X:"] * many, lambda: [b"X: \x7f\x1b[2J"], lambda: [b"Host: other"], lambda: [b"Host:"],
-        lambda: [b"Expect: 100-continue"], lambda: [b"Expect: nothing"], lambda: [b"Connection: close, close"], lambda: [b"Connection: Content-Length, Authorization"],
+        lambda: [b"Expect: 100-continue"], lambda: [b"Expect: nothing"], lambda: [b"Connection: close, close"],
+        lambda: [b"Connection: Content-Length, Authorization"],
         lambda: [b"Authorization: Bearer none"], lambda: [b"Range: bytes=" + b"0-," * 2000 + b"1-"], lambda: [b"Content-Type: text/html\t; x"],
         lambda: [b"Accept: \xe2\x80\xae", b"User-Agent: " + b"\xff" * 100], lambda: [b"Accept: a", b"Accept: b", b"Content-Type: c"],
         lambda: [b"Anthropic-Version: " + b"9" * 5000], lambda: [b"Content-Encoding: gzip"],
@@ -253,15 +259,18 @@ def odd_lines(write):
     pick, mark = write.choices, write.mark("wrong")
     right = pick.random() < .5
     line = pick.choice([
-        b"GET /v1/models", b"GET  /v1/models  HTTP/1.1", b"get /v1/models HTTP/1.1", b"GET /v1/models HTTP/1.0", b"GET /v1/models HTTP/1.2", b"GET /v1/models HTTP/2.0",
+        b"GET /v1/models", b"GET  /v1/models  HTTP/1.1", b"get /v1/models HTTP/1.1", b"GET /v1/models HTTP/1.0", b"GET /v1/models HTTP/1.2",
+        b"GET /v1/models HTTP/2.0",
         b"GET /v1/models HTTP/9.9", b"GET /v1/models HTTP/1.11", b"GET /v1/models HTTP/1.1 x", b"GET /v1/models http/1.1", b"GET\t/v1/models\tHTTP/1.1",
         b"GET /v1/models\0 HTTP/1.1", b"GET /v1/%00 HTTP/1.1", b"GET /v1/%zz HTTP/1.1", b"GET /v1/\xff\xfe HTTP/1.1", b"GET /../../etc/passwd HTTP/1.1",
         b"GET /" + b"a" * 9000 + b" HTTP/1.1", b"GET /" + b"%41" * 12000 + b" HTTP/1.1", b"X" * 300 + b" / HTTP/1.1", b"TRACE /v1/models HTTP/1.1",
         b"CONNECT door:443 HTTP/1.1", b"CONNECT / HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET * HTTP/1.1", b"GET http:// HTTP/1.1", b"GET http://a b/ HTTP/1.1",
-        b"GET ftp://x/v1/models HTTP/1.1", b"PRI * HTTP/2.0", b"\x16\x03\x01\x02\x00\x01", b"", b"\r\n\r\n\r\nGET /v1/models HTTP/1.1", b"GET /a/../../b HTTP/1.1",
-        b"GET /v1/models?\x01\x02 HTTP/1.1", b"GET /v1/mod els HTTP/1.1", b"SSTP_DUPLEX_POST / HTTP/1.1", b"G\xc3\x84T / HTTP/1.1", b"GET //////v1/models HTTP/1.1",
+        b"GET ftp://x/v1/models HTTP/1.1", b"PRI * HTTP/2.0", b"\x16\x03\x01\x02\x00\x01", b"", b"\r\n\r\n\r\nGET /v1/models HTTP/1.1",
+        b"GET /a/../../b HTTP/1.1", b"GET /v1/models?\x01\x02 HTTP/1.1", b"GET /v1/mod els HTTP/1.1", b"SSTP_DUPLEX_POST / HTTP/1.1",
+        b"G\xc3\x84T / HTTP/1.1", b"GET //////v1/models HTTP/1.1",
         b"GET /v1/messages/%2e%2e/models HTTP/1.1", b"HEAD /v1/models HTTP/1.0", b"POST /v1/messages HTTP/1.0"])
-    raw = b"\r\n".join([line, *pick.choice([[b"Host: door"], [], [b"Host: a b"], [b"Host: door:99999999"], [b"Host: [::"]]), *([write.authorization()] if right else [])])
+    host = pick.choice([[b"Host: door"], [], [b"Host: a b"], [b"Host: door:99999999"], [b"Host: [::"]])
+    raw = b"\r\n".join([line, *host, *([write.authorization()] if right else [])])
     return Asked(raw + ENDS, mark, right=right, bare=True, head=line.startswith(b"HEAD"), open=True, unsure=True)
 
 
@@ -278,7 +287,8 @@ def damaged(write):
         at, size = pick.randrange(len(data) + 1), pick.choice([1, 1, 1, 2, 8, 30])
         parts[place] = pick.choice([
             lambda: data[:at] + bytes(pick.randrange(256) for _byte in range(size)) + data[at + size:], lambda: data[:at] + data[at + size:],
-            lambda: data[:at] + data[at:at + size] * 2 + data[at + size:], lambda: data[:at] + pick.choice([b"\r\n", b"\n", b"\0", b":", b" ", b'"', b"\\", b"{"]) + data[at:]])()
+            lambda: data[:at] + data[at:at + size] * 2 + data[at + size:],
+            lambda: data[:at] + pick.choice([b"\r\n", b"\n", b"\0", b":", b" ", b'"', b"\\", b"{"]) + data[at:]])()
     return Asked(mark.encode().join(parts), mark, right=right, unsure=True, bare=True, open=True)
 
 

@@ -4,8 +4,8 @@
 
 For tests/fuzz/gateway_http.py. A request of a client is well formed, alone on its connection, has no header but those that the gateway lets through, and
 carries the mark of a request that had a right key ("right-1-2"); one that a client hid in another ("hidden-1-2") or that had no right key ("wrong-1-2")
-must not come. What is not so is a fault. The answer tells the mark, so that a client sees whether it got its own. "fails": STATUS orders an error, "stream": true a
-stream. GET /recorded tells counts and the first faults. Standard library only, one process.
+must not come. What is not so is a fault. The answer tells the mark, so that a client sees whether it got its own. "fails": STATUS orders an error,
+"stream": true a stream. GET /recorded tells counts and the first faults. Standard library only, one process.
 """
 import asyncio
 import json
@@ -63,7 +63,8 @@ def answer(path, headers, body):
     if ordered:
         return whole({"error": {"code": int(ordered[1]), "message": "It was ordered. " + mark, "type": "server_error"}}, ordered[1] + b" Ordered")
     if re.search(rb'"stream": ?true', body) and path in ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"):
-        events = b"".join(b"data: " + json.dumps({"mark": mark, "choices": [{"index": 0, "delta": {"content": "word "}}]}).encode() + b"\n\n" for _number in range(3))
+        word = {"mark": mark, "choices": [{"index": 0, "delta": {"content": "word "}}]}
+        events = (b"data: " + json.dumps(word).encode() + b"\n\n") * 3
         end = {"/v1/messages": b'event: message_stop\ndata: {"type": "message_stop"}\n\n',
                "/v1/responses": b'event: response.completed\ndata: {"type": "response.completed"}\n\n'}.get(path, b"data: [DONE]\n\n")
         pieces = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (events, end))

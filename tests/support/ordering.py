@@ -29,8 +29,7 @@ SITE = [
 ISOLATED = [
     "test_engine_data_moves.py", "test_gateway.py", "test_gateway_clients.py", "test_gateway_kinds.py", "test_gateway_usage.py", "test_gateway_drain.py",
     "test_gateway_rotation.py", "test_gateway_state.py", "test_gateway_fuzz.py", "test_molecule_scenarios.py", "test_targets.py", "test_disk_faults.py",
-    "test_pool.py", "test_pool_rolling.py",
-    "test_build.py",
+    "test_pool.py", "test_pool_rolling.py", "test_build.py",
 ]
 FIRST = ["tests/lint", "tests/unit", "tests/integration/isolated/test_package.py", "tests/cuda"]
 INTEGRATION = "tests/integration/"

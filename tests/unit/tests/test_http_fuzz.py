@@ -124,7 +124,8 @@ NO, YES = SAID % (b"400", len(REFUSAL), REFUSAL), SAID % (b"200", len(SERVED), S
 
 
 @pytest.mark.parametrize("answers, word", [
-    (YES + NO, ""), (YES + NO + NO, ""), (NO, ""), (YES + YES, "another's answer"), (YES + NO + YES, "behind it: served without a right key"), (b"", "closed without an answer"),
+    (YES + NO, ""), (YES + NO + NO, ""), (NO, ""), (YES + YES, "another's answer"),
+    (YES + NO + YES, "behind it: served without a right key"), (b"", "closed without an answer"),
     (YES + NO + b"x", "behind it"), (NO[:-20], "closed without an answer")])
 def test_a_conversation_is_judged(answers, word):
     faults = of_door(answers)

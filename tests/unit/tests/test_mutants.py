@@ -30,7 +30,7 @@ def tool():
     before, found = list(sys.path), {}
     sys.path.insert(0, str(FOLDER))
     try:
-        for name in ("mutations", "tests_of", "run"):
+        for name in ("mutations", "tests_of", "texts", "run"):
             spec = importlib.util.spec_from_file_location("mutants_" + name, FOLDER / (name + ".py"))
             found[name] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(found[name])
@@ -110,6 +110,16 @@ def test_a_mutant_is_killed_by_the_first_test_that_fails(tool, tree, monkeypatch
     assert judged(tool, tree, monkeypatch, answers) == expected
 
 
+@pytest.mark.parametrize("text, came", [
+    ("def test_a():\n    assert 0\n", "failed"), ("import time\ndef test_a():\n    time.sleep(3)\n", "passed"),
+    ("def test_a():\n    while True:\n        pass\n", "time")])
+def test_a_mutant_has_seconds_of_the_processor_and_not_of_the_clock(tool, tmp_path, text, came, monkeypatch):
+    monkeypatch.setattr(tool["run"], "CLOCK", 1000)
+    (tmp_path / "test_it.py").write_text(text, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    assert tool["run"].outcome(tmp_path, ["test_it.py"], 2)[0] == came
+
+
 def test_what_a_test_kills_that_fails_without_a_mutant_is_unproven(tool, monkeypatch, tmp_path):
     results = [{"outcome": "killed", "by": "t.py::good"}, {"outcome": "killed", "by": "t.py::bad[x]"}, {"outcome": "survived", "by": ""}]
     monkeypatch.setattr(tool["run"], "outcome", lambda _tree, tests, _seconds: ("failed", "t.py::bad[x]") if "t.py::bad" in tests else ("passed", ""))
@@ -134,3 +144,27 @@ def test_only_what_a_test_kills_is_counted_as_killed(tool):
                                 for number, outcome in enumerate(outcomes)])
     assert told["counted"] == {"killed": 2, "survived": 1, "out of time": 1, "no test": 1, "unproven": 1}
     assert [one["place"] for one in told["survivors"]] == ["a:2", "a:3", "a:4", "a:5"]
+
+
+@pytest.mark.parametrize("suffix, text, changes", [
+    (".lua", '-- 1 and 2\nif not a and b == 3 then return "4 and 5" end -- 6', [(2, "3", "4"), (2, "and", "or"), (2, "not", ""), (2, "==", "~=")]),
+    (".j2", "# 1\n{% if a %}\nproxy_buffering off;\n\nPrivateTmp=yes\n", [
+        (2, "a", "not (a)"), (3, "off", "on"), (3, "proxy_buffering off;", ""), (5, "yes", "no"), (5, "PrivateTmp=yes", "")]),
+    (".yml", '---\n- name: Wait 3\n  when: a and b\n  mode: "0640"\n  become: true\n', [
+        (3, "and", "or"), (3, "a and b", "not (a and b)"), (4, "0640", "0600"), (5, "true", "false")]),
+])
+def test_texts_are_changed_where_they_decide_something(tool, suffix, text, changes):
+    found = tool["texts"].mutations(text, suffix)
+    assert sorted((one.line, one.before(text), one.after()) for one in found) == sorted(changes)
+    for one in found:
+        lines, before = one.of(text).split("\n"), text.split("\n")
+        assert [number for number, (new, old) in enumerate(zip(lines, before), 1) if new != old] == [one.line] and len(lines) == len(before)
+
+
+def test_the_tests_of_a_text_name_it_or_its_role_and_lua_has_those_that_read_it(tool, tmp_path):
+    for path, text in {"tests/unit/roles/test_near.py": "read('door', 'tasks/open.yml')", "tests/unit/roles/test_far.py": "read('door')",
+                       "tests/unit/roles/test_other.py": "read('wall')", "roles/door/tasks/open.yml": "a: 1", "roles/door/files/open.lua": "a = 1"}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    found = {path.name: [[one.name for one in part] for part in tool["texts"].rounds(path, tmp_path)] for path in tool["texts"].files(tmp_path)}
+    assert found == {"open.yml": [["test_near.py"], ["test_far.py"]], "open.lua": []}
