@@ -233,9 +233,11 @@ def main():
     parser.add_argument("--result", type=pathlib.Path)
     given = parser.parse_args()
     from support import provenance  # pylint: disable=import-outside-toplevel  # what the processes of share() do not need
-    from support.gateway_host import Door as Host  # pylint: disable=import-outside-toplevel
-    from support.hosts import bare  # pylint: disable=import-outside-toplevel
-    origin = provenance.made(RECORD, command="python tests/fuzz/gateway_http.py --requests %d --seed %s --result %s" % (given.requests, given.seed, RECORD))
+    from support.gateway_host import Door as Host  # pylint: disable=import-outside-toplevel  # the same
+    from support.hosts import bare  # pylint: disable=import-outside-toplevel  # the same
+    bound = "" if given.seconds == float("inf") else " --for %g" % given.seconds
+    command = "python tests/fuzz/gateway_http.py --requests %d --seed %s%s --result %s" % (given.requests, given.seed, bound, RECORD)
+    origin = provenance.made(RECORD, command=command)
     with tempfile.TemporaryDirectory() as folder:
         door = Host(pathlib.Path(folder))
         with bare(door.host):
@@ -243,7 +245,7 @@ def main():
             door.deploy().assert_ok()
             door.read_certificate()
             if given.only is not None:
-                from fuzzed_gateway import Gateway  # pylint: disable=import-outside-toplevel
+                from fuzzed_gateway import Gateway  # pylint: disable=import-outside-toplevel  # the same
                 Gateway(door).begin()
                 known = Door(door.address, door.port, door.certificate, door.keys["alice"], [door.keys["alice"], door.keys["operator"]])
                 return bool(asyncio.run(_share(known, given.seed, [given.only], show))[1])

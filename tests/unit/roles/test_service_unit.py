@@ -4,6 +4,7 @@ import shlex
 import subprocess
 
 import pytest
+from rendered_units import text_of
 from unit_of_service import TEMPLATE, gpu_checks
 
 FIRST, SECOND = "GPU-9d8a4f54-0000-0000-0000-000000000096", "GPU-1b3c5d7e-0000-0000-0000-000000000032"
@@ -58,6 +59,18 @@ def test_what_the_driver_says_instead_is_told(starts, tmp_path):
 
 def test_a_name_that_is_the_beginning_of_another_is_none(starts):
     assert not starts([FIRST[:-2]], [FIRST])[0]
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_the_container_is_started_with_its_words_as_they_are(sealed):
+    given = ["--name", "oracle", "an image"], ["--alias", 'a "quoted" $word of 100%', "--port", "8000"]
+    text = text_of(TEMPLATE, {"_inference_service_resolved": dict(zip(("container_arguments", "server_arguments"), given)),
+                              "_inference_service_spec": {"model": "a-model", "sealed": sealed, "gpus": []}})
+    (command,) = re.findall(r"^ExecStart=(.*?)(?<!\\)$", text, re.MULTILINE | re.DOTALL)
+    words = shlex.split(command.replace("\\\n", " ").replace("$$", "$").replace("%%", "%"))
+    assert words[:3] == ["/usr/bin/docker", "run", "--label"] and words[3].endswith("=" + "0" * 16)
+    assert words[4:] == given[0] + given[1]
+    assert ("\nExecStartPost=" in text, "\nBindsTo=protocol-omni-seal.service\n" in text) == (sealed, sealed)
 
 
 # A call of docker's client wakes an engine that somebody stopped: systemd listens on its socket.
