@@ -77,6 +77,13 @@ def files(root):
     return sorted([*root.glob("roles/*/files/*.lua"), *root.glob("roles/*/templates/*.j2"), *root.glob("roles/*/tasks/*.yml")])
 
 
+def _text_of(test):
+    """A test's source, and that of what it imports from its own folder: str."""
+    text = test.read_text(encoding="utf-8")
+    helpers = {test.with_name(name + ".py") for name in re.findall(r"(?m)^(?:from|import) (\w+)", text)}
+    return "".join([text, *(helper.read_text(encoding="utf-8") for helper in sorted(helpers) if helper.is_file())])
+
+
 def rounds(path, root):
     """The unit tests of a file of a role: those that name it, then those that name its role.
 
@@ -84,7 +91,7 @@ def rounds(path, root):
     """
     role, near, far = path.relative_to(root).parts[1], [], []
     for test in sorted((root / "tests" / "unit").rglob("test_*.py")):
-        text = test.read_text(encoding="utf-8")
+        text = _text_of(test)
         if path.name in text and role in text or "%s/%s" % (path.parent.name, path.name) in text and path.name != "main.yml":
             near.append(test)
         elif path.suffix != ".lua" and (re.search(r"[\"'/ ]%s[\"'/ ]" % role, text) or test.parent.name == "roles" and re.search(r"glob\(|roles/\*", text)):

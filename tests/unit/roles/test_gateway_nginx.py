@@ -11,7 +11,8 @@ GIVEN = {"ansible_facts": {"processor_nproc": 8}, "_gateway_listen": "192.0.2.5"
 DIRECTIVE = re.compile(r'((?:"[^"]*"|[^;{}"])+?)\s*([;{])|\}')
 # By block: directives, and each time that they stand there.
 HTTP = {"server_tokens": ["off"], "client_header_timeout": ["30s"], "client_body_timeout": ["30s"], "send_timeout": ["120s"],
-        "reset_timedout_connection": ["on"], "client_max_body_size": ["3m"], "limit_req_zone": ["$bunker_key zone=keys:1m rate=90r/m"], "limit_conn_zone": ["$bunker_key zone=streams:1m"],
+        "reset_timedout_connection": ["on"], "client_max_body_size": ["3m"],
+        "limit_req_zone": ["$bunker_key zone=keys:1m rate=90r/m"], "limit_conn_zone": ["$bunker_key zone=streams:1m"],
         "limit_req_status": ["429"], "limit_conn_status": ["429"], "default_type": ["application/json"]}
 SERVER = {"listen": ["192.0.2.5:8443 ssl so_keepalive=60s:10s:3 backlog=1024", "127.0.0.1:9180", "unix:/run/protocol-omni-gateway/control.sock"],
           "ssl_protocols": ["TLSv1.2 TLSv1.3"], "ssl_certificate": ["/etc/protocol_omni/gateway/self_signed.pem"],

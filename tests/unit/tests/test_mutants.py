@@ -163,8 +163,9 @@ def test_texts_are_changed_where_they_decide_something(tool, suffix, text, chang
 
 def test_the_tests_of_a_text_name_it_or_its_role_and_lua_has_those_that_read_it(tool, tmp_path):
     for path, text in {"tests/unit/roles/test_near.py": "read('door', 'tasks/open.yml')", "tests/unit/roles/test_far.py": "read('door')",
+                       "tests/unit/roles/test_helped.py": "import helper", "tests/unit/roles/helper.py": "'door' / 'tasks' / 'open.yml'",
                        "tests/unit/roles/test_other.py": "read('wall')", "roles/door/tasks/open.yml": "a: 1", "roles/door/files/open.lua": "a = 1"}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text, encoding="utf-8")
     found = {path.name: [[one.name for one in part] for part in tool["texts"].rounds(path, tmp_path)] for path in tool["texts"].files(tmp_path)}
-    assert found == {"open.yml": [["test_near.py"], ["test_far.py"]], "open.lua": []}
+    assert found == {"open.yml": [["test_helped.py", "test_near.py"], ["test_far.py"]], "open.lua": []}
