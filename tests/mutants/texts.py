@@ -26,6 +26,8 @@ OF = {
              ("condition", r"(?<= when: )(?![\"'\[{]|not |$).+$", lambda found: "not (%s)" % found),
              ("mode", r"(?<=mode: \")0[0-7]{3}(?=\")", lambda found: "0%s%d%s" % (found[1], (int(found[2]) + 4) % 8, found[3]))],
 }
+WORDS = {"and, or", "not"}  # of a template only those of Jinja: elsewhere they are prose
+JINJA = re.compile(r"\{[{%].*?[%}]\}")
 SKIPPED = {".lua": r"\s*--", ".j2": r"\s*(?:#|--)", ".yml": r"\s*#|\s*-? ?name:"}
 QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'| -- .*")
 
@@ -66,9 +68,11 @@ def mutations(text, suffix):
         if not line.strip() or line.strip() == "---" or re.match(SKIPPED[suffix], line):
             continue
         said = [match.span() for match in QUOTED.finditer(line)] if suffix == ".lua" else []
+        logic = [match.span() for match in JINJA.finditer(line)] if suffix == ".j2" else [(0, len(line))]
         for kind, pattern, change in OF[suffix]:
             found += [Mutation(number, kind, *match.span(), change(match.group())) for match in re.finditer(pattern, line)
-                      if not any(begin <= match.start() < end for begin, end in said)]
+                      if not any(begin <= match.start() < end for begin, end in said)
+                      and (kind not in WORDS or any(begin <= match.start() < end for begin, end in logic))]
     return found
 
 

@@ -148,8 +148,9 @@ def test_only_what_a_test_kills_is_counted_as_killed(tool):
 
 @pytest.mark.parametrize("suffix, text, changes", [
     (".lua", '-- 1 and 2\nif not a and b == 3 then return "4 and 5" end -- 6', [(2, "3", "4"), (2, "and", "or"), (2, "not", ""), (2, "==", "~=")]),
-    (".j2", "# 1\n{% if a %}\nproxy_buffering off;\n\nPrivateTmp=yes\n", [
-        (2, "a", "not (a)"), (3, "off", "on"), (3, "proxy_buffering off;", ""), (5, "yes", "no"), (5, "PrivateTmp=yes", "")]),
+    (".j2", "# 1\n{% if a %}\nproxy_buffering off;\n\nPrivateTmp=yes\n{{ a and not b }} and not c\n", [
+        (2, "a", "not (a)"), (3, "off", "on"), (3, "proxy_buffering off;", ""), (5, "yes", "no"), (5, "PrivateTmp=yes", ""),
+        (6, "and", "or"), (6, "not", ""), (6, "{{ a and not b }} and not c", "")]),
     (".yml", '---\n- name: Wait 3\n  when: a and b\n  mode: "0640"\n  become: true\n', [
         (3, "and", "or"), (3, "a and b", "not (a and b)"), (4, "0640", "0600"), (5, "true", "false")]),
 ])
