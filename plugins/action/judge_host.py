@@ -44,8 +44,8 @@ class ActionModule(ActionBase):
         inventory["golden_image_cuda_major"] = collection_roles.cuda_major()
         asked = room.questions(inventory)
         read = self._execute_module(module_name="protocol_omni.bunker.host_info", task_vars=task_vars, module_args=dict(
-            asked, hardware_root=arguments["hardware_root"], bandwidth=arguments["bandwidth"],
-            certificates=self._certificates(inventory) if asked["sources"] else ""))
+            asked, networks_record=inventory["bunker_config_path"] + "/networks.json", hardware_root=arguments["hardware_root"],
+            bandwidth=arguments["bandwidth"], certificates=self._certificates(inventory) if asked["sources"] else ""))
         if "host" not in read:
             result.update(read)
             return result

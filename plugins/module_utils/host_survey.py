@@ -12,6 +12,8 @@ import json
 import re
 from xml.etree import ElementTree
 
+from . import network_survey
+
 NVIDIA = "10de"
 OTHER_VENDORS = {"1002": "AMD", "8086": "Intel"}  # whose graphics cards people compute with; what a board manages itself by is none of them
 # 3D controller and processing accelerator: what is there to compute with, whoever made it.
@@ -253,14 +255,18 @@ def routes_of_ip(text):
             and isinstance(route.get("dev"), (str, type(None)))]
 
 
-def networks_of_inspect(text):
-    """Subnets of the engine's networks from ``docker network inspect``: list of name and subnet."""
+def networks_of_inspect(text, recorded=()):
+    """Subnets of the engine's networks from ``docker network inspect``: list of name, subnet, bridge and whether it was made here.
+
+    :param recorded: names of the networks that were made here.
+    """
     found = []
     for network in _json(text, list):
         config = (network.get("IPAM") or {}).get("Config") if isinstance(network, dict) and isinstance(network.get("IPAM") or {}, dict) else None
         for entry in config if isinstance(config, list) else []:
             if isinstance(entry, dict) and _network(entry.get("Subnet")):
-                found.append({"name": str(network.get("Name")), "subnet": entry["Subnet"]})
+                found.append({"name": str(network.get("Name")), "subnet": entry["Subnet"], "bridge": network_survey.bridge(network),
+                              "made_here": network.get("Name") in recorded})
     return found
 
 

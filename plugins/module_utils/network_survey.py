@@ -27,11 +27,23 @@ def recorded(text):
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
+def bridge(found):
+    """The interface of one network of the engine's list: the name that it was given, else the engine's own; "" for one that has none.
+
+    :param found: dict, as the engine's ``/networks`` or ``docker network inspect`` tell it.
+    """
+    options, identity = found.get("Options"), found.get("Id")
+    given = options.get(BRIDGE_NAME) if isinstance(options, dict) else None
+    if isinstance(given, str) and given:
+        return given
+    return "br-" + identity[:12] if found.get("Driver") == "bridge" and isinstance(identity, str) and identity else ""
+
+
 def network(found):
     """What counts of one network of the engine's ``/networks``: dict of str and bool, "" for what it has not."""
     configured = ((found.get("IPAM") or {}).get("Config") or [{}])[0]
     return {"name": found["Name"], "driver": found.get("Driver") or "", "internal": bool(found.get("Internal")),
-            "subnet": configured.get("Subnet") or "", "bridge": (found.get("Options") or {}).get(BRIDGE_NAME) or ""}
+            "subnet": configured.get("Subnet") or "", "bridge": bridge(found)}
 
 
 def in_the_way(definitions, networks):

@@ -43,6 +43,10 @@ options:
     type: list
     elements: path
     default: []
+  networks_record:
+    description: The role networks' record of the networks that were made here, a JSON list of names. Without it none was.
+    type: path
+    default: ""
   hardware_root:
     description:
       - Folder that holds the C(/sys/bus/pci), C(/sys/firmware/efi), C(/proc/driver/nvidia) and C(/proc/modules) to read.
@@ -133,7 +137,8 @@ host:
       type: list
       elements: dict
     docker_networks:
-      description: Each subnet of the engine's networks with C(name) and C(subnet).
+      description: >-
+        Each subnet of the engine's networks with C(name), C(subnet), C(bridge) (its interface) and C(made_here) (whether O(networks_record) has it).
       type: list
       elements: dict
     engine:
@@ -182,7 +187,8 @@ import re  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible.module_utils.common.validation import check_type_path  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, commands, gguf, host_survey, memory_bandwidth, mig, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import (  # noqa: E402
+    cdi, commands, gguf, host_survey, memory_bandwidth, mig, network_survey, small_file)
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.cuda_readiness import host as cuda_host  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.sizes import PART  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import kinds, kv_cache  # noqa: E402
@@ -346,9 +352,10 @@ class Reader:
     def routes(self):
         return [route for family in ("-4", "-6") for route in host_survey.routes_of_ip(self.command("ip", "-json", family, "route", "show", "table", "all"))]
 
-    def docker_networks(self):
+    def docker_networks(self, record):
         names = self.command("docker", "network", "ls", "--quiet").split()
-        return host_survey.networks_of_inspect(self.command("docker", "network", "inspect", *names)) if names else []
+        recorded = network_survey.recorded(self.seen(record)) if record else []
+        return host_survey.networks_of_inspect(self.command("docker", "network", "inspect", *names), recorded) if names else []
 
 
 def models_of(wanted):
@@ -433,7 +440,7 @@ def survey(reader, asked):
             "nvidia_open": host_survey.kernel_module_is_open(version),
         },
         "routes": reader.routes(),
-        "docker_networks": reader.docker_networks(),
+        "docker_networks": reader.docker_networks(asked["networks_record"]),
         "devices": {path: world.device_size(path) for path in asked["devices"]},
         "images": reader.command("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split(),
         "engine": engine, "engine_refuses": refused,
@@ -454,6 +461,7 @@ def main():
             "sources": {"type": "dict", "default": {}},
             "certificates": {"type": "str", "default": ""},
             "devices": {"type": "list", "elements": "path", "default": []},
+            "networks_record": {"type": "path", "default": ""},
             "hardware_root": {"type": "path", "default": "/"},
             "bandwidth": {"type": "bool", "default": False},
         },

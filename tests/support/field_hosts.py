@@ -210,7 +210,7 @@ class Volumes(volume_info.Survey):
 def survey(host):
     """What host_info returns of a host."""
     return host_info.survey(host_info.Reader(Module(host), World(host)), dict(
-        room.questions(host["inventory"]), hardware_root="/", bandwidth=False, certificates=""))
+        room.questions(host["inventory"]), hardware_root="/", networks_record="", bandwidth=False, certificates=""))
 
 
 def found(host):

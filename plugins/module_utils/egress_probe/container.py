@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 
+from .. import network_survey
 from ..cuda_readiness.docker_engine import DEFAULT_HOST, Engine, EngineError
 from .namespaces import NamespaceError
 from .probe import probe
@@ -29,9 +30,8 @@ def networks_of(engine, inspected):
         configured = (network["IPAM"]["Config"] or [{}])[0]
         if network["Driver"] != "bridge" or "Subnet" not in configured:
             raise NamespaceError("network %s is of driver %s; only bridge networks can be probed" % (name, network["Driver"]))
-        bridge = network["Options"].get("com.docker.network.bridge.name") or "br-" + network["Id"][:12]
         subnet = configured["Subnet"]
-        yield {"name": name, "bridge": bridge, "subnet": subnet, "internal": network["Internal"],
+        yield {"name": name, "bridge": network_survey.bridge(network), "subnet": subnet, "internal": network["Internal"],
                "gateway": configured.get("Gateway") or str(ipaddress.ip_network(subnet).network_address + 1)}
 
 

@@ -98,11 +98,14 @@ def _in_the_way(network, routes, engines):
 
 
 def overlap(inventory, host):
-    """A subnet of networks_definitions is nobody else's."""
-    own = {network["bridge"] for network in inventory["networks_definitions"]}
+    """A subnet of networks_definitions is nobody else's. What was made here and is not in the inventory any more leaves before another takes its place."""
+    named = {network["name"] for network in inventory["networks_definitions"]}
+    leaving = [one for one in host["docker_networks"] if one.get("made_here") and one["name"] not in named]
+    engines = [one for one in host["docker_networks"] if one not in leaving]
+    own = {network["bridge"] for network in inventory["networks_definitions"]} | {one["bridge"] for one in leaving}
     routes = [(route, network) for route, network in _but_default(host["routes"]) if route["device"] not in own]
     for network in inventory["networks_definitions"]:
-        wider, name = _in_the_way(network, routes, host["docker_networks"]) or (None, None)
+        wider, name = _in_the_way(network, routes, engines) or (None, None)
         what = "network %s %s" % (network["name"], ipaddress.ip_network(network["subnet"]))
         if wider:
             yield Finding("overlap", WARNING, what, name + ", which is wider",

@@ -81,6 +81,11 @@ def asked(*words, named):
     return None
 
 
+def bridge_of(network):
+    """The interface of one of the engine's networks; as plugins/module_utils/network_survey.py says it, which is not on the host."""
+    return (network.get("Options") or {}).get("com.docker.network.bridge.name") or "br-" + network["Id"][:12]
+
+
 def held():
     """(numbers of the interfaces of this host whose other end is in a running container, names of the engine's bridges): two sets, or None where that cannot be
     told. An engine that is stopped is not woken: its client would."""
@@ -93,7 +98,7 @@ def held():
     inside = [output("nsenter", "--net=/proc/%s/ns/net" % process, "ip", "-oneline", "link") for process in processes.split()]
     if None in inside:
         return None
-    bridges = {(network.get("Options") or {}).get("com.docker.network.bridge.name") or "br-" + network["Id"][:12] for network in json.loads(networks or "[]")}
+    bridges = {bridge_of(network) for network in json.loads(networks or "[]")}
     return {int(number) for links in inside for number in re.findall(r"^\d+: [^:@ ]+@if(\d+):", links, re.MULTILINE)}, bridges
 
 

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import network_survey
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROGRAM = ROOT / "roles" / "networks" / "files" / "stale_ports.py"
 SPEC = importlib.util.spec_from_file_location("stale_ports", PROGRAM)
@@ -52,6 +54,13 @@ def test_a_port_that_went_meanwhile_and_a_table_that_ends_in_the_middle_are_no_e
     table = tmp_path / "br-far" / "brforward"
     table.write_bytes(table.read_bytes()[:-1])
     assert stale_ports.ports([ORACLE], net) == []
+
+
+@pytest.mark.parametrize("more, name", [
+    ({"Options": {"com.docker.network.bridge.name": "br-omni"}}, "br-omni"), ({"Options": {}}, "br-0123456789ab"), ({"Options": None}, "br-0123456789ab")])
+def test_a_bridge_has_the_name_that_the_collections_other_programs_give_it(more, name):
+    found = dict({"Id": "0123456789abcdef", "Driver": "bridge"}, **more)
+    assert stale_ports.bridge_of(found) == network_survey.bridge(found) == name
 
 
 def test_the_entry_is_as_long_as_the_kernels():

@@ -3,6 +3,7 @@ import sys
 import types
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from support import ROOT
 
@@ -15,7 +16,7 @@ from bare_hosts import HOSTS  # noqa: E402
 
 
 def judged(host):
-    """Rules of what is found of the draft that was made before there was a driver, once the host is this one."""
+    """Rules of what is found of the draft that was made before there was a driver, once the host is this one; and what the host was asked."""
     bare = HOSTS["no driver"]
     catalogue = candidates.load()
     for candidate in catalogue:
@@ -26,16 +27,26 @@ def judged(host):
     parts, _problems = draft.draft(bare, answers, draft.pick(bare, catalogue, []), origins)
     task = types.SimpleNamespace(async_val=0, check_mode=False, action="judge_host", args={})
     action = judge_host.ActionModule(task, types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/a")), None, None, drafted_inventory.Plain)
-    action._execute_module = lambda module_args=None, **_others: {"host": dict(host, places=dict.fromkeys(module_args["paths"], "/"))}
-    return [finding["rule"] for finding in action.run(task_vars=drafted_inventory.variables(parts))["findings"]]
+    asked = []
+
+    def answer(module_args=None, **_others):
+        asked.append(module_args)
+        return {"host": dict(host, places=dict.fromkeys(module_args["paths"], "/"))}
+    action._execute_module = answer
+    return [finding["rule"] for finding in action.run(task_vars=drafted_inventory.variables(parts))["findings"]], asked[0]
 
 
 def test_cards_by_slot_are_those_that_the_driver_shows_there():
-    assert judged(HOSTS["two unequal"]["host"]) == []
+    assert judged(HOSTS["two unequal"]["host"])[0] == []
+
+
+def test_the_record_of_networks_is_looked_for_where_the_role_writes_it():
+    written = yaml.safe_load((ROOT / "roles/networks/vars/main.yml").read_text(encoding="utf-8"))["_networks_record_path"]
+    assert judged(HOSTS["no driver"]["host"])[1]["networks_record"] == written.replace("{{ bunker_config_path }}", "/etc/protocol_omni")
 
 
 def test_before_the_driver_nothing_is_known_of_them():
-    assert judged(HOSTS["no driver"]["host"]) == ["gpu_exists"]
+    assert judged(HOSTS["no driver"]["host"])[0] == ["gpu_exists"]
 
 
 def test_a_card_that_is_not_there_is_refused():

@@ -102,9 +102,12 @@ def test_routes_to_networks():
 
 
 def test_networks_of_the_engine():
-    text = json.dumps([{"Name": "bridge", "IPAM": {"Config": [{"Subnet": "172.17.0.0/16"}, {"Subnet": ""}]}}, {"Name": "host", "IPAM": {"Config": None}},
-                       {"Name": "odd", "IPAM": None}, {"Name": "six", "IPAM": {"Config": [{"Subnet": "fd00::/64"}]}}])
-    assert host_survey.networks_of_inspect(text) == [{"name": "bridge", "subnet": "172.17.0.0/16"}, {"name": "six", "subnet": "fd00::/64"}]
+    text = json.dumps([{"Name": "bridge", "Id": "0123456789abcdef", "Driver": "bridge", "IPAM": {"Config": [{"Subnet": "172.17.0.0/16"}, {"Subnet": ""}]}},
+                       {"Name": "host", "IPAM": {"Config": None}}, {"Name": "odd", "IPAM": None},
+                       {"Name": "six", "IPAM": {"Config": [{"Subnet": "fd00::/64"}]}, "Options": {"com.docker.network.bridge.name": "br-six"}}])
+    assert host_survey.networks_of_inspect(text, ["six"]) == [
+        {"name": "bridge", "subnet": "172.17.0.0/16", "bridge": "br-0123456789ab", "made_here": False},
+        {"name": "six", "subnet": "fd00::/64", "bridge": "br-six", "made_here": True}]
 
 
 def test_switches_are_told_from_network_chips_of_old_boards():

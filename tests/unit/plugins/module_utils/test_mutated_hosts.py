@@ -58,7 +58,7 @@ def test_a_judge_of_what_was_read_of_damaged_texts_only_finds():
         host["cpu"] = dict(host_survey.cpu_of_lscpu(damaged(SUMMARY, choices)), quota=choices.choice((None, 0.2, 2.5)),
                            allowed=choices.choice((None, "0-3", "x")))
         host["routes"] = host_survey.routes_of_ip(damaged(ROUTES, choices))
-        host["docker_networks"] = host_survey.networks_of_inspect(damaged(NETWORKS, choices))
+        host["docker_networks"] = host_survey.networks_of_inspect(damaged(NETWORKS, choices), ("omni-network", "bridge"))
         host["kernel"]["nvidia"] = choices.choice((None, "580.95.05", "unknown", ""))
         for inventory in inventories:
             try:

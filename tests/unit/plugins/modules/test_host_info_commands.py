@@ -72,3 +72,11 @@ def test_who_manages_the_fabric(answers, manager, active):
     switch = {"address": "0000:07:00.0", "vendor": "0x10de\n", "device": "0x22a3\n", "class": "0x068000\n", "driver": None}
     assert host_info.Reader(Module(answers)).fabric([switch], gpus()) == {
         "switches": ["0000:07:00.0"], "states": {"GPU-a": "Completed"}, "manager": manager, "active": active}
+
+
+def test_networks_that_were_made_here_are_told_by_the_record(tmp_path):
+    listed = '[{"Name": "former", "Driver": "bridge", "Id": "1", "IPAM": {"Config": [{"Subnet": "172.30.0.0/16"}]}}]'
+    reader = host_info.Reader(Module({"docker network ls": "1\n", "docker network inspect": listed}))
+    (tmp_path / "networks.json").write_text('["former"]', encoding="utf-8")
+    said = [reader.docker_networks(path)[0]["made_here"] for path in (str(tmp_path / "networks.json"), str(tmp_path / "absent"), "")]
+    assert said == [True, False, False]

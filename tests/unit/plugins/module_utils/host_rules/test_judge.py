@@ -145,6 +145,16 @@ PAIRS = {
         ("error", "overlap", "Docker network compose_default 172.30.0.0/24")]),
     "the networks' own routes and entries": (changed(OMNI_PRIME, routes=[{"destination": "172.30.0.0/16", "device": "br-omni"}],
                                                      docker_networks=[{"name": "omni-network", "subnet": "172.30.0.0/16"}]), BOTH, []),
+    "a renamed network, whose former name leaves": (changed(
+        OMNI_PRIME, routes=[{"destination": "172.30.0.0/16", "device": "br-former"}],
+        docker_networks=[{"name": "former", "subnet": "172.30.0.0/16", "bridge": "br-former", "made_here": True}]), BOTH, []),
+    "a network of the same name and subnet that somebody made": (changed(
+        OMNI_PRIME, routes=[{"destination": "172.30.0.0/16", "device": "br-former"}],
+        docker_networks=[{"name": "former", "subnet": "172.30.0.0/16", "bridge": "br-former", "made_here": False}]), BOTH, [
+            ("error", "overlap", "172.30.0.0/16")]),
+    "a network of the inventory in the subnet that another one is to have": (changed(OMNI_PRIME, docker_networks=[
+        {"name": "internal_brain", "subnet": "172.30.0.0/16", "bridge": "br-brain", "made_here": True}]), BOTH, [
+            ("error", "overlap", "Docker network internal_brain 172.30.0.0/16")]),
     "another IP version and a default route": (
         changed(OMNI_PRIME, routes=[{"destination": "fe80::/64", "device": "eno1"}, {"destination": "0.0.0.0/0", "device": "eno1"}]), BOTH, []),
     # room
