@@ -1,4 +1,4 @@
-"""The list of a host's state against what the roles write: each path below the three folders is in it, and it has none that nobody writes."""
+"""The list of a host's state against what the roles write: each path below these folders is in it, and it has none that nobody writes."""
 import re
 
 import pytest
@@ -7,7 +7,7 @@ from support import ROOT
 
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_state
 
-FOLDERS = "/etc/protocol_omni", "/var/lib/protocol_omni", "/etc/ansible/facts.d"
+FOLDERS = "/etc/protocol_omni", "/var/lib/protocol_omni", "/var/lib/protocol-omni-gateway", "/etc/ansible/facts.d"
 NAMES = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 JOINED = re.compile(r"\b(\w+) ~ '(/[^']*)'")
 PATH = re.compile(r"(?:%s)(?:/[\w.*-]+)+/?" % "|".join(map(re.escape, FOLDERS)))
