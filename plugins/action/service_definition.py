@@ -46,4 +46,6 @@ class ActionModule(ActionBase):
             result.update(service_definition.resolved(spec, there, dict(arguments, check_mode=self._task.check_mode)))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
+        if result["damaged"]:
+            result["warnings"] = result["damaged"]
         return result

@@ -109,6 +109,11 @@ tuning:
   description: As P(protocol_omni.bunker.tune_service#filter) returns it.
   returned: success
   type: dict
+damaged:
+  description: Of each of O(paths) that is not what was written there, a sentence with what is lost and the remedy. One of C(rungs) is an error where O(refuse).
+  returned: success
+  type: list
+  elements: str
 proven:
   description: What answered last, with C(unit), C(resolved) and C(rung); empty for none.
   returned: success

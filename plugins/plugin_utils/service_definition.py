@@ -12,6 +12,12 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.throughput im
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 
+# What each file of a service on its host holds, and what follows where it cannot be read.
+WHAT_IS_LOST = {"rungs": ("the rungs of services", "nobody knows at which rung they are to run; without it all run as the inventory says"),
+                "resolved": ("the resolved service", "it is resolved anew; the next run of site.yml writes it"),
+                "proven": ("what answered last", "a deployment that fails would go back to what is there; the next run of site.yml writes it anew")}
+
+
 def completed(definition):
     """The definition with the defaults of the role's spec.
 
@@ -69,14 +75,18 @@ def tuned(spec, model, catalogue, host, image, given):
 
 
 def remembered(texts, name, empty):
-    """What a JSON file of this host says, ``empty`` where there is none.
-
-    :raises ValueError: it is no JSON.
-    """
+    """What a JSON file of this host says: an object, ``empty`` where there is none, None where it is something else."""
     try:
-        return json.loads(texts[name]) if texts.get(name) else empty
-    except ValueError as error:
-        raise ValueError("What this host has as %s of the service is no JSON (%s). Correct that file, or remove it." % (name, error)) from error
+        found = json.loads(texts[name]) if texts.get(name) else empty
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and (name != "rungs" or isinstance(found.get("rungs"), dict)) else None
+
+
+def damaged(name, paths):
+    """What is said of a file of this host that :func:`remembered` could not read."""
+    return "%s is not what was written there (%s, as JSON), so %s. Remove it: rm %s" % (
+        paths[name], *WHAT_IS_LOST[name], paths[name])
 
 
 def resolved(spec, there, given):
@@ -86,9 +96,9 @@ def resolved(spec, there, given):
     :param there: what the module service_inputs_info returned: ``texts`` of unit, resolved, rungs and proven, ``header`` and ``host``.
     :param given: arguments of the action: ``models``, ``names``, ``rung``, ``image``, ``as_deployed``, ``speculations``, ``placements`` and ``refuse``;
         and ``check_mode``.
-    :returns: dict with ``spec``, ``kind``, ``facts`` (what the host remembers of rungs), ``rung``, ``deployed``, ``kept`` (bool), ``tuning``, ``proven`` and
-        ``previous``.
-    :raises ValueError: it is refused, the inventory asks for what cannot be, or a file of this host is no JSON.
+    :returns: dict with ``spec``, ``kind``, ``facts`` (what the host remembers of rungs), ``rung``, ``deployed``, ``kept`` (bool), ``tuning``, ``proven``,
+        ``damaged`` (sentences about files of this host that are no longer what was written) and ``previous``.
+    :raises ValueError: it is refused, the inventory asks for what cannot be, or nobody knows at which rung it is to run.
     """
     texts, model = there["texts"], model_of(given["models"], spec["model"])
     kind = kind_of(spec, model, there["header"].get("facts"))
@@ -98,11 +108,15 @@ def resolved(spec, there, given):
     if refused:
         raise ValueError(refused)
     facts, deployed, proven = remembered(texts, "rungs", {"rungs": {}}), remembered(texts, "resolved", {}), remembered(texts, "proven", {})
+    lost = [damaged(name, given["paths"]) for name, found in (("rungs", facts), ("resolved", deployed), ("proven", proven)) if found is None]
+    if facts is None and given["refuse"]:
+        raise ValueError("Service %s was not deployed; nothing of it was changed. %s" % (spec["name"], lost[0]))
+    facts, deployed, proven = facts or {"rungs": {}}, deployed or {}, proven or {}
     kept = bool(given["as_deployed"] and "tuning" in deployed and "placement" in deployed)
     return {
         "spec": spec, "kind": kind, "facts": facts, "rung": rung_of(spec, facts["rungs"], given["rung"]), "deployed": deployed, "kept": kept,
         "tuning": deployed["tuning"] if kept else tuned(spec, model, given["models"], there["host"], given["image"] or deployed.get("image", ""), given),
-        "proven": proven, "previous": previous(texts, proven, facts["rungs"].get(spec["name"]) or {})}
+        "proven": proven, "damaged": lost, "previous": previous(texts, proven, facts["rungs"].get(spec["name"]) or {})}
 
 
 def refusal(kind, spec, check_mode):

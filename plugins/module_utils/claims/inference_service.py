@@ -27,7 +27,8 @@ def results(wanted, seen):
 
     :param wanted: dict of ``service`` (complete definition, with the placement that it has), ``tuning`` (of throughput/tuning.py's tune()), ``file`` (its
         model's first), ``rung`` (number), ``placement`` (in words), ``placed`` (where the placement is from, as gpu_placement says it), ``width`` (numbers of a
-        vector by its model's header, 0 where that does not say), ``cores`` (physical ones of the host) and ``speed_bound`` (percent, 0 for no measurement).
+        vector by its model's header, 0 where that does not say), ``cores`` (physical ones of the host), ``speed_bound`` (percent, 0 for no measurement)
+        and ``damaged`` (what of its host's memory cannot be read, sentences).
     :param seen: what service_info returned, and ``readiness`` (what cuda_readiness did; of no account on the CPU).
     :returns: dict of claim id to observation, as module claim takes them.
     """
@@ -81,9 +82,9 @@ def _of_definition(wanted, seen):
         "current": row("definition %s, as its unit is written" % (unit["definition"] or "of a unit"), "definition %s" % (made_by or "unknown"),
                        made_by and made_by == unit["definition"]),
         "rung": row("rung %s, with the arguments of its resolved service" % wanted["rung"],
-                    "rung %s; it runs with %s" % ("%(rung)s, %(name)s" % resolved if resolved else "unknown, it has no resolved service",
-                                                  _from(words, "--ctx-size", "other arguments")),
-                    resolved and resolved["rung"] == wanted["rung"] and _ends_with(words, resolved["arguments"])),
+                    "; ".join([*wanted.get("damaged", []), "rung %s" % ("%(rung)s, %(name)s" % resolved if resolved else "unknown, it has no resolved service"),
+                               "it runs with %s" % _from(words, "--ctx-size", "other arguments")]),
+                    resolved and resolved["rung"] == wanted["rung"] and _ends_with(words, resolved["arguments"]) and not wanted.get("damaged")),
         "supervised": row("active enabled, Docker's restart policy no", "%s, Docker's restart policy %s" % (told, restart),
                           runs == "active enabled" and restart == "no")}
 

@@ -55,7 +55,7 @@ def service(name, change=None, origin=None, **variables):
                       "model_store_extra_models": [], "_inference_service_tuning": TUNING, "_inference_service_rung": 0,
                       "golden_image_name": "omni/llama-server", "golden_image_alias": "sm120-cuda13",
                       "__inference_service_placed": {"origin": origin} if origin else {"skipped": True},
-                      "__inference_service_there": {"texts": {}, "host": {"fingerprint": {"cores": 4}}, "header": {"facts": {
+                      "__inference_service_there": {"texts": {}, "damaged": [], "host": {"fingerprint": {"cores": 4}}, "header": {"facts": {
                           "architecture": "llama", "pooling": None, "head": False, "template": True, "fim": False, "width": 576,
                           "vision": None}}}}, **variables)
     spec = service_definition.completed(definition)

@@ -108,5 +108,27 @@ def test_what_cannot_be_completed_is_named(monkeypatch):
         resolved(monkeypatch, definition={"port": "no number"})
     with pytest.raises(AnsibleActionFail, match="model large is in neither"):
         resolved(monkeypatch, definition={"model": "large"})
-    with pytest.raises(AnsibleActionFail, match="What this host has as rungs of the service is no JSON"):
-        resolved(monkeypatch, texts={"rungs": "{"})
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"a"', "null", '{"rungs": []}', "[" * 100000])
+def test_a_rung_that_nobody_knows_any_more_is_refused_by_its_file_and_in_a_claim_only_told(monkeypatch, text):
+    paths = {"rungs": "/etc/ansible/facts.d/protocol_omni.fact"}
+    with pytest.raises(AnsibleActionFail, match="Service s was not deployed; nothing of it was changed. /etc/ansible/facts.d/protocol_omni.fact is not what was "):
+        resolved(monkeypatch, texts={"rungs": text}, paths=paths)
+    found, _asked = resolved(monkeypatch, texts={"rungs": text}, paths=paths, refuse=False)
+    assert found["facts"] == {"rungs": {}} and found["rung"] == 0 and len(found["damaged"]) == 1
+
+
+@pytest.mark.parametrize("name, words", [("proven", "what answered last, as JSON"), ("resolved", "the resolved service, as JSON")])
+def test_what_the_next_run_writes_anew_stops_neither_a_deployment_nor_a_claim(monkeypatch, name, words):
+    texts = {"unit": "[Unit]", "resolved": "{}", name: '{"unit": "[Un'}
+    found, _asked = resolved(monkeypatch, texts=texts, paths={name: "/etc/protocol_omni/services/s." + name})
+    assert found["damaged"] == found["warnings"] and found["previous"]["unit"] == "[Unit]"
+    assert found["damaged"][0].startswith("/etc/protocol_omni/services/s.%s is not what was written there (%s), so " % (name, words))
+    assert found["damaged"][0].endswith("; the next run of site.yml writes it%s. Remove it: rm /etc/protocol_omni/services/s.%s" % (
+        " anew" if name == "proven" else "", name))
+
+
+def test_files_that_are_sound_or_absent_are_not_told(monkeypatch):
+    found, _asked = resolved(monkeypatch, texts={"rungs": '{"rungs": {}}', "resolved": "{}"})
+    assert found["damaged"] == [] and "warnings" not in found

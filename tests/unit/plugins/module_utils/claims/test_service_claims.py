@@ -84,6 +84,12 @@ def test_of_an_executor_without_figures_some_do_not_apply_and_the_others_hold():
     assert {name: row["observed"] for name, row in found.items() if row["status"] == "fails"} == {}
 
 
+def test_what_the_host_remembers_and_cannot_be_read_is_told_by_one_claim_with_the_remedy_and_the_others_are_observed():
+    lost = "/etc/protocol_omni/services/s.proven is not what was written there. Remove it: rm /etc/protocol_omni/services/s.proven"
+    found = rows(damaged=[lost])
+    assert [name for name, row in found.items() if row["status"] == "fails"] == ["rung"] and found["rung"]["observed"].startswith(lost + "; rung 0, ")
+
+
 EGRESS = {"why": "", "isolated": False, "failing": [{"attempt": "ping", "network": "omni-network", "observed": "passed"}],
           "attempts": [dict(SEEN["egress"]["attempts"][0], observed="passed"), SEEN["egress"]["attempts"][1]]}
 FAULTS = {
