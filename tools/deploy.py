@@ -4,6 +4,10 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import checkout_lock  # noqa: E402
+
 SCREEN = "protocol_omni.bunker.screen"
 USAGE = """Usage: ./bunker deploy HOST [--plain] [OPTIONS of ansible-playbook]
 
@@ -48,4 +52,5 @@ def command(arguments, environment):
 
 if __name__ == "__main__":
     said, surroundings = command(sys.argv[1:], dict(os.environ))
+    checkout_lock.take(ROOT, "./bunker deploy %s" % sys.argv[1], alone=False)
     os.execvpe(said[0], said, surroundings)

@@ -11,6 +11,10 @@ import sys
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(HERE / "tools"))
+
+import checkout_lock  # noqa: E402
+
 USAGE = """./bunker upgrade HOST (--to RELEASE | --back) [--although-claims-fail] [OPTIONS of ansible-playbook]
        ./bunker upgrade --compare BEFORE AFTER
 
@@ -280,7 +284,8 @@ def upgrade(root, arguments, rest, say):
         say("the release %s could not be checked out, so nothing was changed: %s" % (release, said))
         return status
     say("%s by %s" % (name, release))
-    status = called(["./bunker", "deploy", arguments.host, *rest, "-e", "bunker_report_path=%s" % (folder / "after")], root)
+    status = called(["./bunker", "deploy", arguments.host, *rest, "-e", "bunker_report_path=%s" % (folder / "after")], root,
+                    **{checkout_lock.HELD: "yes"})
     say("what differs, by the reports in %s:" % folder.relative_to(root))
     for line in compare(folder / "before", folder / "after") if (folder / "after").is_dir() else [
             "The deployment did not come to its claims (exit status %d); what it says above is the cause." % status]:
@@ -300,7 +305,12 @@ def main(words, root=HERE, write=sys.stdout.write):
     def say(line):
         write("bunker: %s\n" % line)
         sys.stdout.flush()
-    return upgrade(pathlib.Path(root), arguments, rest, say)
+    held = checkout_lock.take(root, "./bunker upgrade %s" % arguments.host, alone=True)
+    try:
+        return upgrade(pathlib.Path(root), arguments, rest, say)
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 if __name__ == "__main__":

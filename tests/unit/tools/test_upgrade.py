@@ -14,7 +14,7 @@ SPEC.loader.exec_module(upgrade)
 
 # Says which release it belongs to by the file RELEASE of the checkout; the claims that it writes are in CLAIMS of that release.
 STAND_IN = """#!/bin/sh
-echo "$(basename "$0") $(cat RELEASE) $*" >> called
+echo "$(basename "$0") $(cat RELEASE) $*${BUNKER_CHECKOUT_HELD:+ held}" >> called
 for word; do case $word in bunker_report_path=*) folder=${word#*=} ;; esac; done
 mkdir -p "$folder"
 cp CLAIMS "$folder/omni.json"
