@@ -16,6 +16,7 @@ ROLES = ("disk_layout", "container_engine", "golden_image", "networks", "model_s
 MOVES = {"added": (ABSENT, "added"), "changed": ("added", "changed"), "renamed": (None, "renamed"), "removed": (None, ABSENT)}
 """What happens to a thing: from which state (None: any in which it is there) to which."""
 REQUESTS = {"kept": "answers that run end well, and no request is refused", "drained": "answers that run end well; the next ones wait or go to the fallback",
+            "refused": "answers that run end well; those that wait are refused once the gateway knows another address, and may ask again",
             "cut": "answers that run are cut off; the next ones wait or go to the fallback", "none": "no request can run on it"}
 
 

@@ -12,6 +12,7 @@ os.environ.setdefault("BUNKER_CACHE", str(pathlib.Path(os.environ.get("XDG_CACHE
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 import changes  # noqa: E402
 import streams  # noqa: E402
+import yaml  # noqa: E402
 from support import hosts, image  # noqa: E402
 
 ADDRESSES = {"bunker-test-sequences": "172.29.253.35", "bunker-test-sequences-beside": "172.29.253.36"}
@@ -29,11 +30,22 @@ with os.fdopen(os.open("/root/given/provider.key", os.O_WRONLY | os.O_CREAT | os
 """
 
 
+def of_image(without_cuda):
+    """What inventories say of the image besides the matrix, once it is there.
+
+    :param without_cuda: the one of ``./bunker demo --quick`` instead of the tests'; where the cache lacks it, the host compiles it in its first run.
+    """
+    if without_cuda:
+        return yaml.safe_load((FOLDER.parent / "host" / "vars" / "quick.yml").read_text(encoding="utf-8"))
+    image.provide()
+    return image.variables()
+
+
 class Machine(hosts.Host):
     """The host, with the matrix and the states in which its things are."""
 
-    def __init__(self, name, data):
-        super().__init__(name, pathlib.Path(tempfile.mkdtemp(prefix="bunker-sequences-")), image.variables())
+    def __init__(self, name, data, variables):
+        super().__init__(name, pathlib.Path(tempfile.mkdtemp(prefix="bunker-sequences-")), variables)
         self.data, self.states = data, {}
 
     def to(self, states, tags=()):
@@ -45,6 +57,10 @@ class Machine(hosts.Host):
         for failure in done.failures[-2:]:
             print("    " + failure[:600], flush=True)
         return done
+
+    def image(self):
+        """The name of its image, without a tag."""
+        return self.variables.get("golden_image_name", "omni/llama-server")
 
     def failing(self):
         """The claims of the last run that fail or were not observed."""
@@ -76,8 +92,7 @@ class Machine(hosts.Host):
         :returns: list of str.
         """
         there = {"%s %s" % (kind, name) for kind, things in found.items() for name in things}
-        name_of_image = self.variables.get("golden_image_name", "omni/llama-server")
-        named, left = ([name.replace("{image}", name_of_image) for name in cell.get(part, [])] for part in ("there", "gone"))
+        named, left = ([name.replace("{image}", self.image()) for name in cell.get(part, [])] for part in ("there", "gone"))
         wrong = ["missing: " + name for name in named if name not in there] + ["left: " + name for name in left if name in there]
         for part, wanted in (("says", True), ("silent", False)):
             for path, text in cell.get(part, []):

@@ -16,7 +16,7 @@ import changes
 import comparing
 import machine
 
-from support import hosts, image, provenance
+from support import hosts, provenance
 
 RECORD = "tests/sequences/results/sequences.json"
 
@@ -58,16 +58,17 @@ def main():
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no further sequence after so many minutes")
     parser.add_argument("--keep", action="store_true", help="go on with the host that is there, which has the base, and leave it")
     parser.add_argument("--length", type=int, default=5, help="changes of a sequence")
+    parser.add_argument("--without-cuda", action="store_true", help="the image of ./bunker demo --quick, which a host compiles in minutes")
     parser.add_argument("--host", choices=sorted(machine.ADDRESSES), default="bunker-test-sequences")
     given = parser.parse_args()
     os.chdir(provenance.ROOT)
     begun, data = time.monotonic(), changes.matrix()
     kinds = given.kinds or [kind["kind"] for kind in data["kinds"] if "drawn" not in kind]
-    record = {"sequences": {}, "image": image.alias(), "kinds": kinds}
+    variables = machine.of_image(given.without_cuda)
     if not given.keep:
-        image.provide()
         hosts.create(given.host)
-    host = machine.Machine(given.host, data)
+    host = machine.Machine(given.host, data, variables)
+    record = {"sequences": {}, "image": host.image(), "kinds": kinds}
     try:
         if not given.keep:
             host.to({}, changes.ROLES).assert_ok()

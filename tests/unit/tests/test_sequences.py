@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT / "tests" / "sequences"))
 import changes  # noqa: E402
 import comparing  # noqa: E402
 import host_inventory  # noqa: E402
+import play_matrix  # noqa: E402
 import streams  # noqa: E402
 
 MATRIX = changes.matrix()
@@ -187,3 +188,9 @@ def test_a_stream_that_ended_is_told_from_one_that_broke(lines, outcome):
 @pytest.mark.parametrize("ended, broken, refused, outcome", [(3, 0, 0, "kept"), (3, 1, 2, "cut"), (3, 0, 1, "refused"), (0, 0, 0, "none")])
 def test_requests_are_judged_by_the_worst_of_them(ended, broken, refused, outcome):
     assert streams.judged({"ended": ended, "broken": broken, "refused": refused}) == outcome
+
+
+@pytest.mark.parametrize("outcome, said, so", [
+    ("kept", "kept", True), ("kept", "drained", True), ("refused", "drained", False), ("cut", "drained", False), ("drained", "kept", False), ("cut", "cut", True)])
+def test_a_client_that_waits_for_a_drained_service_sees_that_its_answers_end_well(outcome, said, so):
+    assert play_matrix.as_said(outcome, said) is so
