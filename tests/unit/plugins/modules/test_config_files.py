@@ -67,6 +67,14 @@ def test_one_that_cannot_be_written_leaves_all_as_they_were(write, tmp_path):
     assert (tmp_path / "one").read_text(encoding="utf-8") == "before"
 
 
+def test_a_disk_that_is_full_at_the_second_file_leaves_the_first_as_it_was(write, tmp_path, no_room):
+    (tmp_path / "one").write_text("before", encoding="utf-8")
+    with no_room(1000):
+        found = write(file(tmp_path / "one", "after"), file(tmp_path / "two", "x" * 5000))
+    assert found["failed"] and "File too large" in found["msg"]
+    assert (tmp_path / "one").read_text(encoding="utf-8") == "before" and [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
 def test_only_these_of_a_pattern_stay(write, tmp_path):
     for name in ("inside-old.nft", "inside-oracle.nft", "other.txt"):
         (tmp_path / name).write_text("text\n", encoding="utf-8")
