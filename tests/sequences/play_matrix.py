@@ -3,8 +3,9 @@
     python tests/sequences/play_matrix.py [--steps added changed renamed removed cut] [--keep]
 
 All changes that keep requests happen at once, those of a move in one run of site.yml, while a client asks the Oracle and one the Executor. Each cell is then
-judged by itself. What drains a service, or cuts its answers, has a run of its own, while that service answers without a pause. After the last move the host must be what
-it was before the first, and a further run must change nothing. Run it as root beside a Docker engine, as the tests are; it makes its host, and removes it.
+judged by itself. What drains a service, or cuts its answers, has a run of its own, while that service answers without a pause. After the last move the host
+must be what it was before the first, and a further run must change nothing. Run it as root beside a Docker engine, as the tests are; it makes its host, and
+removes it.
 """
 import argparse
 import json

@@ -191,6 +191,7 @@ def test_requests_are_judged_by_the_worst_of_them(ended, broken, refused, outcom
 
 
 @pytest.mark.parametrize("outcome, said, so", [
-    ("kept", "kept", True), ("kept", "drained", True), ("refused", "drained", False), ("cut", "drained", False), ("drained", "kept", False), ("cut", "cut", True)])
+    ("kept", "kept", True), ("kept", "drained", True), ("refused", "drained", False), ("cut", "drained", False), ("refused", "kept", False),
+    ("cut", "cut", True)])
 def test_a_client_that_waits_for_a_drained_service_sees_that_its_answers_end_well(outcome, said, so):
     assert play_matrix.as_said(outcome, said) is so

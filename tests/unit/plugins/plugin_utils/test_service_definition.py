@@ -113,7 +113,7 @@ def test_what_cannot_be_completed_is_named(monkeypatch):
 @pytest.mark.parametrize("text", ["{", "[]", '"a"', "null", '{"rungs": []}', "[" * 100000])
 def test_a_rung_that_nobody_knows_any_more_is_refused_by_its_file_and_in_a_claim_only_told(monkeypatch, text):
     paths = {"rungs": "/etc/ansible/facts.d/protocol_omni.fact"}
-    with pytest.raises(AnsibleActionFail, match="Service s was not deployed; nothing of it was changed. /etc/ansible/facts.d/protocol_omni.fact is not what was "):
+    with pytest.raises(AnsibleActionFail, match="Service s was not deployed; nothing of it was changed. %s is not what was written there" % paths["rungs"]):
         resolved(monkeypatch, texts={"rungs": text}, paths=paths)
     found, _asked = resolved(monkeypatch, texts={"rungs": text}, paths=paths, refuse=False)
     assert found["facts"] == {"rungs": {}} and found["rung"] == 0 and len(found["damaged"]) == 1
