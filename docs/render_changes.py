@@ -25,7 +25,8 @@ the words, the others' by **kept**.
 `python tests/sequences/play_matrix.py` plays the cells on one host: all changes of a column that keep requests happen in one run, while clients ask the
 Oracle and the Executor; what drains a service, or cuts its answers, has a run of its own. Each cell names what must be on the host afterwards, and what must
 be gone. At the end the host must be what it was before the first change. What came of each cell that was played, and with which image:
-[matrix.json](../tests/sequences/results/matrix.json).
+[matrix.json](../tests/sequences/results/matrix.json). A cell whose image is a stand-in ran with
+[a program in place of llama-server](../tests/stand_ins/model_server.py): the host, its units and the gateway do the same with it, its words are no model's.
 
 `python tests/sequences/play_sequences.py --seeds 1 100` draws sequences of five such changes. After each sequence a whole run must change nothing, every claim
 must hold, and all that is on the host must be what a fresh deployment of that inventory has: containers, networks, images, units, files, tables, routes,
