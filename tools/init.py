@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shlex
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -25,6 +26,34 @@ def reach(further):
     return shlex.join(said)
 
 
+def greeting(words, environment):
+    """The words of ssh by which it asks about a host key that it does not know, as a play cannot ask. It logs in to nothing.
+
+    :param words: of :func:`command`.
+    """
+    reached, further, said = json.loads(words[5])["init_connection"], words[6:], []
+    for name in ("ANSIBLE_SSH_COMMON_ARGS", "ANSIBLE_SSH_EXTRA_ARGS"):
+        said += shlex.split(environment.get(name, ""))
+    for option in ("--ssh-common-args", "--ssh-extra-args"):
+        for place, word in enumerate(further):
+            name, _is, value = word.partition("=")
+            if name == option:
+                said += shlex.split(value or " ".join(further[place + 1:place + 2]))
+    port = ["-p", str(reached["ansible_port"])] if "ansible_port" in reached else []
+    user = ["-l", reached["ansible_user"]] if "ansible_user" in reached else []
+    return ["ssh", *said, "-o", "PreferredAuthentications=none", "-o", "ConnectTimeout=10", *port, *user, reached["ansible_host"], "true"]
+
+
+def greet(words, environment):
+    """Lets ssh ask a person; what else it says the play says better. Nobody is asked where no terminal is, or where Ansible takes any key."""
+    if not sys.stdin.isatty() or environment.get("ANSIBLE_HOST_KEY_CHECKING", "true").lower() in ("false", "no", "0", "off"):
+        return
+    try:
+        subprocess.run(greeting(words, environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    except (OSError, ValueError):
+        pass  # no ssh here, or a quote that is left open: the play names it
+
+
 def wrong(options, name, arguments, further):
     """What is wrong with a command line, a sentence each."""
     before = [word for word in arguments[:arguments.index(options.host)] if word in further and word.startswith("-") and not NO_VALUE.match(word)]
@@ -36,6 +65,8 @@ def wrong(options, name, arguments, further):
         ipaddress.ip_address(options.gateway_address or "127.0.0.1")
     except ValueError:
         yield "--gateway-address %s: it is an IP address of the host. See on the host: ip -brief address" % options.gateway_address
+    if options.base and not re.match(r"^[^@\s]+@sha256:[0-9a-f]{64}$", options.base):
+        yield "--base %s: it is NAME@sha256:DIGEST or /PATH/ON/THE/HOST.tar@sha256:HASH. See: sha256sum FILE" % options.base
     for key in options.trust_key:
         if not re.match(r"^[0-9A-F]{40}$", key):
             yield "--trust-key %s: a fingerprint has 40 hexadecimal digits. See: gpg --show-keys FILE" % key
@@ -58,6 +89,9 @@ def command(arguments):
     parser.add_argument("--upgrade-driver", action="store_true", help="site.yml may replace an NVIDIA driver that is too old")
     parser.add_argument("--gateway-address", default="", metavar="IP", help="address of the host on which the gateway listens; 127.0.0.1 without one")
     parser.add_argument("--trust-key", action="append", default=[], metavar="FINGERPRINT", help="key of a package repository that you have compared")
+    parser.add_argument("--oracle", metavar="MODEL", help="model of the service on the cards; without it, the best of the catalogue that fits")
+    parser.add_argument("--executor", metavar="MODEL", help="model of the service on the CPU")
+    parser.add_argument("--base", default="", metavar="BASE", help="what the image stands on: NAME@sha256:DIGEST, or /PATH/ON/THE/HOST.tar@sha256:HASH")
     parser.add_argument("--yes", action="store_true", help="ask nothing: what no option allows is not allowed")
     parser.add_argument("--update", action="store_true", help="show the difference, and write files anew that nobody has edited")
     parser.add_argument("--offline", action="store_true", help="ask no registry and no hub: hashes stay to be filled in")
@@ -72,7 +106,8 @@ def command(arguments):
         parser.error("%s, name %s: a host is [USER@]ADDRESS, a name letters, digits, dashes and underscores. Write for example root@192.0.2.7." % (
             options.host, name))
     connection = {"ansible_host": address, **({"ansible_user": user} if user else {}), **({"ansible_port": options.port} if options.port else {})}
-    answers = {"gateway_address": options.gateway_address}
+    answers = {"gateway_address": options.gateway_address, "base": options.base,
+               "models": {name: getattr(options, name) for name in ("oracle", "executor") if getattr(options, name)}}
     for given, value in (("format_disk", "format_disks"), ("allow_reboot", "allow_reboot"), ("upgrade_driver", "upgrade_driver"),
                          ("trust_key", "trust_keys")):
         if getattr(options, given) or options.yes:
@@ -84,4 +119,5 @@ def command(arguments):
 
 if __name__ == "__main__":
     words = command(sys.argv[1:])
+    greet(words, os.environ)
     os.execvp(words[0], words)

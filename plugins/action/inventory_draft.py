@@ -11,7 +11,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import inventory_rules
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_rules.finding import sentence
-from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import access, cards, disks, draft
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import access, cards, disks, draft, models
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candidates, drafted_inventory, inventory_files, resolved_origins
 
 display = Display()
@@ -24,7 +24,8 @@ ARGUMENTS = {
     "answers": {"type": "dict", "options": {
         "format_disks": {"type": "list", "elements": "str", "default": []}, "allow_reboot": {"type": "bool", "default": False},
         "upgrade_driver": {"type": "bool", "default": False}, "gateway_address": {"type": "str", "default": ""},
-        "trust_keys": {"type": "list", "elements": "str", "default": []}}},
+        "trust_keys": {"type": "list", "elements": "str", "default": []}, "base": {"type": "str", "default": ""},
+        "models": {"type": "dict", "default": {}}}},
 }
 
 
@@ -88,12 +89,12 @@ class ActionModule(ActionBase):
         return found
 
     def _survey(self, arguments, task_vars):
-        facts = self._read("ansible.legacy.setup", {"gather_subset": ["!all", "min", "network"]}, arguments, task_vars)["ansible_facts"]
+        facts = self._read("ansible.legacy.setup", {"gather_subset": ["!all", "min", "network", "loadavg"]}, arguments, task_vars)["ansible_facts"]
         host = self._read("host_info", {"bandwidth": arguments["bandwidth"]}, arguments, task_vars)["host"]
         links = {disk["device"]: disk.get("links", []) for disk in self._read("disk_info", {}, arguments, task_vars)["disks"] if disk["device"]}
         found = self._volumes(list(links), arguments, task_vars)
         found = [dict(disk, links=links[disk["device"]]) for disk in found]
-        return {"host": host, "disks": found, "addresses": facts.get("ansible_all_ipv4_addresses") or [], "system": {
+        return {"host": host, "disks": found, "load": (facts.get("ansible_loadavg") or {}).get("1m"), "addresses": facts.get("ansible_all_ipv4_addresses") or [], "system": {
             "name": "%s %s" % (facts.get("ansible_distribution"), facts.get("ansible_distribution_major_version")),
             "architecture": facts.get("ansible_architecture"), "service_mgr": facts.get("ansible_service_mgr")}}
 
@@ -115,16 +116,23 @@ class ActionModule(ActionBase):
         resolver = resolved_origins.Resolver({"trust_keys": []})
         return [resolver.key(address) for _variable, _key, address in draft.keys_of(survey)]
 
+    def _picked(self, survey, catalogue, volumes, wanted):
+        try:
+            return draft.pick(survey, catalogue, volumes, wanted)
+        except models.NotThere as error:
+            self._refuse([error.problem])
+
     def _draft(self, survey, arguments):
         """The parts of the inventory, and what origins said that they could not tell."""
         answers = arguments["answers"]
         catalogue = candidates.load(arguments["hub"])
         volumes, _problems = disks.chosen(answers["format_disks"], survey["disks"])
-        picked, left = draft.pick(survey, catalogue, volumes)
+        picked, left = self._picked(survey, catalogue, volumes, answers["models"])
         origins, resolver = {"notes": {}, "facts": {}, "keys": {}}, resolved_origins.Resolver(dict(
             hub=arguments["hub"], base=arguments["base"], registry_scheme=arguments["registry_scheme"], trust_keys=answers["trust_keys"]))
         if not arguments["offline"] and not list(draft.unsupported(survey["system"])):
-            origins["base"], origins["notes"]["base"] = resolver.base()
+            if not answers["base"]:
+                origins["base"], origins["notes"]["base"] = resolver.base()
             for place, (name, candidate, hands) in enumerate(picked):
                 resolved, facts, origins["notes"][candidate["name"]] = resolver.model(candidate)
                 picked[place] = (name, resolved, hands)
@@ -147,6 +155,7 @@ def _report(arguments, parts, said, problems, findings):
     lines += ["  " + line for line in parts[0].entries[0].comment]
     lines += ["What origins did not tell:"] * bool(said) + ["  " + line for line in said]
     lines += ["Still to be filled in, or site.yml refuses:"] * bool(problems) + ["  " + line for line in inventory_rules.numbered(problems)]
+    lines += ["  " + line for line in draft.without_origins([problem.value for problem in problems])]
     lines += ["What preflight will say:"] * bool(findings) + ["  " + sentence(finding) for finding in findings]
     where = " ".join(filter(None, (re.sub(r"^.*?inventory/(?=[^/]+$)", "", arguments["folder"]), arguments["options"])))
     lines.append("Next: ./bunker deploy %s --check --diff, then without --check --diff" % where)

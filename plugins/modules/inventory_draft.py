@@ -65,6 +65,14 @@ options:
         description: Address of the host on which the gateway listens; empty for loopback.
         type: str
         default: ""
+      base:
+        description: What the image stands on, as V(NAME@sha256:DIGEST) or as V(/PATH.tar@sha256:HASH) of an archive on the host; empty to ask the registry.
+        type: str
+        default: ""
+      models:
+        description: Models that a person named, by the service's name (V(oracle), V(executor)); the best that fits for the others.
+        type: dict
+        default: {}
       trust_keys:
         description: Fingerprints of keys that a person has compared with what their publisher says.
         type: list

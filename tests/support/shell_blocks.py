@@ -15,7 +15,7 @@ from support import ROOT
 OUTSIDE = {
     "coreutils": "cat head install kill ls mkdir mv rm sha256sum tail timeout", "findutils": "find", "docker": "docker",
     "systemd": "systemctl journalctl", "procps": "ps",
-    "NVIDIA's driver": "nvidia-smi", "nftables": "nft", "curl": "curl", "openssh-client": "ssh", "git": "git", "pip": "pip",
+    "NVIDIA's driver": "nvidia-smi", "nftables": "nft", "curl": "curl", "openssh-client": "ssh scp", "git": "git", "pip": "pip",
     "pipx": "pipx", "uv": "uv", "apt": "apt-get", "ansible-core": "ansible-galaxy", "ansible-builder": "ansible-builder",
     "Kubernetes": "kubectl", "the shell": "cd"}
 PROGRAMS = {name for names in OUTSIDE.values() for name in names.split()}

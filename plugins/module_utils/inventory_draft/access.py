@@ -10,8 +10,10 @@ from ..inventory_rules import Problem
 
 # The first that matches counts: words in what ssh, sudo and Ansible say, the rule, the remedy.
 REASONS = (
-    (r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key is the one that you know",
+    (r"REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key is the one that you know",
      "Compare its fingerprint with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), then: ssh {target}"),
+    (r"Host key verification failed", "you have accepted its host key, and it is still the same",
+     "Compare the fingerprint that ssh shows with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there): ssh {target}"),
     (r"bad permissions|UNPROTECTED PRIVATE KEY FILE|Too many authentication failures", "it lets you in over SSH with a key",
      "Name the key, which nobody else may read (chmod 600 FILE): ./bunker init {target} --private-key FILE"),
     (r"Permission denied \(|Invalid/incorrect password|to use the 'ssh' connection type with passwords",

@@ -17,6 +17,7 @@ Entry = collections.namedtuple("Entry", ["name", "value", "comment"])
 Part = collections.namedtuple("Part", ["title", "entries"])
 SYSTEMS = ("Debian 12", "Debian 13", "Ubuntu 24", "Ubuntu 26")
 BRANCH = BRANCH_OF_CUDA[13]
+SHIPPED = "smollm2-135m-instruct-q4_1"  # of model_store_catalogue, from a wheel
 KEYS = (("host_driver_repository_fingerprint", "driver", "https://developer.download.nvidia.com/compute/cuda/repos/%s/x86_64/%s"),
         ("host_driver_toolkit_repository_fingerprint", "toolkit", "https://nvidia.github.io/libnvidia-container/gpgkey"))
 PUBLISHED = "https://docs.nvidia.com/cuda/cuda-installation-guide-linux/ and https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/"
@@ -124,17 +125,23 @@ def _service(name, candidate, facts, hands, port, networks, survey):
     return service, "%s: %s %s: %s." % (name, candidate["name"], where, models.prediction(facts, hands, host["memory"]["bandwidth"], context))
 
 
-def pick(survey, catalogue, volumes):
+def pick(survey, catalogue, volumes, wanted=None):
     """Which model each service gets: list of (service's name, candidate, its cards), and why cards are left.
 
     :param volumes: the disks that will be formatted.
+    :param wanted: dict of a service's name to the model that a person named for it, whether it fits or not: preflight says that.
+    :raises models.NotThere: there is no such model, or no card for the Oracle.
     """
+    wanted = wanted or {}
     host, chosen = survey["host"], []
     hands, left = cards.usable(host)
     room = disks.room_for_models(volumes, host)
     taken = 0
+    if "oracle" in wanted and not hands:
+        raise models.NotThere("--oracle %s" % wanted["oracle"], "the Oracle computes on a card, and there is none on this host that it can use",
+                              "Leave it out; --executor names the model of the CPU's service.")
     if hands:
-        candidate = models.choose(catalogue, "oracle", hands, host, 0, room)
+        candidate = _choice(wanted, catalogue, "oracle", hands, host, 0, room)
         if candidate:
             facts = models.declared(candidate)
             used = cards.enough(hands, facts.size * models.MARGIN)
@@ -143,10 +150,26 @@ def pick(survey, catalogue, volumes):
             taken, room = models.in_ram(facts, used), room and room - facts.size
         else:
             left += ["%s: no model of the catalogue fits on it" % card.model for card in hands]
-    candidate = models.choose(catalogue, "executor", [], host, taken, room)
+    candidate = _choice(wanted, catalogue, "executor", [], host, taken, room)
     if candidate:
         chosen.append(("executor", candidate, []))
     return chosen, left
+
+
+def _choice(wanted, catalogue, role, *place):
+    """The candidate that a person named, else the best one for a place."""
+    return models.named(catalogue, role, wanted[role]) if role in wanted else models.choose(catalogue, role, *place)
+
+
+def without_origins(places):
+    """What a person can do where nobody tells a value that ``init`` asks of registry and hub.
+
+    :param places: where the values stand, as validation names them.
+    """
+    if any(place.startswith("inventory.model_store_extra_models.") for place in places):
+        yield "Without that hub: ./bunker init HOST --update --executor %s takes a small model that the package index has." % SHIPPED
+    if "inventory.golden_image_base" in places:
+        yield "Without that registry: --base NAME@sha256:DIGEST of one of yours, or an archive on the host: docs/own-host.md."
 
 
 def draft(survey, answers, picked, origins):
@@ -178,7 +201,7 @@ def draft(survey, answers, picked, origins):
         parts.append(Part("NVIDIA's driver and container toolkit", _driver(survey, answers, origins)))
     parts.append(Part("Where data lie. A volume's device is FORMATTED when it is empty, and refused when anything is on it.",
                       [Entry(name, value, []) for name, value in disks.variables(volumes, host).items()]))
-    parts.append(_part_of_image(chosen, origins))
+    parts.append(_part_of_image(chosen, dict(origins, given=answers.get("base") or "")))
     extra = [model_entry(one) for one in {one["name"]: one for _name, one, _hands in chosen}.values() if not one.get("shipped")]
     notes = [origins.get("notes", {}).get(model["name"], "") for model in extra]
     parts.append(Part("Models, each file with its hash and where that is from", [
@@ -212,7 +235,11 @@ def _part_of_services(survey, chosen, networks, left, origins):
     cpu = host["cpu"]
     title = "The host: %s, %s cores, %s threads, %.0f GiB RAM%s" % (
         cpu["model"] or "processor unknown", cpu["cores"] or "?", cpu["threads"] or "?", (host["memory"]["total"] or 0) / (1 << 30),
-        ", read and written at %.0f GB/s" % (host["memory"]["bandwidth"] / 1e9) if host["memory"]["bandwidth"] else ", bandwidth not measured")
+        ", read and written at %.3g GB/s" % (host["memory"]["bandwidth"] / 1e9) if host["memory"]["bandwidth"] else ", bandwidth not measured")
+    load = survey.get("load")
+    if host["memory"]["bandwidth"] and load and cpu["threads"] and load > cpu["threads"] / 2:
+        comment.append("The host was busy when its memory was measured (load %.1f on %d threads), and bears more when it is idle: look again then, --update." % (
+            load, cpu["threads"]))
     comment += ["Not used: %s." % one for one in left]
     comment += ["threads and cpuset are auto; playbooks/bench.yml finds what is best on this host."]
     watched = cards.watched([card for _name, _candidate, hands in chosen for card in hands])
@@ -235,8 +262,15 @@ def _part_of_gateway(survey, answers, chosen):
 
 
 def _part_of_image(chosen, origins):
-    base = origins.get("base") or "REPLACE: docker buildx imagetools inspect debian:trixie-slim"
-    entries = [Entry("golden_image_base", base, [origins.get("notes", {}).get("base") or "What the image stands on, as NAME@sha256:DIGEST."])]
+    given, said = origins["given"], ["What the image stands on; named by a person (--base)."]
+    archive, _at, digest = given.rpartition("@sha256:")
+    if given.startswith("/"):
+        entries = [Entry("golden_image_base_archive", archive, said), Entry("golden_image_base_archive_sha256", digest, [])]
+    elif given:
+        entries = [Entry("golden_image_base", given, said)]
+    else:
+        base = origins.get("base") or "REPLACE: docker buildx imagetools inspect debian:trixie-slim"
+        entries = [Entry("golden_image_base", base, [origins.get("notes", {}).get("base") or "What the image stands on, as NAME@sha256:DIGEST."])]
     hands = [card for _name, _candidate, some in chosen for card in some]
     built = cards.architectures(hands)
     if built:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import collections
 
 from .. import model_memory
+from ..inventory_rules import Problem
 from ..llama import kv_cache
 from ..throughput import roofline
 from . import cards as card_rules
@@ -18,6 +19,26 @@ MARGIN = 1.1  # what is asked for against the catalogue's sizes, which are round
 CONTEXTS = (16384, 8192, 4096)
 # Facts of a model: its bytes, those that a token reads, a dict of kv_cache.of() or None, and its experts' bytes.
 Facts = collections.namedtuple("Facts", ["size", "per_token", "cache", "experts"])
+
+
+class NotThere(Exception):
+    """A model that a person named, and that a service of this host cannot have; ``problem`` says why."""
+
+    def __init__(self, *words):
+        super().__init__(": ".join(words))
+        self.problem = Problem(*words)
+
+
+def named(catalogue, service, name):
+    """The candidate that a person named for a service.
+
+    :raises NotThere: the catalogue has none of that name.
+    """
+    for candidate in catalogue:
+        if candidate["name"] == name:
+            return candidate
+    raise NotThere("--%s %s" % (service, name), "it is a model of the catalogue: %s" % ", ".join(one["name"] for one in catalogue),
+                   "For any other one ./bunker model writes the entry, which goes into the inventory by hand.")
 
 
 def declared(candidate):

@@ -29,7 +29,7 @@ def test_a_host_becomes_an_inventory_of_its_name():
 
 def test_what_no_option_decides_is_asked_and_yes_asks_nothing():
     _name, found, _further = variables("192.0.2.7", "--name", "two", "--allow-reboot")
-    assert found["init_ask"] is True and found["init_answers"] == {"gateway_address": "", "allow_reboot": True}
+    assert found["init_ask"] is True and found["init_answers"] == {"gateway_address": "", "allow_reboot": True, "base": "", "models": {}}
     _name, found, _further = variables("192.0.2.7", "--yes", "--format-disk", "/dev/disk/by-id/a", "--format-disk", "/dev/disk/by-id/b")
     assert found["init_ask"] is False
     assert found["init_answers"]["format_disks"] == ["/dev/disk/by-id/a", "/dev/disk/by-id/b"]
@@ -72,6 +72,7 @@ def test_an_address_of_ipv6_may_stand_in_brackets():
     (("h", "--port", "0"), "--port 0: a port is 1 to 65535"), (("h", "--port", "70000"), "--port 70000"),
     (("h", "--gateway-address", "omni.lan"), "--gateway-address omni.lan: it is an IP address"),
     (("h", "--trust-key", "B0B0B0B0B0B0B0B0"), "--trust-key B0B0B0B0B0B0B0B0: a fingerprint has 40 hexadecimal digits"),
+    (("h", "--base", "debian:trixie-slim"), "--base debian:trixie-slim: it is NAME@sha256:DIGEST or"),
     (("h", "--name", "all"), "name all: Ansible means all hosts by it"), (("ungrouped",), "name ungrouped"),
     (("h", "--name", "demo"), "name demo: the collection ships that inventory"), (("h", "--name", "a b"), "name a b")])
 def test_a_value_that_cannot_be_meant_is_refused(words, said, capsys):
@@ -85,6 +86,36 @@ def test_a_name_that_yaml_would_misread_stays_a_name(tmp_path):
     for name in ("yes", "no", "0123", "1e3", "null", "1_000", "0x1f", "12"):
         text = inventory_files.texts(name, {"ansible_host": name}, [])["hosts.yml"]
         assert list(yaml.safe_load(text)["all"]["hosts"].items()) == [(name, {"ansible_host": name, "ansible_python_interpreter": "/usr/bin/python3"})]
+
+
+def test_models_and_base_that_a_person_names_reach_the_play():
+    found = variables("h", "--executor", "small", "--base", "/srv/base.tar@sha256:" + "a" * 64)[1]["init_answers"]
+    assert found == {"gateway_address": "", "base": "/srv/base.tar@sha256:" + "a" * 64, "models": {"executor": "small"}}
+
+
+# --- a host key that nobody knows yet
+
+@pytest.mark.parametrize(("words", "environment", "said"), [
+    (("admin@omni.example", "--port", "2222"), {}, "-p 2222 -l admin omni.example true"),
+    (("omni", "--ssh-common-args=-J jump@192.0.2.1", "-K"), {"ANSIBLE_SSH_EXTRA_ARGS": "-F 'my config'"}, "-F my config -J jump@192.0.2.1 omni true"),
+    (("root@[2001:db8::7]", "--ssh-extra-args", "-v -4"), {}, "-v -4 -l root 2001:db8::7 true")])
+def test_ssh_asks_about_the_key_as_the_play_would_reach_the_host(words, environment, said):
+    found = init.greeting(init.command(list(words)), environment)
+    assert found[0] == "ssh" and "PreferredAuthentications=none" in found  # no password is asked for, and nothing runs there
+    assert " ".join(word for word in found[1:] if word not in ("-o", "PreferredAuthentications=none", "ConnectTimeout=10")) == said
+
+
+@pytest.mark.parametrize(("terminal", "environment", "asked"), [
+    (True, {}, True), (False, {}, False), (True, {"ANSIBLE_HOST_KEY_CHECKING": "False"}, False), (True, {"ANSIBLE_SSH_COMMON_ARGS": "'"}, False)])
+def test_ssh_may_ask_only_where_somebody_sits_and_never_ends_the_command(tmp_path, monkeypatch, terminal, environment, asked):
+    (tmp_path / "ssh").write_text("#!/bin/sh\necho refused >&2\ntouch %s\nexit 255\n" % (tmp_path / "called"), encoding="utf-8")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(init.sys.stdin, "isatty", lambda: terminal)
+    init.greet(init.command(["root@192.0.2.7"]), environment)
+    assert (tmp_path / "called").exists() is asked
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    init.greet(init.command(["root@192.0.2.7"]), {})
 
 
 # --- what the play makes of what was typed

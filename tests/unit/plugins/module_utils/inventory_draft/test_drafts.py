@@ -161,6 +161,43 @@ def test_an_image_without_cards_has_no_cuda_and_its_name_says_so():
     assert drafted_inventory.variables(drafted("eight equal")[0])["golden_image_cuda_architectures"] == ["90"]
 
 
+@pytest.mark.parametrize(("base", "found"), [
+    ("mirror.example/debian@sha256:" + "b" * 64, {"golden_image_base": "mirror.example/debian@sha256:" + "b" * 64}),
+    ("/srv/base.tar@sha256:" + "c" * 64, {"golden_image_base_archive": "/srv/base.tar", "golden_image_base_archive_sha256": "c" * 64})])
+def test_a_base_that_a_person_names_is_taken_and_no_other(base, found):
+    parts, refusals, problems, _findings = drafted("AMD", base=base)
+    written = drafted_inventory.variables(parts)
+    assert (refusals, problems) == ([], []) and {key: value for key, value in written.items() if key.startswith("golden_image_base")} == found
+
+
+def test_a_model_that_a_person_names_is_taken_whether_another_fits_or_not():
+    catalogue = candidates.load()
+    picked, _left = draft.pick(HOSTS["one card"], catalogue, [], {"executor": "smollm2-135m-instruct-q4_1", "oracle": "qwen2.5-coder-3b"})
+    assert [(service, candidate["name"]) for service, candidate, _hands in picked] == [("oracle", "qwen2.5-coder-3b"), ("executor", "smollm2-135m-instruct-q4_1")]
+    with pytest.raises(models.NotThere) as refused:
+        draft.pick(HOSTS["one card"], catalogue, [], {"executor": "gpt-4"})
+    assert refused.value.problem.value == "--executor gpt-4" and "smollm2-135m-instruct-q4_1" in refused.value.problem.rule
+    with pytest.raises(models.NotThere) as refused:
+        draft.pick(HOSTS["AMD"], catalogue, [], {"oracle": "qwen2.5-coder-3b"})
+    assert refused.value.problem.value == "--oracle qwen2.5-coder-3b" and "there is none on this host" in refused.value.problem.rule
+
+
+def test_the_way_without_hub_and_registry_is_said_and_leads_somewhere():
+    """The model that it names is in the catalogue, and needs no hub: its file has a hash."""
+    lines = list(draft.without_origins(["inventory.golden_image_base", "inventory.model_store_extra_models.a.files.b.sha256"]))
+    name = lines[0].partition("--executor ")[2].split()[0]
+    assert [len(entry["sha256"]) for one in candidates.load() if one["name"] == name for entry in one["files"]] == [64]
+    assert "--base" in lines[1] and list(draft.without_origins(["inventory.gateway_address"])) == []
+
+
+@pytest.mark.parametrize(("load", "said"), [(17.2, True), (4.1, True), (4.0, False), (None, False)])
+def test_a_host_that_was_busy_while_its_memory_was_measured_is_named(load, said):
+    """It has 8 threads."""
+    found = dict(HOSTS["laptop"], load=load)
+    parts, _refusals = draft.draft(found, NOTHING, draft.pick(found, resolved(candidates.load()), []), {})
+    assert ("The host was busy" in " ".join(parts[0].entries[0].comment)) is said
+
+
 def test_a_card_that_is_left_says_why():
     title_and_entries = drafted("laptop")[0][0]
     assert "compute capability 6.1; CUDA 13 compiles for 7.5 and newer" in " ".join(title_and_entries.entries[0].comment)
@@ -305,7 +342,8 @@ def test_the_speed_is_the_bandwidths():
     ("Missing sudo password", "you may become root there, as disks and drivers are root's to look at", "--ask-become-pass"),
     ("sudo: a password is required", "you may become root there, as disks and drivers are root's to look at", "./bunker init root@192.0.2.7"),
     ("/bin/sh: 1: sudo: not found", "you may become root there, and it has no sudo", "./bunker init root@192.0.2.7"),
-    ("Host key verification failed.", "its host key is the one that you know", "Compare its fingerprint"),
+    ("Host key verification failed.", "you have accepted its host key, and it is still the same", "there): ssh admin@192.0.2.7"),
+    ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", "its host key is the one that you know", "Compare its fingerprint"),
     ("ssh: connect to host 192.0.2.7 port 22: Connection timed out", "it answers on its SSH port", "--port PORT"),
     ("ssh: Could not resolve hostname omni: Name or service not known", "its name leads to an address", "Correct it"),
     ("/bin/sh: 1: /usr/bin/python3: not found", "it has Python 3.9 or newer", "apt-get install python3"),
