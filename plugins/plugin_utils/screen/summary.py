@@ -72,7 +72,7 @@ def lines(run, look, variables=None, report=""):
     for host, facts in run.facts.items():
         services, gateway = facts.get("bunker_service_results") or {}, facts.get("bunker_gateway")
         if services or gateway:
-            found += _title("Who answers on %s" % look.text(host), look) + endpoints.endpoints(gateway, services, look)
+            found += _title("Who %s on %s" % ("would answer" if run.check else "answers", look.text(host)), look) + endpoints.endpoints(gateway, services, look)
         call = endpoints.example(gateway, services, host, (variables or {}).get(host) or {"inventory_hostname": host}) if gateway else []
         if call and not run.causes():
             found += _title("Ask it", look) + [look.text(line) for line in call]

@@ -30,6 +30,15 @@ def test_of_the_claims_alone_no_other_phase_is_shown():
     assert not [line for line in summary.lines(state, style.Style(80, False)) if "not run" in line]
 
 
+@pytest.mark.parametrize(("check", "said", "unsaid"), [(True, "Who would answer on a", "Who answers"), (False, "Who answers on a", "would")])
+def test_of_what_is_only_predicted_nobody_says_that_it_answers(check, said, unsaid):
+    state = run.Run("site.yml", 0, check=check)
+    state.facts = {"a": {"bunker_service_results": {"executor": {"endpoint": "http://172.30.0.20:8002", "model": "m", "placement": "CPU only"}}}}
+    state.finish(1, {"a": {"failures": 0, "unreachable": 0, "rescued": 0, "changed": 0}})
+    found = "\n".join(summary.lines(state, style.Style(80, False)))
+    assert said in found and unsaid not in found
+
+
 def a_run(*failed, failures=1, unreachable=0):
     state = run.Run("site.yml", 100)
     state.play(SITE, ["a", "b"], 100)
