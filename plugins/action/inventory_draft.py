@@ -94,7 +94,8 @@ class ActionModule(ActionBase):
         links = {disk["device"]: disk.get("links", []) for disk in self._read("disk_info", {}, arguments, task_vars)["disks"] if disk["device"]}
         found = self._volumes(list(links), arguments, task_vars)
         found = [dict(disk, links=links[disk["device"]]) for disk in found]
-        return {"host": host, "disks": found, "load": (facts.get("ansible_loadavg") or {}).get("1m"), "addresses": facts.get("ansible_all_ipv4_addresses") or [], "system": {
+        load = (facts.get("ansible_loadavg") or {}).get("1m")
+        return {"host": host, "disks": found, "load": load, "addresses": facts.get("ansible_all_ipv4_addresses") or [], "system": {
             "name": "%s %s" % (facts.get("ansible_distribution"), facts.get("ansible_distribution_major_version")),
             "architecture": facts.get("ansible_architecture"), "service_mgr": facts.get("ansible_service_mgr")}}
 

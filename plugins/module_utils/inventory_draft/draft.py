@@ -238,7 +238,7 @@ def _part_of_services(survey, chosen, networks, left, origins):
         ", read and written at %.3g GB/s" % (host["memory"]["bandwidth"] / 1e9) if host["memory"]["bandwidth"] else ", bandwidth not measured")
     load = survey.get("load")
     if host["memory"]["bandwidth"] and load and cpu["threads"] and load > cpu["threads"] / 2:
-        comment.append("The host was busy when its memory was measured (load %.1f on %d threads), and bears more when it is idle: look again then, --update." % (
+        comment.append("The host was busy when its memory was measured (load %.1f on %d threads), and bears more when idle: look again then, --update." % (
             load, cpu["threads"]))
     comment += ["Not used: %s." % one for one in left]
     comment += ["threads and cpuset are auto; playbooks/bench.yml finds what is best on this host."]

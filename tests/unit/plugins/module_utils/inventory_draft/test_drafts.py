@@ -173,7 +173,8 @@ def test_a_base_that_a_person_names_is_taken_and_no_other(base, found):
 def test_a_model_that_a_person_names_is_taken_whether_another_fits_or_not():
     catalogue = candidates.load()
     picked, _left = draft.pick(HOSTS["one card"], catalogue, [], {"executor": "smollm2-135m-instruct-q4_1", "oracle": "qwen2.5-coder-3b"})
-    assert [(service, candidate["name"]) for service, candidate, _hands in picked] == [("oracle", "qwen2.5-coder-3b"), ("executor", "smollm2-135m-instruct-q4_1")]
+    assert [(service, candidate["name"]) for service, candidate, _hands in picked] == [
+        ("oracle", "qwen2.5-coder-3b"), ("executor", "smollm2-135m-instruct-q4_1")]
     with pytest.raises(models.NotThere) as refused:
         draft.pick(HOSTS["one card"], catalogue, [], {"executor": "gpt-4"})
     assert refused.value.problem.value == "--executor gpt-4" and "smollm2-135m-instruct-q4_1" in refused.value.problem.rule
