@@ -67,6 +67,8 @@ def wrong(options, name, arguments, further):
         yield "--gateway-address %s: it is an IP address of the host. See on the host: ip -brief address" % options.gateway_address
     if options.base and not re.match(r"^[^@\s]+@sha256:[0-9a-f]{64}$", options.base):
         yield "--base %s: it is NAME@sha256:DIGEST or /PATH/ON/THE/HOST.tar@sha256:HASH. See: sha256sum FILE" % options.base
+    if options.ca_bundle and not os.path.isfile(options.ca_bundle):
+        yield "--ca-bundle %s: it is a file of this machine, with certificates of authorities. Without the option SSL_CERT_FILE counts." % options.ca_bundle
     for key in options.trust_key:
         if not re.match(r"^[0-9A-F]{40}$", key):
             yield "--trust-key %s: a fingerprint has 40 hexadecimal digits. See: gpg --show-keys FILE" % key
@@ -92,6 +94,8 @@ def command(arguments):
     parser.add_argument("--oracle", metavar="MODEL", help="model of the service on the cards; without it, the best of the catalogue that fits")
     parser.add_argument("--executor", metavar="MODEL", help="model of the service on the CPU")
     parser.add_argument("--base", default="", metavar="BASE", help="what the image stands on: NAME@sha256:DIGEST, or /PATH/ON/THE/HOST.tar@sha256:HASH")
+    parser.add_argument("--ca-bundle", default=os.environ.get("SSL_CERT_FILE", ""), metavar="FILE",
+                        help="authorities that the host needs besides its own, where a proxy opens TLS; without it, what SSL_CERT_FILE names here")
     parser.add_argument("--yes", action="store_true", help="ask nothing: what no option allows is not allowed")
     parser.add_argument("--update", action="store_true", help="show the difference, and write files anew that nobody has edited")
     parser.add_argument("--offline", action="store_true", help="ask no registry and no hub: hashes stay to be filled in")
@@ -106,7 +110,7 @@ def command(arguments):
         parser.error("%s, name %s: a host is [USER@]ADDRESS, a name letters, digits, dashes and underscores. Write for example root@192.0.2.7." % (
             options.host, name))
     connection = {"ansible_host": address, **({"ansible_user": user} if user else {}), **({"ansible_port": options.port} if options.port else {})}
-    answers = {"gateway_address": options.gateway_address, "base": options.base,
+    answers = {"gateway_address": options.gateway_address, "base": options.base, "ca_bundle": options.ca_bundle and os.path.abspath(options.ca_bundle),
                "models": {name: getattr(options, name) for name in ("oracle", "executor") if getattr(options, name)}}
     for given, value in (("format_disk", "format_disks"), ("allow_reboot", "allow_reboot"), ("upgrade_driver", "upgrade_driver"),
                          ("trust_key", "trust_keys")):

@@ -25,7 +25,7 @@ ARGUMENTS = {
         "format_disks": {"type": "list", "elements": "str", "default": []}, "allow_reboot": {"type": "bool", "default": False},
         "upgrade_driver": {"type": "bool", "default": False}, "gateway_address": {"type": "str", "default": ""},
         "trust_keys": {"type": "list", "elements": "str", "default": []}, "base": {"type": "str", "default": ""},
-        "models": {"type": "dict", "default": {}}}},
+        "ca_bundle": {"type": "str", "default": ""}, "models": {"type": "dict", "default": {}}}},
 }
 
 

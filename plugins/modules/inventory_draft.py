@@ -69,6 +69,10 @@ options:
         description: What the image stands on, as V(NAME@sha256:DIGEST) or as V(/PATH.tar@sha256:HASH) of an archive on the host; empty to ask the registry.
         type: str
         default: ""
+      ca_bundle:
+        description: File on the controller with authorities that the host needs besides its own; empty for none.
+        type: str
+        default: ""
       models:
         description: Models that a person named, by the service's name (V(oracle), V(executor)); the best that fits for the others.
         type: dict

@@ -202,6 +202,9 @@ def draft(survey, answers, picked, origins):
     parts.append(Part("Where data lie. A volume's device is FORMATTED when it is empty, and refused when anything is on it.",
                       [Entry(name, value, []) for name, value in disks.variables(volumes, host).items()]))
     parts.append(_part_of_image(chosen, dict(origins, given=answers.get("base") or "")))
+    if answers.get("ca_bundle"):
+        parts.append(Part("Where a proxy opens TLS", [Entry("bunker_ca_bundle", answers["ca_bundle"], [
+            "A file of the controller with authorities that the host needs besides its own (--ca-bundle, or SSL_CERT_FILE there)."])]))
     extra = [model_entry(one) for one in {one["name"]: one for _name, one, _hands in chosen}.values() if not one.get("shipped")]
     notes = [origins.get("notes", {}).get(model["name"], "") for model in extra]
     parts.append(Part("Models, each file with its hash and where that is from", [

@@ -14,6 +14,11 @@ init = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(init)
 
 
+@pytest.fixture(autouse=True)
+def no_proxy_that_opens_tls(monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+
+
 def variables(*arguments):
     words = init.command(list(arguments))
     assert words[:2] == ["ansible-playbook", "-i"] and words[3] == str(ROOT / "playbooks" / "init.yml") and words[4] == "-e"
@@ -29,7 +34,7 @@ def test_a_host_becomes_an_inventory_of_its_name():
 
 def test_what_no_option_decides_is_asked_and_yes_asks_nothing():
     _name, found, _further = variables("192.0.2.7", "--name", "two", "--allow-reboot")
-    assert found["init_ask"] is True and found["init_answers"] == {"gateway_address": "", "allow_reboot": True, "base": "", "models": {}}
+    assert found["init_ask"] is True and found["init_answers"] == {"gateway_address": "", "allow_reboot": True, "base": "", "ca_bundle": "", "models": {}}
     _name, found, _further = variables("192.0.2.7", "--yes", "--format-disk", "/dev/disk/by-id/a", "--format-disk", "/dev/disk/by-id/b")
     assert found["init_ask"] is False
     assert found["init_answers"]["format_disks"] == ["/dev/disk/by-id/a", "/dev/disk/by-id/b"]
@@ -90,7 +95,18 @@ def test_a_name_that_yaml_would_misread_stays_a_name(tmp_path):
 
 def test_models_and_base_that_a_person_names_reach_the_play():
     found = variables("h", "--executor", "small", "--base", "/srv/base.tar@sha256:" + "a" * 64)[1]["init_answers"]
-    assert found == {"gateway_address": "", "base": "/srv/base.tar@sha256:" + "a" * 64, "models": {"executor": "small"}}
+    assert found == {"gateway_address": "", "base": "/srv/base.tar@sha256:" + "a" * 64, "ca_bundle": "", "models": {"executor": "small"}}
+
+
+def test_authorities_of_a_proxy_are_those_of_the_controller_where_no_other_file_is_named(tmp_path, monkeypatch, capsys):
+    for name in ("ours.pem", "theirs.pem"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ours.pem"))
+    assert variables("h")[1]["init_answers"]["ca_bundle"] == str(tmp_path / "ours.pem")
+    assert variables("h", "--ca-bundle", str(tmp_path / "theirs.pem"))[1]["init_answers"]["ca_bundle"] == str(tmp_path / "theirs.pem")
+    with pytest.raises(SystemExit):
+        init.command(["h", "--ca-bundle", "gone.pem"])
+    assert "--ca-bundle gone.pem: it is a file of this machine" in capsys.readouterr().err
 
 
 # --- a host key that nobody knows yet

@@ -170,6 +170,12 @@ def test_a_base_that_a_person_names_is_taken_and_no_other(base, found):
     assert (refusals, problems) == ([], []) and {key: value for key, value in written.items() if key.startswith("golden_image_base")} == found
 
 
+def test_authorities_of_a_proxy_are_written_where_there_are_some():
+    parts, _refusals, problems, _findings = drafted("AMD", ca_bundle="/etc/ssl/ours.pem")
+    assert problems == [] and drafted_inventory.variables(parts)["bunker_ca_bundle"] == "/etc/ssl/ours.pem"
+    assert "bunker_ca_bundle" not in drafted_inventory.variables(drafted("AMD")[0])
+
+
 def test_a_model_that_a_person_names_is_taken_whether_another_fits_or_not():
     catalogue = candidates.load()
     picked, _left = draft.pick(HOSTS["one card"], catalogue, [], {"executor": "smollm2-135m-instruct-q4_1", "oracle": "qwen2.5-coder-3b"})
