@@ -143,7 +143,9 @@ class Run:
         """
         self._spend(now)
         self.ended, self.counts = now, counts
-        self._close("fails" if self.causes() else "done")
+        self._close("done")
+        for cause in self.causes():  # which the last phase need not be: what a block always does may follow
+            self.phases[cause.phase].state = "fails"
 
     def interrupt(self, now):
         """Somebody or something ended the run before its end."""

@@ -39,6 +39,18 @@ def test_of_what_is_only_predicted_nobody_says_that_it_answers(check, said, unsa
     assert said in found and unsaid not in found
 
 
+def test_the_phase_that_failed_is_marked_and_not_the_one_that_came_after_it():
+    """The watcher is let go whether a service was deployed or not, and that belongs to its own phase."""
+    state = run.Run("site.yml", 0)
+    state.play(SITE, ["a"], 0)
+    state.task("Look", "preflight", "main", 1)
+    state.task("Say what failed", "inference_service", "main", 1)
+    state.failed("a", ["Service executor was not deployed."])
+    state.task("Let the watcher go on", "vram_watch", "release", 2)
+    state.finish(3, {"a": {"failures": 1, "unreachable": 0, "rescued": 0, "changed": 0}})
+    assert (state.phases["services"].state, state.phases["watch"].state) == ("fails", "done")
+
+
 def a_run(*failed, failures=1, unreachable=0):
     state = run.Run("site.yml", 100)
     state.play(SITE, ["a", "b"], 100)
