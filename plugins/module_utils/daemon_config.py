@@ -92,3 +92,13 @@ def options_of(content, path="/etc/docker/daemon.json"):
     if not isinstance(found.get("data-root") or "", str):
         raise Refused("%s: found a data-root that is no text; needed a path. Correct it. %s" % (path, show))
     return found
+
+
+def merged(options, wanted):
+    """Options with those that are wanted: an object is merged into, anything else is replaced.
+
+    :param options: of :func:`options_of`.
+    :param wanted: dict of the same shape.
+    """
+    both = {name: merged(options[name], value) if isinstance(value, dict) and isinstance(options.get(name), dict) else value for name, value in wanted.items()}
+    return dict(options, **both)

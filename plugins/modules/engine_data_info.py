@@ -15,6 +15,7 @@ extends_documentation_fragment:
 description:
   - Reads the roots of Docker and containerd (of the running engine, or else of its configuration), what they hold, the places that are wanted
     instead, and the journal of a move. Changes nothing, and does not wake an engine that stands still.
+  - Compares daemon.json with the options that are wanted.
 options:
   docker_root:
     description: Wanted data-root of Docker. Empty leaves the engine's own.
@@ -45,6 +46,10 @@ options:
     description: File that notes a move.
     type: path
     required: true
+  options:
+    description: Options that daemon.json shall set besides its own.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -100,6 +105,12 @@ containerd:
   description: C(config) (its configuration with the wanted root) and C(differs).
   returned: success
   type: dict
+daemon:
+  description:
+    - C(merged) (the options of daemon.json with those that are wanted), whether it C(differs) from that, and C(outdated), whether the engine that runs was
+      started before a configuration was written.
+  returned: success
+  type: dict
 paths:
   description: Which of the files and folders that the role writes are there, and C(rsync) where that is installed.
   returned: success
@@ -113,7 +124,32 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import daemon
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import roots  # noqa: E402
 
 DROP_INS = ["/etc/systemd/system/%s.d" % unit for unit in ("docker.service", "docker.socket", "containerd.service")]
-PATHS = [os.path.dirname(roots.CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS, *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
+PATHS = [os.path.dirname(roots.DAEMON_CONFIG), os.path.dirname(roots.CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS, *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
+PID_FILE = "/run/docker.pid"  # the engine writes it when it starts
+
+
+def outdated():
+    """Whether a configuration was written after the engine that runs was started."""
+    def written(path):
+        try:
+            return os.stat(path).st_mtime_ns
+        except OSError:
+            return 0
+    started = written(PID_FILE)
+    return started > 0 and max(map(written, (roots.DAEMON_CONFIG, roots.CONTAINERD_CONFIG))) > started
+
+
+def configurations(options, containerd_root):
+    """What is to become of the two files, ``daemon`` and ``containerd``, and why one of them is not merged into: list of str."""
+    found, refusals = {}, []
+    for path, judged in ((roots.DAEMON_CONFIG, daemon_config.options_of), (roots.CONTAINERD_CONFIG, daemon_config.text_of)):
+        try:
+            found[path] = judged(small_file.content(path), path)
+        except daemon_config.Refused as refused:
+            refusals.append(str(refused))
+    present, text = found.get(roots.DAEMON_CONFIG, {}), found.get(roots.CONTAINERD_CONFIG, "")
+    merged, config = daemon_config.merged(present, options), engine_data.with_containerd_root(text, containerd_root) if containerd_root else text
+    return ({"merged": merged, "differs": merged != present, "outdated": outdated()}, {"config": config, "differs": config != text}, refusals)
 
 
 def main():
@@ -126,6 +162,7 @@ def main():
             "volumes": {"type": "list", "elements": "dict", "default": []},
             "ready": {"type": "bool", "default": True},
             "journal": {"type": "path", "required": True},
+            "options": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -145,19 +182,12 @@ def main():
          "ready": module.params["ready"], "journal": module.params["journal"]},
         {"sources": sources, "targets": targets, "journal": journal, "answers": reader.answer is not None,
          "left": [root["old"] for root in (journal or {"roots": []})["roots"] if roots.entries(root["old"])]})
-    config, refusals = "", []
-    for path, judged in ((roots.DAEMON_CONFIG, daemon_config.options_of), (roots.CONTAINERD_CONFIG, daemon_config.text_of)):
-        try:
-            config = judged(small_file.content(path), path)
-        except daemon_config.Refused as refused:
-            config = ""
-            refusals.append(str(refused))
+    daemon, containerd, refusals = configurations(module.params["options"], wanted["containerd"])
     plan["problems"] = refusals + plan["problems"]
-    merged = engine_data.with_containerd_root(config, wanted["containerd"]) if wanted["containerd"] else config
     module.exit_json(
         changed=False, plan=plan, sources=sources, targets=targets,
         units=sorted(set(reader.units()) | set(journal["units"] if journal and journal["state"] == "copying" else [])),
-        containerd={"config": merged, "differs": merged != config},
+        daemon=daemon, containerd=containerd,
         paths=[path for path in PATHS if os.path.exists(path)] + (["rsync"] if module.get_bin_path("rsync") else []))
 
 

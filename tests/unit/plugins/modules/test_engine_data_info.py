@@ -1,5 +1,6 @@
 """What engine_data_info says of configuration files as people leave them. The engine is not there; the files are a test's."""
 import json
+import os
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -13,12 +14,12 @@ def told(tmp_path, monkeypatch, capsys):
     """Runs the module on files of these bytes; returns what it printed."""
     monkeypatch.setenv("PATH", "/nowhere")
 
-    def run(daemon=b"", containerd=b"", journal=b""):
+    def run(daemon=b"", containerd=b"", journal=b"", **given):
         for constant, name, content in (("DAEMON_CONFIG", "daemon.json", daemon), ("CONTAINERD_CONFIG", "config.toml", containerd)):
             (tmp_path / name).write_bytes(content)
             monkeypatch.setattr(roots, constant, str(tmp_path / name))
         (tmp_path / "journal").write_bytes(journal)
-        with patch_module_args({"journal": str(tmp_path / "journal"), "containerd_root": str(tmp_path / "new")}), pytest.raises(SystemExit):
+        with patch_module_args(dict({"journal": str(tmp_path / "journal"), "containerd_root": str(tmp_path / "new")}, **given)), pytest.raises(SystemExit):
             engine_data_info.main()
         return json.loads(capsys.readouterr().out)
     run.folder = tmp_path
@@ -46,3 +47,23 @@ def test_files_that_cannot_be_merged_into_are_problems_and_no_traceback(told, da
 def test_what_is_no_journal_is_said(told, journal):
     found = told(journal=journal)
     assert found["failed"] and "is no journal of a move" in found["msg"]
+
+
+@pytest.mark.parametrize("daemon, merged, differs", [
+    (b"", {"features": {"cdi": True}, "data-root": "/new"}, True), (b'{"features": {"cdi": true}, "data-root": "/new"}', None, False),
+    (b'{"features": {"x": 1, "cdi": false}, "dns": ["192.0.2.1"]}', {"features": {"x": 1, "cdi": True}, "dns": ["192.0.2.1"], "data-root": "/new"}, True)])
+def test_daemon_json_is_compared_with_the_options_that_are_wanted(told, daemon, merged, differs):
+    found = told(daemon, options={"features": {"cdi": True}, "data-root": "/new"})["daemon"]
+    assert (found["differs"], found["merged"]) == (differs, merged if merged else json.loads(daemon))
+
+
+@pytest.mark.parametrize("ages, outdated", [((2, 2, 1), False), ((2, 2, None), False), ((2, 2, 2), False), ((0, 2, 1), True), ((2, 0, 1), True)],
+                         ids=["started last", "none runs", "of one instant", "daemon.json is newer", "config.toml is newer"])
+def test_an_engine_that_was_started_before_its_configuration_was_written_is_told(told, monkeypatch, ages, outdated):
+    told(b"{}", b"")
+    monkeypatch.setattr(engine_data_info, "PID_FILE", str(told.folder / "docker.pid"))
+    for name, age in zip(("daemon.json", "config.toml", "docker.pid"), ages):
+        if age is not None:
+            (told.folder / name).touch()
+            os.utime(told.folder / name, (10 ** 9 - age, 10 ** 9 - age))
+    assert engine_data_info.outdated() is outdated
