@@ -20,10 +20,7 @@ def recorded(text):
 
     :param text: of the role's record, a JSON list.
     """
-    try:
-        names = json.loads(text or "[]")
-    except ValueError:
-        return []
+    names = parsed(text or "[]")
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
@@ -39,11 +36,43 @@ def bridge(found):
     return "br-" + identity[:12] if found.get("Driver") == "bridge" and isinstance(identity, str) and identity else ""
 
 
+def parsed(text):
+    """What a JSON text says, None of one that is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def status(text, unit):
+    """What a unit says of itself, "" where it says nothing.
+
+    :param text: what ``systemctl show --property Id,StatusText`` prints of several units, a blank line between them.
+    """
+    for block in text.split("\n\n"):
+        known = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if known.get("Id") == unit:
+            return known.get("StatusText", "")
+    return ""
+
+
 def network(found):
     """What counts of one network of the engine's ``/networks``: dict of str and bool, "" for what it has not."""
     configured = ((found.get("IPAM") or {}).get("Config") or [{}])[0]
-    return {"name": found["Name"], "driver": found.get("Driver") or "", "internal": bool(found.get("Internal")),
+    return {"name": found["Name"], "driver": found.get("Driver") or "", "internal": bool(found.get("Internal")), "ipv6": bool(found.get("EnableIPv6")),
             "subnet": configured.get("Subnet") or "", "bridge": bridge(found)}
+
+
+def differing(definitions, found):
+    """Names of definitions of which there is no network, or another one.
+
+    :param definitions: networks of the inventory, dicts of ``name``, ``bridge``, ``subnet`` and ``internal``.
+    :param found: name to what :func:`network` returns.
+    """
+    def wanted(definition):
+        return {"name": definition["name"], "driver": "bridge", "internal": bool(definition.get("internal")), "ipv6": False,
+                "subnet": definition["subnet"], "bridge": definition["bridge"]}
+    return [definition["name"] for definition in definitions if found.get(definition["name"]) != wanted(definition)]
 
 
 def in_the_way(definitions, networks):

@@ -102,7 +102,7 @@ def network_leaves(record, containers):
     """Which networks leave, and what is said where somebody is still on one."""
     remove = rendering.task("networks", "tasks/leave_unnamed.yml", "Remove networks that the inventory does not name")
     refuse = rendering.task("networks", "tasks/leave_unnamed.yml", "Refuse to take a network from containers that are on it")
-    variables = {"networks_definitions": [{"name": "omni-network"}], "__networks_record": {"texts": {"record": record}},
+    variables = {"networks_definitions": [{"name": "omni-network"}], "__networks_there": {"recorded": record},
                  "__networks_around": {"containers": containers}}
     there = rendering.templar("networks", variables, refuse["vars"]).evaluate_conditional(refuse["ansible.builtin.assert"]["that"])
     return rendering.render("networks", remove["loop"], variables), "" if there else rendering.render(
@@ -110,8 +110,8 @@ def network_leaves(record, containers):
 
 
 def test_a_network_leaves_after_the_services_and_only_one_that_was_made_here():
-    assert network_leaves('["omni-network", "old"]', []) == (["old"], "")
-    assert network_leaves(None, [])[0] == [] and network_leaves('["omni-network"]', [])[0] == []
+    assert network_leaves(["omni-network", "old"], []) == (["old"], "")
+    assert network_leaves([], [])[0] == [] and network_leaves(["omni-network"], [])[0] == []
     site = deployed()
     found = place(site, "name: Provide the networks", "name: Run the services", "name: Let networks leave that the inventory does not name")
     assert found == sorted(found)
@@ -119,16 +119,17 @@ def test_a_network_leaves_after_the_services_and_only_one_that_was_made_here():
 
 def test_who_is_still_on_a_network_that_leaves_is_named_with_the_command():
     containers = [{"name": "somebody", "networks": {"old": "10.0.0.2"}}, {"name": "oracle", "networks": {"omni-network": "172.30.0.10"}}]
-    assert network_leaves('["old"]', containers)[1] == (
+    assert network_leaves(["old"], containers)[1] == (
         "Networks that networks_definitions does not name are still in use: somebody on old. Services of ours leave them with a whole run of site.yml; "
         "take others off: docker network disconnect NETWORK CONTAINER.")
 
 
 def test_what_was_made_stays_on_record_until_it_is_removed():
-    record = rendering.task("networks", "tasks/create.yml", "Record the networks")
+    record = rendering.task("networks", "tasks/seal.yml", "Write the seal, and record the networks")
     files = rendering.render("networks", record["protocol_omni.bunker.config_files"]["files"], {
+        "_networks_rules": {"config_files": []}, "_networks_seal_files": [],
         "bunker_config_path": "/etc/protocol_omni", "networks_definitions": [{"name": "omni-network"}, {"name": "new"}],
-        "__networks_record": {"texts": {"record": '["old", "omni-network"]'}}}, record["vars"])
+        "__networks_there": {"recorded": ["old", "omni-network"]}}, record["vars"])
     assert files == [{"path": "/etc/protocol_omni/networks.json", "content": '["new", "old", "omni-network"]\n'}]
 
 
@@ -154,10 +155,12 @@ def test_the_refusal_of_a_taken_name_can_be_written_also_where_none_is_taken(tak
 
 def test_a_network_whose_place_another_one_takes_leaves_before_that_is_made():
     text = (ROOT / "roles/networks/tasks/create.yml").read_text(encoding="utf-8")
-    found = place(text, "name: Record the networks", "include_tasks: make_way.yml", "community.docker.docker_network:")
+    found = place(text, "include_tasks: make_way.yml", "include_tasks: create_missing.yml")
     assert found == sorted(found)
+    main = (ROOT / "roles/networks/tasks/main.yml").read_text(encoding="utf-8")
+    assert place(main, "import_tasks: seal.yml", "import_tasks: create.yml") == sorted(place(main, "import_tasks: seal.yml", "import_tasks: create.yml"))
     refuse = rendering.task("networks", "tasks/make_way.yml", "Refuse to take a network from containers that are on it")["ansible.builtin.assert"]
-    seen = {"__networks_old": {"on_them": ["somebody on old"], "in_the_way": ["old"]}}
+    seen = {"__networks_there": {"on_them": ["somebody on old"], "in_the_way": ["old"]}}
     assert not rendering.templar("networks", seen).evaluate_conditional(refuse["that"])
     assert "somebody on old. Take them off: docker network disconnect NETWORK CONTAINER." in rendering.render("networks", refuse["fail_msg"], seen)
-    assert rendering.templar("networks", {"__networks_old": {"on_them": []}}).evaluate_conditional(refuse["that"])
+    assert rendering.templar("networks", {"__networks_there": {"on_them": []}}).evaluate_conditional(refuse["that"])

@@ -37,7 +37,7 @@ def test_a_roles_tag_runs_the_judgement_and_that_role(runs):
 
 @pytest.mark.parametrize("tag, needed", [
     ("container_engine", "disk_layout : Publish"), ("vram_watch", "golden_image : Publish what the image is"),
-    ("inference_service", "golden_image : Publish what the image is"), ("networks", "inference_service : Remember who leaves"),
+    ("inference_service", "golden_image : Publish what the image is"), ("networks", "inference_service : Look which services this host has"),
     ("networks", "Know the engine also where its role is left out"), ("inference_service", "Run the services"), ("gateway", "gateway : Install nginx"),
     ("verify", "networks : Look at the networks and the seal")])
 def test_what_a_role_works_from_comes_with_it(runs, tag, needed):

@@ -18,8 +18,10 @@ OWNED = 'table inet bunker_seal { # progname python3\n\tcomment "5ea15ea15ea15ea
 STANDING = 'table inet bunker_seal_standing {\n\tcomment "5ea15ea15ea15ea1"\n\n\tchain forward {\n\t\tlog prefix "flags owner"\n\t}\n}\n'
 STAND_INS = {
     "nft": '[ -e "$5-$4" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$5-$4"',
-    "systemctl": 'case "$*" in *docker.service) cat tie;; *"ActiveState --value %s") echo active;; *) echo inactive;; esac' % UNIT,
+    "systemctl": 'case "$*" in *NeedDaemonReload*) cat loaded;; *docker.service) cat tie;; *"ActiveState --value %s") echo active;; *) echo inactive;; esac' % UNIT,
 }
+# As systemctl show prints several units.
+LOADED = "Id=docker.service\nStatusText=\nNeedDaemonReload=%s\n\nId=" + UNIT + "\nStatusText=rules 5ea1, program 42\nNeedDaemonReload=%s\n"
 
 
 @pytest.fixture
@@ -33,6 +35,7 @@ def look(tmp_path, monkeypatch, capsys):
         for name, text in (("bunker_seal", OWNED), ("bunker_seal_standing", STANDING)):
             (tmp_path / ("%s-%s" % (name, family))).write_text(text.replace("inet", family), encoding="utf-8")
     (tmp_path / "tie").write_text("Requires=system.slice %s sysinit.target\nAfter=network-online.target %s\n" % (UNIT, UNIT), encoding="utf-8")
+    (tmp_path / "loaded").write_text(LOADED % ("no", "no"), encoding="utf-8")
     monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % (tmp_path / "bin"))
 
     def run(**given):
@@ -48,8 +51,8 @@ def look(tmp_path, monkeypatch, capsys):
 def test_networks_tables_and_ties_are_read(look):
     found = look(names=["internal_brain", "gone", "none"])
     assert not found["changed"] and found["networks"] == [
-        {"name": "internal_brain", "driver": "bridge", "internal": True, "subnet": "172.31.0.0/16", "bridge": "br-brain"},
-        {"name": "none", "driver": "null", "internal": False, "subnet": "", "bridge": ""}]
+        {"name": "internal_brain", "driver": "bridge", "internal": True, "ipv6": False, "subnet": "172.31.0.0/16", "bridge": "br-brain"},
+        {"name": "none", "driver": "null", "internal": False, "ipv6": False, "subnet": "", "bridge": ""}]
     assert [(table["family"], table["name"], table["digest"], table["flags"], table["program"]) for table in found["tables"]] == [
         ("inet", "bunker_seal", "5ea15ea15ea15ea1", "owner", "python3"), ("inet", "bunker_seal_standing", "5ea15ea15ea15ea1", "", ""),
         ("bridge", "bunker_seal", "5ea15ea15ea15ea1", "owner", "python3"), ("bridge", "bunker_seal_standing", "5ea15ea15ea15ea1", "", "")]
@@ -122,3 +125,42 @@ def test_what_nobody_recorded_is_in_nobodys_way(look):
     """Preflight names the subnet of a network that is somebody else's."""
     with engine_at(look.folder / "second.sock", {"/networks": NETWORKS + [OLD], "/containers/json?all=1": AROUND}) as socket:
         assert look(docker_host="unix://%s" % socket, definitions=[{"name": "new", "bridge": "br-third", "subnet": "172.28.7.0/24"}])["in_the_way"] == []
+
+
+BRAIN = {"name": "internal_brain", "bridge": "br-brain", "subnet": "172.31.0.0/16", "internal": True}
+
+
+@pytest.mark.parametrize("other, differing", [
+    ({}, []), ({"name": "new"}, ["new"]), ({"bridge": "br-other"}, ["internal_brain"]), ({"subnet": "172.31.0.0/24"}, ["internal_brain"]),
+    ({"internal": False}, ["internal_brain"])], ids=["as it is to be", "is not there", "another bridge", "another subnet", "with a way out"])
+def test_networks_that_are_to_be_made_are_told(look, other, differing):
+    assert look(definitions=[dict(BRAIN, **other)])["differing"] == differing
+
+
+@pytest.mark.parametrize("other", [{"EnableIPv6": True}, {"Driver": "macvlan"}])
+def test_a_network_of_another_kind_is_made_anew(look, other):
+    with engine_at(look.folder / "second.sock", {"/networks": [dict(NETWORKS[1], **other)]}) as socket:
+        assert look(docker_host="unix://%s" % socket, definitions=[BRAIN])["differing"] == ["internal_brain"]
+
+
+@pytest.mark.parametrize("engine, seal, needs", [("no", "no", False), ("yes", "no", True), ("no", "yes", True)])
+def test_what_the_seal_says_is_in_force_and_whether_systemd_has_read_its_files(look, engine, seal, needs):
+    (look.folder / "loaded").write_text(LOADED % (engine, seal), encoding="utf-8")
+    found = look()
+    assert (found["status"], found["needs_reload"]) == ("rules 5ea1, program 42", needs)
+
+
+def test_an_engine_that_is_not_there_yet_has_no_networks_for_whoever_makes_them(look):
+    found = look(docker_host="unix:///nowhere/docker.sock", definitions=[BRAIN], to_be_made=True)
+    assert (found["networks"], found["differing"], found["recorded"]) == ([], ["internal_brain"], [])
+
+
+@pytest.mark.parametrize("record, names", [('["old"]\n', ["old"]), ("", []), ("[]", []), ('["old", 5]', None), ("{}", None), ('["old"', None)])
+def test_a_record_that_is_none_is_not_written_anew(look, record, names):
+    """What was made here is known by it alone."""
+    (look.folder / "networks.json").write_text(record, encoding="utf-8")
+    found = look(record=str(look.folder / "networks.json"), to_be_made=True)
+    if names is None:
+        assert found["failed"] and "networks.json is no JSON list of names" in found["msg"] and "remove it" in found["msg"]
+    else:
+        assert found["recorded"] == names
