@@ -57,3 +57,15 @@ def image(found):
     configured = found.get("Config") or {}
     return {"id": found["Id"], "tags": [str(name) for name in found.get("RepoTags") or []], "size": found.get("Size") or 0,
             "labels": configured.get("Labels") or {}, "environment": configured.get("Env") or [], "user": configured.get("User") or ""}
+
+
+def names(listed, containers, name):
+    """Lines of what there is of a name, as :func:`image_names.superfluous` has them: images, the newest first, then what containers were made from.
+
+    :param listed: the engine's answer to ``/images/json``.
+    :param containers: the engine's answer to ``/containers/json?all=1``.
+    :param name: the images', without a tag.
+    """
+    newest = sorted(listed, key=lambda found: found.get("Created") or 0, reverse=True)
+    tags = [(tag.rpartition(":"), found["Id"]) for found in newest for tag in found.get("RepoTags") or []]
+    return ["image %s %s" % (tag[2], identifier) for tag, identifier in tags if tag[0] == name] + ["used %s" % found["ImageID"] for found in containers]

@@ -119,3 +119,21 @@ def test_the_image_of_the_quick_look_is_configured_without_cuda_and_for_any_proc
     assert [name for name in options if "CUDA" in name] == ["GGML_CUDA"] and options["GGML_BACKEND_DL"] == "ON"
     assert {options[name] for name in ("GGML_CUDA", "GGML_NATIVE", "GGML_CPU_ALL_VARIANTS", "GGML_SSE42", "GGML_AVX", "GGML_AVX2", "GGML_FMA", "GGML_F16C",
                                        "GGML_BMI2")} == {"OFF"}
+
+
+NAMED = ["image %s sha256:new" % ("a" * 16), "image cpu sha256:new", "used sha256:new"]
+UNPROVEN = "image unproven-%s sha256:new" % ("a" * 16)
+
+
+@pytest.mark.parametrize("found, obtained, unsettled", [
+    ({"images": [{"Id": "sha256:new"}], "alias_id": "sha256:new", "names": NAMED, "scratch": False}, None, False),
+    ({"images": [{"Id": "sha256:new"}], "alias_id": "sha256:old", "names": NAMED, "scratch": False}, None, True),
+    ({"images": [{"Id": "sha256:new"}], "alias_id": "", "names": NAMED[:1], "scratch": False}, None, True),
+    ({"images": [{"Id": "sha256:new"}], "alias_id": "sha256:new", "names": NAMED, "scratch": True}, None, True),
+    ({"images": [{"Id": "sha256:new"}], "alias_id": "sha256:new", "names": NAMED + [UNPROVEN], "scratch": False}, None, True),
+    ({"images": [], "alias_id": "sha256:old", "names": [], "scratch": False}, [{"Id": "sha256:new"}], True), ({"skipped": True}, None, False)],
+    ids=["all is as it is to be", "the alias points elsewhere", "no alias", "a build was interrupted", "an unproven image", "it came just now", "no engine yet"])
+def test_names_and_what_is_left_are_looked_after_only_where_something_is_to_be_done(found, obtained, unsettled):
+    settle = rendering.task("golden_image", "tasks/main.yml", "Point the alias at the image, and remove what is left of earlier ones")
+    variables = {"__golden_image_found": found, "_golden_image_input_hash": "a" * 64, "golden_image_alias": "cpu", "golden_image_keep_earlier": 1}
+    assert rendering.holds("golden_image", settle, dict(variables, **({"__golden_image_obtained": {"images": obtained}} if obtained else {}))) is unsettled
