@@ -7,6 +7,8 @@ from ansible.plugins.action import ActionBase
 
 # As preflight's defaults/main.yml: a role that is used alone has no preflight before it.
 LOCK_TIMEOUT = 300
+# The fact that remembers what the host has: it is asked once for all roles, and again for whatever was not there then.
+REMEMBERED = "protocol_omni_packages"
 
 
 def installed(lines):
@@ -30,19 +32,26 @@ class ActionModule(ActionBase):
             "name": {"type": "list", "elements": "str", "required": True},
             "start": {"type": "bool", "default": True},
             "mask": {"type": "list", "elements": "str", "default": []},
+            "disable": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 1800},
         })
-        missing = self._missing(arguments["name"], task_vars)
+        known = set((task_vars.get("ansible_facts") or {}).get(REMEMBERED) or [])
+        if not known.issuperset(arguments["name"]):
+            known = self._installed(task_vars)
+            result["ansible_facts"] = {REMEMBERED: sorted(known)}
+        missing = [name for name in arguments["name"] if name not in known]
         result.update(missing=missing, changed=bool(missing))
         if not missing or self._task.check_mode:
             if missing:
                 result["msg"] = "Would install %s" % ", ".join(missing)
             return result
-        for unit in arguments["mask"]:
-            if unit.split(".")[0] in missing:
-                path = "/etc/systemd/system/%s" % unit
-                self._asked("ansible.legacy.command", {"argv": ["ln", "--symbolic", "/dev/null", path], "creates": path}, task_vars)
+        masked, disabled = ([unit for unit in arguments[what] if unit.split(".")[0] in missing] for what in ("mask", "disable"))
+        for unit in masked:
+            path = "/etc/systemd/system/%s" % unit
+            self._asked("ansible.legacy.command", {"argv": ["ln", "--symbolic", "/dev/null", path], "creates": path}, task_vars)
         done = self._install(missing, arguments, task_vars)
+        if not done.get("failed") and disabled:
+            done = self._asked("ansible.legacy.command", {"argv": ["systemctl", "disable", *disabled]}, task_vars)
         if done.get("failed"):
             result.update(failed=True, msg="%s could not be installed: %s" % (", ".join(missing), done.get("msg", done)))
         return result
@@ -50,16 +59,15 @@ class ActionModule(ActionBase):
     def _asked(self, module, arguments, task_vars):
         return self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
 
-    def _missing(self, names, task_vars):
+    def _installed(self, task_vars):
         # dpkg-query and not the apt module: on a bare host that one cannot look without installing python3-apt first, also in check mode.
-        command = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\\n", *names]
+        command = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\\n"]
         was, self._task.check_mode = self._task.check_mode, False  # it only looks
         try:
             found = self._asked("ansible.legacy.command", {"argv": command}, task_vars)
         finally:
             self._task.check_mode = was
-        there = installed((found.get("stdout") or "").splitlines())
-        return [name for name in names if name not in there]
+        return installed((found.get("stdout") or "").splitlines())
 
     def _install(self, names, arguments, task_vars):
         apt = {"name": names, "install_recommends": False, "update_cache": True,

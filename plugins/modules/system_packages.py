@@ -33,6 +33,11 @@ options:
     type: list
     elements: str
     default: []
+  disable:
+    description: Units such as V(nginx.service) that do not start at boot where the package of their name was missing and came just now.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds after which the installation fails.
     type: int

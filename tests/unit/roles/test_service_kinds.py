@@ -55,11 +55,13 @@ def test_the_gateway_learns_kinds_from_what_is_deployed(texts, kind):
     services = [{"name": "vec", "port": 8001, "extra_arguments": [], "networks": [{"address": "172.30.0.31"}]}]
     found = rendering.render("gateway", resolve["ansible.builtin.set_fact"]["_gateway_routes"], {
         "_gateway_services": services, "_gateway_providers": [], "gateway_fallbacks": {}, "gateway_failsafes": {}, "bunker_config_path": "/etc/protocol_omni",
-        "__gateway_deployed": {"texts": texts}}, resolve["vars"])
+        "_deployed": texts}, resolve["vars"])
     assert found["vec"]["kind"] == kind
-    read = rendering.task("gateway", "tasks/routes.yml", "Read what is deployed")
-    assert rendering.render("gateway", read["protocol_omni.bunker.read_files"]["paths"], {
-        "_gateway_services": services, "bunker_config_path": "/etc/protocol_omni"}, read["vars"]) == {"vec": "/etc/protocol_omni/services/vec.json"}
+    for path, name in (("tasks/resolve.yml", "Look at what the gateway is given"),
+                       ("tasks/look.yml", "Look what the gateway has of user, keys and certificate, and what it has loaded")):
+        read = rendering.task("gateway", path, name)["protocol_omni.bunker.gateway_inputs_info"]
+        assert rendering.render("gateway", read["deployed"], {"_gateway_services": services, "bunker_config_path": "/etc/protocol_omni"}) == {
+            "vec": "/etc/protocol_omni/services/vec.json"}
 
 
 # The tasks of the role that the watcher's play does not reach: what leaves does so in site.yml alone.

@@ -51,6 +51,21 @@ def test_units_of_missing_packages_are_masked_before_the_installation():
     assert [argv for argv, _check in host.asked[1:]] == [["ln", "--symbolic", "/dev/null", "/etc/systemd/system/prometheus-node-exporter.service"]]
 
 
+@pytest.mark.parametrize("remembered, asks", [(["nginx", "openssl"], 0), (["nginx"], 1), ([], 1), (None, 1)])
+def test_the_host_is_asked_once_for_all_roles_and_again_for_what_was_not_there(remembered, asks):
+    host = OnAHost(["nginx", "openssl", "python3"], name=["openssl"])
+    result = host.run(task_vars={"ansible_facts": {} if remembered is None else {system_packages.REMEMBERED: remembered}})
+    assert (result["missing"], len(host.asked)) == ([], asks)
+    assert result.get("ansible_facts") == ({system_packages.REMEMBERED: ["nginx", "openssl", "python3"]} if asks else None)
+
+
+@pytest.mark.parametrize("there, disabled", [(["openssl"], [["systemctl", "disable", "nginx.service"]]), (["nginx", "openssl"], [])])
+def test_units_of_packages_that_came_just_now_do_not_start_at_boot(there, disabled):
+    host = OnAHost(there, name=["nginx", "openssl"], disable=["nginx.service"])
+    host.run(task_vars={})
+    assert [argv for argv, _check in host.asked[1:]] == disabled
+
+
 @pytest.mark.parametrize("installation, words", [({"failed": True, "msg": "No package matching"}, "No package matching"), ({"failed": True, "rc": 100}, "100")])
 def test_an_installation_that_fails_says_what_was_missing(installation, words):
     result = OnAHost([], installation=installation, name=["nginx"]).run(task_vars={})
