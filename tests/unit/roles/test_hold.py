@@ -79,3 +79,23 @@ def test_a_hold_of_a_play_that_did_not_say_who_it_is_is_shown_too(tmp_path, who)
 @pytest.mark.parametrize("until", ["999", "1000", "", "soon", "900000"], ids=["over", "over now", "empty", "no number", "of another clock"])
 def test_what_holds_nothing_is_not_shown(tmp_path, until):
     assert shown(tmp_path, until) == ""
+
+
+@pytest.mark.parametrize("texts, ended", [
+    ({"texts": {"status": None}}, True), ({"failed": True, "msg": "cannot be read"}, True), ({"texts": {"status": "{}"}}, True),
+    ({"texts": {"status": '{"filling": false}'}}, True), ({"texts": {"status": '{"filling": true}'}}, False)],
+    ids=["nobody watches", "unreadable", "an older watcher", "it asks nothing", "it fills the context"])
+def test_claims_wait_until_the_watcher_asks_nothing_itself(texts, ended):
+    wait = rendering.task("vram_watch", "tasks/quiet.yml", "Wait until the watcher asks nothing itself")
+    assert rendering.templar("vram_watch", {"__vram_watch_quiet": texts}).evaluate_conditional(wait["until"]) is ended
+
+
+@pytest.mark.parametrize("status, ended", [
+    (None, False), ('{"source": "none"}', True), ('{"source": "nvml", "filled": {}, "latched": ""}', False),
+    ('{"source": "nvml", "filled": {"headroom": 1}, "latched": ""}', True), ('{"source": "nvml", "filled": {}, "latched": "why"}', True)],
+    ids=["it has not started", "there is no card", "not yet", "filled", "it has given up"])
+def test_a_play_waits_until_the_context_has_been_filled_once(status, ended):
+    wait = rendering.task("vram_watch", "tasks/start.yml", "Wait until the whole context has been filled once")
+    variables = {"__vram_watch_status": {"texts": {"status": status}}, "vram_watch_fill_context": True, "vram_watch_gpus": ["GPU-1"],
+                 "_vram_watch_watched": {"gpus": []}}
+    assert rendering.templar("vram_watch", variables, wait["vars"]).evaluate_conditional(wait["until"]) is ended
