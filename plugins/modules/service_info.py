@@ -206,6 +206,7 @@ last_speed:
 import statistics  # noqa: E402
 import time  # noqa: E402
 import urllib.parse  # noqa: E402
+from concurrent import futures  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import service_survey, small_file, speed_noise  # noqa: E402
@@ -289,33 +290,42 @@ def attempts(given):
         return {"isolated": False, "attempts": [], "failing": [], "why": str(error)}
 
 
-def look(module):
-    """All of it; the service first, because everything else is of no use where it does not answer."""
-    given = module.params
-    wait(module)
-    others = at_work() if given["measurements"] > 1 else {}
-    found = {
-        "answer": proof.ask(given["kind"], given["endpoint"], given, given["timeout"]),
-        "model_path": str(llama.ask_json(given["endpoint"] + "/props").get("model_path") or ""),
-        "doors": service_survey.doors(given["endpoint"]),
-        "container": container_of(module)}
-    found.update(measured(given), others=others)
-    pid = found["container"]["pid"]
+def inspected(module):
+    """Container, process and unit, and what was noted of them.
+
+    :raises Failure: there is none that runs.
+    """
+    given, container = module.params, container_of(module)
+    pid = container["pid"]
     try:
-        found["process"] = service_survey.process(pid)
+        process = service_survey.process(pid)
     except OSError as error:
         raise Failure("its process %d cannot be looked at (%s). It needs root; or it has just ended" % (pid, error)) from error
     apps = output(module, "nvidia-smi", "--query-compute-apps=gpu_uuid,pid", "--format=csv,noheader") if given["gpus"] else ""
     table = output(module, "nsenter", "--net=/proc/%d/ns/net" % pid, "nft", "--stateless", "list", "table", "inet", "bunker_seal_inside")
-    found.update(
-        gpus=service_survey.gpus_of(pid, apps), inside=service_survey.statements_inside(table),
-        unit={"state": property_of(module, given["unit"], "ActiveState"),
-              "enabled": output(module, "systemctl", "is-enabled", given["unit"]).strip(),
-              "binds_to": property_of(module, given["unit"], "BindsTo").split(),
-              "definition": service_survey.definition_of_unit(small_file.content(given["unit_path"]), given["label"])},
-        resolved=service_survey.resolved(small_file.record(given["resolved_path"])), last_speed=service_survey.last_speed(given["speed_path"]),
-        egress=attempts(given))
-    return found
+    return {
+        "container": container, "process": process, "gpus": service_survey.gpus_of(pid, apps), "inside": service_survey.statements_inside(table),
+        "unit": {"state": property_of(module, given["unit"], "ActiveState"),
+                 "enabled": output(module, "systemctl", "is-enabled", given["unit"]).strip(),
+                 "binds_to": property_of(module, given["unit"], "BindsTo").split(),
+                 "definition": service_survey.definition_of_unit(small_file.content(given["unit_path"]), given["label"])},
+        "resolved": service_survey.resolved(small_file.record(given["resolved_path"])), "last_speed": service_survey.last_speed(given["speed_path"])}
+
+
+def look(module):
+    """All of it; the service first, because everything else is of no use where it does not answer.
+
+    The attempts to get out mostly wait for what does not arrive, so they are made while it is asked. It is measured when they have ended.
+    """
+    given = module.params
+    wait(module)
+    with futures.ThreadPoolExecutor(1) as beside:
+        egress = beside.submit(attempts, given)
+        found = {"answer": proof.ask(given["kind"], given["endpoint"], given, given["timeout"]),
+                 "model_path": str(llama.ask_json(given["endpoint"] + "/props").get("model_path") or ""), "doors": service_survey.doors(given["endpoint"])}
+        found.update(inspected(module), egress=egress.result())
+    others = at_work() if given["measurements"] > 1 else {}
+    return dict(found, **measured(given), others=others)
 
 
 def main():

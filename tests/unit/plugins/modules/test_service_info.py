@@ -301,3 +301,23 @@ def test_a_container_that_cannot_be_probed_is_told_and_the_rest_is_read(look):
     assert found["answer"]["said"] == "Paris." and found["egress"] == {
         "isolated": False, "attempts": [], "failing": [],
         "why": "oracle was not probed: network lan is of driver macvlan; only bridge networks can be probed."}
+
+
+def test_it_is_asked_while_attempts_are_made_and_measured_when_they_have_ended(look, monkeypatch):
+    """Each of the two waits for the other, so neither is made before or after it."""
+    begun, asked, order = threading.Event(), threading.Event(), []
+    ask, measured = service_info.proof.ask, service_info.measured
+
+    def asks(*given):
+        asked.set()
+        assert begun.wait(20)
+        return ask(*given)
+
+    def attempts(given):
+        begun.set()
+        order.append("attempts %s" % asked.wait(20))
+        return {"isolated": True, "attempts": [], "failing": [], "why": ""}
+    monkeypatch.setattr(service_info.proof, "ask", asks)
+    monkeypatch.setattr(service_info, "attempts", attempts)
+    monkeypatch.setattr(service_info, "measured", lambda given: order.append("measured") or measured(given))
+    assert look()["egress"]["isolated"] and order == ["attempts True", "measured"]
