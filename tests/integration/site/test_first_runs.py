@@ -48,7 +48,7 @@ def test_the_second_run_changes_nothing(second):
 def test_the_second_run_is_quick(second):
     done, passed_over = map(int, re.search(r": ok=(\d+) .* skipped=(\d+)", second.output).groups())
     print("second run: %.0f s, %d tasks done and %d passed over" % (second.seconds, done, passed_over))
-    assert done + passed_over < 190  # 174 were counted; each is a process on the controller, a third of a second and more
+    assert done + passed_over <= 155  # some 147; each is a process on the controller, a third of a second and more
     assert second.seconds < 300  # more than twice as slow as measured on an idle machine is a fault, noise is not
 
 
