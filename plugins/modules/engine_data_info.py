@@ -124,7 +124,8 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import daemon
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import roots  # noqa: E402
 
 DROP_INS = ["/etc/systemd/system/%s.d" % unit for unit in ("docker.service", "docker.socket", "containerd.service")]
-PATHS = [os.path.dirname(roots.DAEMON_CONFIG), os.path.dirname(roots.CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS, *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
+PATHS = [os.path.dirname(roots.DAEMON_CONFIG), os.path.dirname(roots.CONTAINERD_CONFIG), "/var/lib/protocol_omni", *DROP_INS,
+         *(folder + "/protocol-omni-mounts.conf" for folder in DROP_INS)]
 PID_FILE = "/run/docker.pid"  # the engine writes it when it starts
 
 

@@ -84,7 +84,8 @@ def main():
     given, socket = module.params, module.params["docker_host"]
     name = given["image"].rpartition(":")[0]
     try:
-        inspected, alias = (client.get(socket, "/images/%s/json" % urllib.parse.quote(one, safe="/:@")) for one in (given["image"], name + ":" + given["alias"]))
+        inspected, alias = (client.get(socket, "/images/%s/json" % urllib.parse.quote(one, safe="/:@")) for one in
+                            (given["image"], name + ":" + given["alias"]))
         listed, containers = client.get(socket, "/images/json") or [], client.get(socket, "/containers/json?all=1") or []
     except client.EngineError as error:
         module.fail_json(msg="The images were not looked at: %s" % error)

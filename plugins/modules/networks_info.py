@@ -38,8 +38,8 @@ options:
     default: []
   to_be_made:
     description:
-      - Whether somebody is about to make O(definitions). An engine that does not answer, as one that is not installed yet, then has no networks; and a record that
-        is no list of names is an error.
+      - Whether somebody is about to make O(definitions). An engine that does not answer, as one that is not installed yet, then has no networks; and a record
+        that is no list of names is an error.
     type: bool
     default: false
   label:

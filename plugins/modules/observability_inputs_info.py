@@ -99,7 +99,8 @@ def prepared(user, folder):
         entry, found = pwd.getpwnam(user), os.lstat(folder)
     except (KeyError, OSError):
         return False
-    return (entry.pw_dir, entry.pw_shell) == (HOME, SHELL) and stat.S_ISDIR(found.st_mode) and (found.st_uid, stat.S_IMODE(found.st_mode)) == (entry.pw_uid, 0o750)
+    return (entry.pw_dir, entry.pw_shell) == (HOME, SHELL) and stat.S_ISDIR(found.st_mode) and (
+        found.st_uid, stat.S_IMODE(found.st_mode)) == (entry.pw_uid, 0o750)
 
 
 def main():
@@ -110,8 +111,8 @@ def main():
     given = module.params
     strangers = others(listeners.parsed(commands.output(module, *listeners.COMMAND)), given["ports"], given["units"])
     if given["refuse"] and strangers:
-        module.fail_json(others=strangers, msg="Port %s is taken by %s. Choose other ports with observability_prometheus_port and observability_node_exporter_port, "
-                         "or stop it." % (" or ".join(map(str, given["ports"])), ", ".join(strangers)))
+        module.fail_json(others=strangers, msg="Port %s is taken by %s. Choose other ports with observability_prometheus_port and "
+                         "observability_node_exporter_port, or stop it." % (" or ".join(map(str, given["ports"])), ", ".join(strangers)))
     told = commands.output(module, "systemctl", "show", "--property", "NeedDaemonReload", *given["units"])
     module.exit_json(
         changed=False, others=strangers, prepared=prepared(given["user"], given["data_path"]), needs_reload="NeedDaemonReload=yes" in told.splitlines(),

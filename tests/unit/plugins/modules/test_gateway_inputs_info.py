@@ -46,7 +46,8 @@ def test_what_is_given_is_told_by_hash_and_mode_and_no_key_is(look):
 
 @pytest.mark.parametrize("operator, key, said", [
     (None, None, []), ("k" * 32, SECRET, []), ("", SECRET, ["operator.key holds 0 bytes; a key has 32 or more. Remove it"]),
-    ("k" * 31, SECRET, ["operator.key holds 31 bytes"]), ("k" * 32, "missing", ["acme: ", "acme.key is missing; it is a file of this host. Write it: install -m 0600"]),
+    ("k" * 31, SECRET, ["operator.key holds 31 bytes"]),
+    ("k" * 32, "missing", ["acme: ", "acme.key is missing; it is a file of this host. Write it: install -m 0600"]),
     ("k" * 32, "open", ["acme: ", "acme.key has mode 0640; a key is a file that its owner alone can read. chmod 600 "]),
     ("k", "missing", ["holds 1 bytes", "is missing"])],
     ids=["nothing is there", "all is well", "an empty key", "a short key", "a missing file", "one that others read", "two at once"])

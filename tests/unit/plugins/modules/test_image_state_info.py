@@ -10,7 +10,8 @@ from ansible_collections.protocol_omni.bunker.plugins.modules import image_state
 NOW, BEFORE = "0123456789abcdef", "fedcba9876543210"
 # As Docker 29 answers, shortened.
 IMAGE = {"Id": "sha256:new", "RepoTags": ["omni/s:" + NOW], "Config": {"Labels": {"protocol_omni.bunker.input-hash": NOW + "0" * 48}}}
-LISTED = [{"Id": "sha256:old", "RepoTags": ["omni/s:" + BEFORE], "Created": 100}, {"Id": "sha256:new", "RepoTags": ["omni/s:" + NOW, "omni/s:cpu"], "Created": 200},
+LISTED = [{"Id": "sha256:old", "RepoTags": ["omni/s:" + BEFORE], "Created": 100},
+          {"Id": "sha256:new", "RepoTags": ["omni/s:" + NOW, "omni/s:cpu"], "Created": 200},
           {"Id": "sha256:other", "RepoTags": ["mirror.example:5000/omni/s:1"], "Created": 300}, {"Id": "sha256:none", "RepoTags": None, "Created": 400}]
 ANSWERS = {"/images/omni/s:%s/json" % NOW: IMAGE, "/images/omni/s:cpu/json": IMAGE, "/images/json": LISTED,
            "/containers/json?all=1": [{"Id": "1", "ImageID": "sha256:old"}]}

@@ -18,7 +18,8 @@ OWNED = 'table inet bunker_seal { # progname python3\n\tcomment "5ea15ea15ea15ea
 STANDING = 'table inet bunker_seal_standing {\n\tcomment "5ea15ea15ea15ea1"\n\n\tchain forward {\n\t\tlog prefix "flags owner"\n\t}\n}\n'
 STAND_INS = {
     "nft": '[ -e "$5-$4" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$5-$4"',
-    "systemctl": 'case "$*" in *NeedDaemonReload*) cat loaded;; *docker.service) cat tie;; *"ActiveState --value %s") echo active;; *) echo inactive;; esac' % UNIT,
+    "systemctl": 'case "$*" in *NeedDaemonReload*) cat loaded;; *docker.service) cat tie;; '
+                 '*"ActiveState --value %s") echo active;; *) echo inactive;; esac' % UNIT,
 }
 # As systemctl show prints several units.
 LOADED = "Id=docker.service\nStatusText=\nNeedDaemonReload=%s\n\nId=" + UNIT + "\nStatusText=rules 5ea1, program 42\nNeedDaemonReload=%s\n"

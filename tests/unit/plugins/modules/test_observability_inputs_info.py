@@ -37,7 +37,8 @@ def look(tmp_path, monkeypatch, capsys):
         for name, printed in (("ss", ss), ("systemctl", "NeedDaemonReload=no\n\nNeedDaemonReload=%s\n" % reload)):
             (tmp_path / "bin" / name).write_text("#!/bin/sh\ncat <<'E'\n%sE\n" % printed, encoding="utf-8")
             (tmp_path / "bin" / name).chmod(0o755)
-        parameters = dict({"ports": list(ports), "units": [UNIT], "user": ME.pw_name, "data_path": str(tmp_path / "data"), "_ansible_check_mode": True}, **given)
+        parameters = dict({"ports": list(ports), "units": [UNIT], "user": ME.pw_name, "data_path": str(tmp_path / "data"),
+                           "_ansible_check_mode": True}, **given)
         with patch_module_args(parameters), pytest.raises(SystemExit):
             observability_inputs_info.main()
         return json.loads(capsys.readouterr().out)
