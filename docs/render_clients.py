@@ -24,7 +24,8 @@ with a model of random weights. What is asked stands in [ask.py](../tests/client
 """
 TAIL = """
 Clients of Python are told of a `self_signed` gateway by `SSL_CERT_FILE=/etc/protocol_omni/gateway/self_signed.pem`, those of Node.js by
-`NODE_EXTRA_CA_CERTS`. Codex (0.171.0) does not connect to a `self_signed` gateway, seen once on 2026-11-30: give it a certificate of an authority. What errors look like on the wire: [gateway](gateway.md).
+`NODE_EXTRA_CA_CERTS`. Codex (0.171.0) does not connect to a `self_signed` gateway, seen once on 2026-11-30: give it a
+certificate of an authority. What errors look like on the wire: [gateway](gateway.md).
 """
 
 
@@ -69,7 +70,8 @@ def render(found, agents=None, server=None):
     raised = ["| client | a prompt that is too long |", "|---|---|"]
     raised += ["| %s | `%s` |" % (client, one["cells"]["overflow"]["said"].split(":", maxsplit=1)[0]) for client, one in found.items()]
     notes = ["(%d) %s." % (number, reason) for number, reason in enumerate(reasons, 1)]
-    return HEAD.replace("SERVER", server or "the golden image's llama-server") + "\n".join([*lines, "", "  \n".join(notes), "", *raised]) + "\n" + (told(agents) if agents else "") + TAIL
+    table = "\n".join([*lines, "", "  \n".join(notes), "", *raised]) + "\n"
+    return HEAD.replace("SERVER", server or "the golden image's llama-server") + table + (told(agents) if agents else "") + TAIL
 
 
 if __name__ == "__main__":

@@ -35,6 +35,12 @@ options:
     description: Where the kernel's own files are.
     type: path
     default: /
+  certificates:
+    description: Paths of certificates that modules of this host are signed by.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.7.0
 attributes:
   check_mode:
     support: full
@@ -84,6 +90,13 @@ kernel:
   description: Whether the running kernel's C(modules) and its C(headers) are on this host.
   returned: success
   type: dict
+next_boot:
+  description:
+    - What is built of NVIDIA's module for the kernels that may boot next, as M(protocol_omni.bunker.next_boot_info) tells it. Empty where no kernel is on this
+      host, as in a container.
+  returned: success
+  type: list
+  elements: str
 modules_listed:
   description: Whether the kernel lists its loaded modules.
   returned: success
@@ -106,7 +119,8 @@ persistence:
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import cdi, commands, driver_survey, small_file  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import (  # noqa: E402
+    cdi, commands, driver_survey, kernel_headers, next_boot_survey, small_file)
 
 DAEMON = "nvidia-persistenced.service"
 UNITS = "/lib/systemd/system"
@@ -122,10 +136,18 @@ def known(module):
     return driver_survey.packages(said, module.params["packages"]), ""
 
 
+def next_boot(module, packages):
+    """Lines of what is built for the kernels that may boot next."""
+    running, installed = os.uname().release, [package["name"] for package in packages if package["status"] == "installed"]
+    kernels = kernel_headers.boots(running, installed, os.path.isdir(os.path.join(MODULES, running)))
+    return next_boot_survey.seen(module, kernels, module.params["certificates"])[1] if kernels else []
+
+
 def main():
     module = AnsibleModule(argument_spec={
         "packages": {"type": "list", "elements": "str", "default": []}, "cdi": {"type": "path", "default": cdi.OWN},
-        "strict": {"type": "bool", "default": False}, "hardware_root": {"type": "path", "default": "/"}}, supports_check_mode=True)
+        "strict": {"type": "bool", "default": False}, "hardware_root": {"type": "path", "default": "/"},
+        "certificates": {"type": "list", "elements": "str", "default": [], "no_log": False}}, supports_check_mode=True)
     library = driver_survey.library_version(os.path.realpath(driver_survey.library_path(commands.output(module, "ldconfig", "-p"))))
     packages, refused = known(module)
     if refused and module.params["strict"]:
@@ -137,7 +159,7 @@ def main():
     module.exit_json(
         changed=False, library=library, packages=packages, dpkg=refused, held=held, unheld=unheld,
         interrupted=driver_survey.interrupted(packages, os.listdir(UPDATES) if os.path.isdir(UPDATES) else []),
-        kernel={"modules": os.path.isdir(kernel), "headers": os.path.exists(os.path.join(kernel, "build"))},
+        kernel={"modules": os.path.isdir(kernel), "headers": os.path.exists(os.path.join(kernel, "build"))}, next_boot=next_boot(module, packages),
         modules_listed=os.path.isfile(os.path.join(module.params["hardware_root"], "proc/modules")),
         cdi=sorted(specification["devices"] + specification["drivers"]),
         persistenced=os.path.isfile(os.path.join(UNITS, DAEMON)), persistence=state.strip() or error.strip())

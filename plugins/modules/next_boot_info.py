@@ -55,52 +55,15 @@ lines:
   elements: str
 """
 
-import os  # noqa: E402
-
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import commands, next_boot, small_file  # noqa: E402
-
-
-def text(path):
-    """The text of a file, "" where it is not there or not to be read."""
-    return small_file.seen(path) or ""
-
-
-def names(folder):
-    """The names in a folder, sorted; none where it is not there or not to be read."""
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
-
-
-def built(module, releases):
-    """Lines of each kernel, with what modinfo says of the module that modprobe would load."""
-    modules = next_boot.module_names(commands.output(module, "modprobe", "--showconfig"))
-    lines = []
-    for release in releases:
-        lines.append("kernel %s" % release)
-        for name in modules:
-            status, said, error = commands.answer(module, "modinfo", "-k", release, name)
-            if status == 0:
-                break
-        lines += (said + error).splitlines()
-    return lines
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import next_boot_survey  # noqa: E402
 
 
 def main():
     module = AnsibleModule(argument_spec={
         "kernels": {"type": "list", "elements": "str", "default": []},
         "certificates": {"type": "list", "elements": "str", "default": [], "no_log": False}}, supports_check_mode=True)
-    pinned = next_boot.pinned(text, names)
-    kernels = module.params["kernels"]
-    lines = (["pin %s" % pinned] if pinned else []) + built(module, kernels + [pinned] * (pinned not in ["", *kernels]))
-    if commands.answer(module, "dkms", "--version")[0] == commands.ABSENT:
-        lines.append("dkms absent")
-    for path in module.params["certificates"]:
-        known = next_boot.enrolled("".join(commands.answer(module, "mokutil", "--test-key", path)[1:]))
-        if known is not None:
-            lines.append("key %s %s" % (path, "enrolled" if known else "absent"))
+    pinned, lines = next_boot_survey.seen(module, module.params["kernels"], module.params["certificates"])
     module.exit_json(changed=False, pinned=pinned, lines=lines)
 
 

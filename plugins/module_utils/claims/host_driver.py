@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 
+from .. import kernel_modules
 from ..cuda_readiness.capability import parse_capability
 from ..cuda_readiness.targets import BLACKWELL  # its chips are the first that need the open modules
 from .rows import not_applying, row, unseen
 
-IDS = ("driver.branch", "driver.open", "driver.match", "driver.gpus", "driver.held", "driver.nouveau", "driver.persistence", "toolkit.version", "toolkit.cdi")
+IDS = ("driver.branch", "driver.open", "driver.match", "driver.gpus", "driver.held", "driver.nouveau", "driver.persistence", "driver.next_boot",
+       "toolkit.version", "toolkit.cdi")
 NOT_LOADED = "no NVIDIA kernel module is loaded"
 
 
@@ -35,6 +37,7 @@ def results(wanted, seen):
         "driver.match": row(library or "libraries", loaded or NOT_LOADED, library != "" and library == loaded),
         "driver.gpus": _gpus(wanted["uuids"], answering), "driver.held": _held(seen), "driver.nouveau": _nouveau(kernel, seen),
         "driver.persistence": row("active", seen["persistence"] or "unknown", seen["persistence"] == "active"),
+        "driver.next_boot": _next_boot(kernel, seen),
         "toolkit.version": row("%s or newer" % wanted["toolkit"], toolkit or "none", toolkit != "" and _numbers(toolkit) >= _numbers(wanted["toolkit"])),
         "toolkit.cdi": _cdi(answering, wanted["slices"], library, seen["cdi"])}
 
@@ -43,8 +46,21 @@ def _numbers(version):
     return [int(number) for number in re.findall(r"\d+", version)[:3]]
 
 
+def _blackwell(gpus):
+    return any(gpu["capability"] and parse_capability(gpu["capability"]) >= BLACKWELL for gpu in gpus)
+
+
+def _next_boot(kernel, seen):
+    expected = "the module %s for each kernel that may boot next" % (seen["library"] or "of the libraries")
+    if not seen["next_boot"]:
+        return not_applying("there is no kernel on this host: it is a container, or boots one from elsewhere")
+    wrong = kernel_modules.refusal(seen["next_boot"], seen["library"], _blackwell(seen["host"]["gpus"]), kernel.get("secure_boot", False))
+    releases = [line.split()[1] for line in seen["next_boot"] if line.startswith("kernel ")]
+    return row(expected, wrong or "built for %s" % ", ".join(releases), not wrong)
+
+
 def _open(kernel, gpus):
-    blackwell = any(gpu["capability"] and parse_capability(gpu["capability"]) >= BLACKWELL for gpu in gpus)
+    blackwell = _blackwell(gpus)
     observed = {True: "open", False: "proprietary"}.get(kernel["nvidia_open"], NOT_LOADED)
     # Of a chip that the table of PCI ids does not know only a driver that drives it says what it is.
     unknown = [gpu.get("pci") or "?" for gpu in gpus if not gpu["capability"] and not gpu["uuid"] and gpu.get("kernel_driver") in (None, "nvidia")]

@@ -10,6 +10,7 @@ import time
 import httpx2
 import openai
 import pytest
+from support.api_words import CHAT, CHOICES, RESPONSES, in_anthropics_words, in_openais_words, tools_of
 
 ORACLE, EXECUTOR = ("oracle", "172.30.0.10:8000"), ("executor", "172.30.0.20:8002")
 QUESTION = [{"role": "user", "content": "Who are you?"}]
@@ -63,38 +64,13 @@ def test_a_client_may_have_its_prompt_counted(clients, path, body, tokens):
         assert (answer.status_code, answer.json()["input_tokens"]) == (200, 9002)
 
 
-def tools_of(path, *names):
-    """Tools as each API has them; one of them holds what a JSON library of Lua would change."""
-    schema = {"type": "object", "properties": {}, "required": [], "maximum": 12345678901234567890}
-    if path == "/v1/messages":
-        return [{"name": name, "input_schema": schema} for name in names]
-    if path == "/v1/responses":
-        return [{"type": "function", "name": name, "parameters": schema} for name in names]
-    return [{"type": "function", "function": {"name": name, "parameters": schema}} for name in names]
-
-
-CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
-CHAT_ALLOWS = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "b]}"}}]}}
-RESPONSES_ALLOW = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "c"}, {"type": "function", "name": "a"}]}
-
-
-@pytest.mark.parametrize("path, choice, told, names", [
-    (CHAT, {"type": "function", "function": {"name": "b]}"}}, "required", ["b]}"]), (RESPONSES, {"type": "function", "name": "c"}, "required", ["c"]),
-    (MESSAGES, {"type": "tool", "name": "a", "disable_parallel_tool_use": True}, {"type": "any"}, ["a"]), (MESSAGES, {"type": "none"}, None, None),
-    (CHAT, CHAT_ALLOWS, "required", ["b]}"]), (RESPONSES, RESPONSES_ALLOW, "auto", ["a", "c"]),
-    # What llama-server reads by itself, and what it shall judge itself, stays.
-    (CHAT, "required", "required", ["a", "b]}", "c"]), (CHAT, "none", "none", ["a", "b]}", "c"]),
-    (MESSAGES, {"type": "any"}, {"type": "any"}, ["a", "b]}", "c"]), (CHAT, None, None, ["a", "b]}", "c"]), (CHAT, [], [], ["a", "b]}", "c"]),
-    *((CHAT, choice, choice, ["a", "b]}", "c"]) for choice in ({"type": "function", "function": {"name": "z"}}, {"type": "function", "function": 3},
-                                                              {"type": "allowed_tools", "allowed_tools": {"tools": "a"}}, {"type": ["function"]}))])
+@pytest.mark.parametrize("path, choice, told, names", CHOICES)
 def test_a_function_that_is_chosen_by_name_is_the_one_that_is_offered(clients, path, choice, told, names):
     text = {"input": "Who?"} if path == RESPONSES else {"messages": QUESTION}
     request = {**text, "tools": tools_of(path, "a", "b]}", "c"), **({} if choice is None else {"tool_choice": choice})}
     with clients.http() as client:
-        heard = ask(client, path, hears="tool_choice", **request).json()["heard"]
-        assert heard == told
-        heard = ask(client, path, hears="tools", **request).json()["heard"]
-        assert heard == (names and tools_of(path, *names))
+        heard = [ask(client, path, hears=what, **request).json()["heard"] for what in ("tool_choice", "tools")]
+        assert heard == [told, names and tools_of(path, *names)]
 
 
 @pytest.mark.parametrize("tools", [None, [], {}, "a", [None, 3, "a", []]])
@@ -158,23 +134,6 @@ def test_tokens_are_shown_where_the_inventory_allows_it(generous):
         assert client.post("/detokenize", json={"model": "oracle", "tokens": [0]}).status_code == 404
     with generous.http(key=None) as client:
         assert ask(client, "/tokenize", content="one").status_code == 401
-
-
-def in_anthropics_words(answer, status, kind):
-    """The message of an error that has Anthropic's shape, by the reference of its API."""
-    assert answer.status_code == status, answer.text
-    body = answer.json()
-    assert set(body) == {"type", "error"} and body["type"] == "error", body
-    assert body["error"]["type"] == kind and {"code", "param"}.isdisjoint(body["error"]), body
-    return body["error"]["message"]
-
-
-def in_openais_words(answer, status, kind):
-    """The message of an error that has OpenAI's shape, by the reference of its API; its number is the answer's."""
-    assert answer.status_code == status, answer.text
-    error = answer.json()["error"]
-    assert set(error) == {"message", "type", "param", "code"} and (error["type"], error["code"]) == (kind, status), error
-    return error["message"]
 
 
 WRONG = "Bearer " + "0" * 64

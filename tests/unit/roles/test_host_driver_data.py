@@ -195,6 +195,21 @@ def test_the_headers_of_what_look_yml_saw(kernel, rows, headers, refused):
     assert bool(rendering.render("host_driver", role["_host_driver_headers_chosen"], variables)["refusal"]) is refused
 
 
+DKMS, CARRIES = "hold installed nvidia-dkms-580-open 580.95.05-1", "install installed linux-headers-6.8.0-50-generic 6.8.0-50.51"
+
+
+@pytest.mark.parametrize("rows, work, running, to_come", [
+    ([DKMS], False, "6.8.0-45-generic", ["linux-headers-6.8.0-50-generic"]), ([DKMS], False, "6.8.0-50-generic", []),
+    ([DKMS, CARRIES], False, "6.8.0-45-generic", []), ([DKMS], True, "6.8.0-45-generic", []), ([], False, "6.8.0-45-generic", [])],
+    ids=["a newer kernel waits", "it runs already", "its headers are there", "the driver is installed anyway", "nothing is compiled here"])
+def test_a_driver_that_serves_gets_the_headers_of_a_newer_kernel_that_waits(rows, work, running, to_come):
+    variables = {"__host_driver_look": looked(KERNELS + rows, (), True, True), "_host_driver_system": "Ubuntu 24", "_host_driver_work": work,
+                 "bunker_host": {"gpus": [], "kernel": {"release": running, "nvidia": "580.95.05", "nvidia_open": True}, "toolkit": None}}
+    install = rendering.task("host_driver", "tasks/apply.yml", "Install the headers of the kernels that may boot next")
+    assert rendering.holds("host_driver", install, variables) is bool(to_come)
+    assert rendering.render("host_driver", install["ansible.builtin.apt"]["name"], variables) == to_come
+
+
 @pytest.mark.parametrize("said", [[], ["nvidia-smi is half-configured", "libcuda1 is unpacked"]], ids=["nothing", "killed while it configured"])
 @pytest.mark.parametrize("rc", [0, 1])
 def test_an_installation_that_was_interrupted_is_finished_first_or_refused_with_the_command(said, rc):

@@ -132,7 +132,7 @@ UNPROVEN = "image unproven-%s sha256:new" % ("a" * 16)
     ({"images": [{"Id": "sha256:new"}], "alias_id": "sha256:new", "names": NAMED, "scratch": True}, None, True),
     ({"images": [{"Id": "sha256:new"}], "alias_id": "sha256:new", "names": NAMED + [UNPROVEN], "scratch": False}, None, True),
     ({"images": [], "alias_id": "sha256:old", "names": [], "scratch": False}, [{"Id": "sha256:new"}], True), ({"skipped": True}, None, False)],
-    ids=["all is as it is to be", "the alias points elsewhere", "no alias", "a build was interrupted", "an unproven image", "it came just now", "no engine yet"])
+    ids=["all is as it should be", "the alias points elsewhere", "no alias", "a build was interrupted", "unproven", "it came just now", "no engine yet"])
 def test_names_and_what_is_left_are_looked_after_only_where_something_is_to_be_done(found, obtained, unsettled):
     settle = rendering.task("golden_image", "tasks/main.yml", "Point the alias at the image, and remove what is left of earlier ones")
     variables = {"__golden_image_found": found, "_golden_image_input_hash": "a" * 64, "golden_image_alias": "cpu", "golden_image_keep_earlier": 1}

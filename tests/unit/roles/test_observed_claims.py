@@ -222,7 +222,7 @@ def test_a_door_with_a_certificate_of_its_own_has_one_more_secret():
 
 BARE_HOST = {"gpus": [], "slices": [], "toolkit": None, "kernel": {"release": "6.12", "nvidia": None, "nvidia_open": None, "nouveau": False}}
 DRIVER = {"library": "", "packages": [], "dpkg": "", "held": [], "unheld": ["libcuda1"], "interrupted": [], "kernel": {}, "modules_listed": True, "cdi": [],
-          "persistenced": False, "persistence": "inactive"}
+          "persistenced": False, "persistence": "inactive", "next_boot": []}
 
 
 def host_driver(**variables):
@@ -237,11 +237,11 @@ def host_driver(**variables):
 
 def test_what_the_inventory_wants_of_the_driver_is_handed_on():
     look, found = host_driver(host_driver_packages=["nvidia-open"], host_driver_branch="570", preflight_hardware_root="/opt/card")
-    assert look == {"packages": ["nvidia-open"], "cdi": "/var/run/cdi/nvidia.yaml", "hardware_root": "/opt/card"}
+    assert look == {"packages": ["nvidia-open"], "cdi": "/var/run/cdi/nvidia.yaml", "hardware_root": "/opt/card", "certificates": []}
     assert [found[name]["expected"] for name in ("driver.branch", "driver.gpus", "toolkit.version", "toolkit.cdi")] == [
         "570 or newer", "GPU-1", "1.17.8 or newer", "MIG-2, libraries"]
     assert found["driver.held"]["observed"] == "0 packages held, not held: libcuda1"
-    assert [name for name, row in found.items() if row["holds"]] == ["driver.nouveau"]
+    assert [name for name, row in found.items() if row.get("holds")] == ["driver.nouveau"]
 
 
 @pytest.mark.parametrize("virtual, services, reason", [
@@ -252,7 +252,7 @@ def test_a_container_and_a_host_without_cards_claim_nothing_of_a_driver(virtual,
                  "bunker_services": services, "__host_driver_look": {"skipped": True}}
     assert asked("host_driver", "Look at the driver", "host_driver_info", variables) is None
     found = recorded("host_driver", "Look at the driver", variables)
-    assert len(found) == 9 and {row["does_not_apply"] for row in found.values()} == {reason}
+    assert len(found) == 10 and {row["does_not_apply"] for row in found.values()} == {reason}
 
 
 def test_the_volumes_of_the_inventory_are_looked_at_with_all_their_defaults():

@@ -5,7 +5,7 @@ import os
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import driver_survey
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import commands, driver_survey, next_boot_survey
 from ansible_collections.protocol_omni.bunker.plugins.modules import host_driver_info
 
 # As glibc 2.41 prints it, shortened; a library of 32 bits stands before that of 64.
@@ -173,3 +173,21 @@ def test_a_package_of_32_bits_is_another_one_than_the_hosts_own():
     assert driver_survey.own(known, "580.95.05") == (["libnvidia-compute-580", "nvidia-dkms-580-open"], ["libnvidia-compute-580:i386", "libcuda1:i386"])
     assert "libcuda1" not in [package["name"] for package in known]  # of which the host has none of its own
     assert driver_survey.PACKAGES[-1].strip().endswith("Architecture}\\n")
+
+
+def test_what_is_built_for_the_kernel_that_boots_next_is_told(look, monkeypatch):
+    running = os.uname().release
+    monkeypatch.setattr(host_driver_info.os, "uname", lambda: type("Names", (), {"release": "6.12.50+deb13-amd64"}))
+    monkeypatch.setattr(commands, "FOLDERS", (str(look.folder / "bin"), "/usr/bin", "/bin"))
+    monkeypatch.setattr(next_boot_survey, "text", lambda path: "")
+    monkeypatch.setattr(next_boot_survey, "names", lambda folder: [])
+    for name, script in {"modinfo": 'echo "version: $*"', "dkms": "true", "modprobe": "true", "mokutil": 'echo "$2 is not enrolled"'}.items():
+        (look.folder / "bin" / name).write_text("#!/bin/sh\n%s\n" % script, encoding="utf-8")
+        (look.folder / "bin" / name).chmod(0o755)
+    (look.folder / "MODULES" / running).rename(look.folder / "MODULES" / "6.12.50+deb13-amd64")
+    assert look(certificates=["/mok.pub"])["next_boot"] == [
+        "kernel 6.12.57+deb13-amd64", "version: -k 6.12.57+deb13-amd64 nvidia", "key /mok.pub absent"]
+    (look.folder / "dpkg").write_text("install\tinstalled\tadduser\t3.134\n", encoding="utf-8")
+    assert look()["next_boot"][0] == "kernel 6.12.50+deb13-amd64"
+    (look.folder / "MODULES" / "6.12.50+deb13-amd64").rmdir()
+    assert look(certificates=["/mok.pub"])["next_boot"] == []

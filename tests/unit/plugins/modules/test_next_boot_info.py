@@ -4,7 +4,7 @@ import json
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import commands
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import commands, next_boot_survey
 from ansible_collections.protocol_omni.bunker.plugins.modules import next_boot_info
 
 OLD, NEW = "6.8.0-45-generic", "6.8.0-50-generic"
@@ -24,8 +24,8 @@ def look(tmp_path, monkeypatch, capsys):
             (tmp_path / "bin" / name).write_text("#!/bin/sh\n%s\n" % stand_ins.get(name, "exit 127"), encoding="utf-8")
             (tmp_path / "bin" / name).chmod(0o755)
         there = dict(files)
-        monkeypatch.setattr(next_boot_info, "text", lambda path: there.get(path, ""))
-        monkeypatch.setattr(next_boot_info, "names", lambda folder: sorted(path.rpartition("/")[2] for path in there if path.rpartition("/")[0] == folder))
+        monkeypatch.setattr(next_boot_survey, "text", lambda path: there.get(path, ""))
+        monkeypatch.setattr(next_boot_survey, "names", lambda folder: sorted(path.rpartition("/")[2] for path in there if path.rpartition("/")[0] == folder))
         with patch_module_args(dict({"kernels": [NEW]}, **options)), pytest.raises(SystemExit):
             next_boot_info.main()
         return json.loads(capsys.readouterr().out)
@@ -65,5 +65,5 @@ def test_a_folder_that_cannot_be_read_has_no_names(tmp_path, monkeypatch):
     """An automount of /efi whose device is gone, a vfat with errors."""
     def fails(_folder):
         raise OSError(5, "Input/output error")
-    monkeypatch.setattr(next_boot_info.os, "listdir", fails)
-    assert next_boot_info.names(str(tmp_path)) == []
+    monkeypatch.setattr(next_boot_survey.os, "listdir", fails)
+    assert next_boot_survey.names(str(tmp_path)) == []

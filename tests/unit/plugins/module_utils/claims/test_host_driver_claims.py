@@ -12,7 +12,7 @@ SEEN = {
     "host": {"kernel": {"nvidia": "580.95.05", "nvidia_open": True, "nouveau": False}, "toolkit": "1.18.0",
              "gpus": [{"uuid": "GPU-1", "capability": "12.0"}, {"uuid": "GPU-2", "capability": "12.0"}]},
     "library": "580.95.05", "dpkg": "", "held": ["libcuda1", "nvidia-smi"], "unheld": [], "modules_listed": True, "persistence": "active",
-    "cdi": ["580.95.05", "GPU-1", "GPU-2"]}
+    "cdi": ["580.95.05", "GPU-1", "GPU-2"], "next_boot": ["kernel 6.8.0-50-generic", "version:        580.95.05", "license:        Dual MIT/GPL"]}
 CATALOGUE = collection_roles.claim_catalogue("host_driver")
 
 
@@ -40,6 +40,11 @@ def cards(*capabilities):
     return lambda seen: [gpu.update(capability=capability) for gpu, capability in zip(seen["host"]["gpus"], capabilities)]
 
 
+def built(version):
+    """Lines of one kernel for which a module of that version is built."""
+    return [line.replace("580.95.05", version) for line in SEEN["next_boot"]]
+
+
 def both(*changes):
     return lambda seen: [change(seen) for change in changes]
 
@@ -54,19 +59,29 @@ def test_the_words():
     assert {name: (row["expected"], row["observed"]) for name, row in rows().items()} == {
         "driver.branch": ("580 or newer", "580.95.05"), "driver.open": ("open", "open"), "driver.match": ("580.95.05", "580.95.05"),
         "driver.gpus": ("GPU-1, GPU-2", "GPU-1, GPU-2"), "driver.held": ("2 packages held", "2 packages held"),
-        "driver.nouveau": ("not loaded", "not loaded"), "driver.persistence": ("active", "active"), "toolkit.version": ("1.17.8 or newer", "1.18.0"),
-        "toolkit.cdi": ("GPU-1, GPU-2, 580.95.05", "580.95.05, GPU-1, GPU-2")}
+        "driver.nouveau": ("not loaded", "not loaded"), "driver.persistence": ("active", "active"),
+        "driver.next_boot": ("the module 580.95.05 for each kernel that may boot next", "built for 6.8.0-50-generic"),
+        "toolkit.version": ("1.17.8 or newer", "1.18.0"), "toolkit.cdi": ("GPU-1, GPU-2, 580.95.05", "580.95.05, GPU-1, GPU-2")}
 
 
 @pytest.mark.parametrize("claim, change, observed", [
     ("driver.open", kernel(nvidia_open=False), "proprietary"),
     ("driver.open", both(kernel(nvidia_open=False), cards(None, "10.0")), "proprietary"),
-    ("driver.match", both(of(library="580.105.08"), lambda seen: seen["cdi"].append("580.105.08")), "580.95.05"),
+    ("driver.match", both(of(library="580.105.08", next_boot=built("580.105.08")), lambda seen: seen["cdi"].append("580.105.08")), "580.95.05"),
     ("driver.gpus", both(lambda seen: seen["host"]["gpus"].pop(0)), "GPU-2"),
     ("driver.held", of(held=["libcuda1"], unheld=["nvidia-smi", "nvidia-persistenced"]), "1 packages held, not held: nvidia-smi, nvidia-persistenced"),
     ("driver.held", of(held=[], unheld=["libcuda1"]), "0 packages held, not held: libcuda1"),
     ("driver.held", of(held=[], dpkg="dpkg-query: no such file"), "not observed: dpkg-query: no such file"),
     ("driver.nouveau", kernel(nouveau=True), "loaded"),
+    ("driver.next_boot", of(next_boot=["kernel 6.8.0-50-generic", "modinfo: ERROR: Module nvidia not found."]),
+     "for the kernel 6.8.0-50-generic, which may boot next, no module nvidia is built; needed 580.95.05. apt-get install linux-headers-6.8.0-50-generic; dkms "
+     "autoinstall -k 6.8.0-50-generic; dkms status. Why it failed: /var/lib/dkms/nvidia*/580.95.05/build/make.log"),
+    ("driver.next_boot", of(next_boot=[*SEEN["next_boot"], "kernel 6.8.0-51-generic", "version: 570.1"]),
+     "for the kernel 6.8.0-51-generic, which may boot next, the module nvidia is 570.1; needed 580.95.05, as the libraries are. dkms autoinstall -k "
+     "6.8.0-51-generic; dkms status"),
+    ("driver.next_boot", kernel(secure_boot=True), "for the kernel 6.8.0-50-generic, which may boot next, the module nvidia is not signed; needed a signature "
+     "by an enrolled key, since Secure Boot is on. Let dkms sign it: mok_signing_key and mok_certificate in /etc/dkms/framework.conf; then build it again: "
+     "dkms status"),
     ("driver.nouveau", of(modules_listed=False), "not observed: the kernel lists no modules (/proc/modules)"),
     ("driver.persistence", of(persistence="inactive"), "inactive"), ("driver.persistence", of(persistence=""), "unknown"),
     ("toolkit.version", lambda seen: seen["host"].update(toolkit="1.17.7"), "1.17.7"),
@@ -82,7 +97,8 @@ def test_each_claim_fails_by_itself(claim, change, observed):
 
 
 def test_an_older_branch_fails_though_all_of_it_goes_together():
-    found = rows(both(kernel(nvidia="570.172.08"), of(library="570.172.08", cdi=["570.172.08", "GPU-1", "GPU-2"])))
+    installed = of(library="570.172.08", cdi=["570.172.08", "GPU-1", "GPU-2"], next_boot=built("570.172.08"))
+    found = rows(both(kernel(nvidia="570.172.08"), installed))
     assert named(found, "fails") == ["driver.branch"] and found["driver.branch"]["observed"] == "570.172.08"
 
 
@@ -134,3 +150,14 @@ def test_where_none_applies_nothing_is_looked_at():
     found = {name: claims.judge(name, CATALOGUE[name], result)
              for name, result in host_driver.results(dict(WANTED, not_applicable="this host is a container"), {"skipped": True}).items()}
     assert list(found) == list(CATALOGUE) and {(row["status"], row["reason"]) for row in found.values()} == {("does not apply", "this host is a container")}
+
+
+def test_a_host_without_a_kernel_has_none_that_boots_next():
+    found = rows(of(next_boot=[]))["driver.next_boot"]
+    assert found["status"] == "does not apply" and "it is a container" in found["reason"]
+
+
+def test_only_blackwell_needs_the_open_module_at_the_next_boot():
+    proprietary = of(next_boot=["kernel 6.8.0-50-generic", "version: 580.95.05", "license: NVIDIA"])
+    assert rows(proprietary)["driver.next_boot"]["status"] == "fails"
+    assert rows(both(proprietary, cards("8.9", "9.0")))["driver.next_boot"]["status"] == "holds"
