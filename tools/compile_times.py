@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support import provenance  # noqa: E402
 
 RECORD = "tests/results/compile_times.json"
-LINE = re.compile(r"COMPILED (at|cpu|by) (.+)$", re.MULTILINE)
+# As BuildKit prints what a step says. It prints the step's own text too, with the same words in it, and no seconds before them.
+LINE = re.compile(r"^#\d+ [0-9.]+ COMPILED (at|cpu|by) (.+)$", re.MULTILINE)
 CPU = re.compile(r"(\d+)m([\d.]+)s (\d+)m([\d.]+)s \./(.+)\.times")
 CUDA = "ggml/src/ggml-cuda/*"
 # Name of a group: globs of its files' outputs; the first that fits counts.
