@@ -306,8 +306,9 @@ def fabric(inventory, host):
         yield Finding("fabric", ERROR, what, "fabric manager: %s" % said, "%s, the driver's very version, running" % installed,
                       "apt-get install '%s=%s*' && systemctl enable --now nvidia-fabricmanager.%s" % (package, installed, lower))
     elif waits:
-        yield Finding("fabric", WARNING, what, "the state %s of their fabric, and the fabric manager runs" % " and ".join(
-            sorted({found["states"][gpu["uuid"]] for gpu in waits})), "Completed: until then CUDA answers with error 802",
+        states = " and ".join(sorted({found["states"][gpu["uuid"]] for gpu in waits}))
+        yield Finding("fabric", WARNING, what, "the state %s of their fabric, and the fabric manager runs" % states,
+                      "Completed: until then CUDA answers with error 802",
                       "Right after a boot wait a minute; else see: journalctl -u nvidia-fabricmanager; nvidia-smi -q | grep -A4 Fabric.")
 
 

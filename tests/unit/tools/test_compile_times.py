@@ -101,4 +101,4 @@ def test_what_the_recipe_prints_is_read(tmp_path):
     printed = subprocess.run(["bash", "-euo", "pipefail", "-c", commands], capture_output=True, text=True, check=True).stdout
     log = "".join("#17 70.0 %s\n" % line for line in printed.splitlines())  # as BuildKit has it
     assert compile_times.compiled(log) == {"src/a.cpp.o": {"begin": 0.02, "seconds": 2.7, "cpu": 2.6, "by": "cache_miss"},
-                                               "bin/a": {"begin": 2.72, "seconds": 0.28}}
+                                           "bin/a": {"begin": 2.72, "seconds": 0.28}}
