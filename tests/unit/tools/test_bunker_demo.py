@@ -26,7 +26,8 @@ esac
 def _bunker(tmp_path):
     """A function that runs ./bunker in a folder of its own: (exit code, what was called, line by line, what it said)."""
     root, programs, cache = tmp_path / "root", tmp_path / "bin", tmp_path / "cache"
-    for name in ("bunker", "tools/deploy.py", "inventory/demo/hosts.yml", "requirements/run.txt", "requirements/bench.txt", "requirements/docs.txt"):
+    for name in ("bunker", "tools/deploy.py", "tools/checkout_lock.py", "inventory/demo/hosts.yml", *("requirements/%s.txt" % one for one in (
+            "run", "bench", "docs"))):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     (root / ".venv" / "bin").mkdir(parents=True)
