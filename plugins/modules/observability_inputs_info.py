@@ -82,7 +82,8 @@ from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils import commands, listeners, prometheus_survey, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.local_http import text_at  # noqa: E402
 
-HOME, SHELL = "/nonexistent", "/usr/sbin/nologin"
+HOME = "/nonexistent"
+SHELL = "/usr/sbin/nologin"
 PROC = "/proc"
 
 
