@@ -517,7 +517,9 @@ def _check_build(image):
     for name, least in (("golden_image_build_timeout", 60), ("golden_image_keep_earlier", 0)):
         if image[name] < least:
             yield Problem("%s %d" % (name, image[name]), "at least %d" % least, "Raise it.")
-    for option in image["golden_image_cmake_options"]:
+    for option, value in image["golden_image_cmake_options"].items():
+        if "\n" in str(value):
+            yield Problem("golden_image_cmake_options: %s: %r" % (option, value), "a CMake option has a value of one line", "Write it in one line, without |.")
         if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", option):
             yield Problem("golden_image_cmake_options: %s" % option, "a CMake option is a name without -D",
                           "Write for example GGML_CUDA_FA_ALL_QUANTS: \"ON\".")

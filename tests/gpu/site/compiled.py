@@ -11,8 +11,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import compile_times  # noqa: E402
 
-LINES = ("grep -h -o 'COMPILED .*' /var/log/protocol_omni/golden-image-build.log || "
-         "find /var/lib/docker/overlay2 -path '*/diff/build/.ninja_log' -exec sed '1d; s/^/COMPILED at /' {} \\; -quit")
+LINES = ("grep -h ' COMPILED ' /var/log/protocol_omni/golden-image-build.log || "
+         "find /var/lib/docker/overlay2 -path '*/diff/build/.ninja_log' -exec sed '1d; s/^/#0 0.0 COMPILED at /' {} \\; -quit")
 
 
 def compiled(host):

@@ -101,4 +101,4 @@ def test_what_was_compiled_is_read_of_the_log_or_of_the_builders_layers(tmp_path
     seconds, name = (1, "of-the-log") if "COMPILED" in log else (2, "of-ninja")
     row = {"files": 1, "cpu": 0, "seconds": seconds, "misses": 0}
     assert compiled.compiled(Shell(tmp_path)) == {"seconds": seconds, "jobs": 1, "idle": 0, "groups": {"linking": row, "all": row}}
-    assert (tmp_path / "compiled.log").read_text(encoding="ascii") == "COMPILED at 5\t%d005\t17\tbin/%s\tab\n" % (seconds, name)
+    assert (tmp_path / "compiled.log").read_text(encoding="ascii").endswith(" COMPILED at 5\t%d005\t17\tbin/%s\tab\n" % (seconds, name))

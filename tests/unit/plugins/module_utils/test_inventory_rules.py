@@ -236,6 +236,7 @@ def volume(**values):
     (variable(golden_image_capabilities=["sm_120"]), "golden_image_capabilities: sm_120", "12.0"),
     (variable(golden_image_build_timeout=0), "golden_image_build_timeout 0", "Raise"),
     (variable(golden_image_keep_earlier=-1), "golden_image_keep_earlier -1", "Raise"),
+    (variable(golden_image_cmake_options={"CMAKE_CXX_FLAGS": "-O2\n-g"}), "golden_image_cmake_options: CMAKE_CXX_FLAGS: '-O2\\n-g'", "one line"),
     (variable(golden_image_cmake_options={"-DGGML_LTO": "ON"}), "golden_image_cmake_options: -DGGML_LTO", "GGML_CUDA_FA_ALL_QUANTS"),
     (variable(bunker_bundle="bundle"), "bunker_bundle bundle", "/nvme/models"),
     (variable(model_store_path="models"), "model_store_path models", "/nvme/models"),
