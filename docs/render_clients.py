@@ -24,8 +24,8 @@ with a model of random weights. What is asked stands in [ask.py](../tests/client
 """
 TAIL = """
 Clients of Python are told of a `self_signed` gateway by `SSL_CERT_FILE=/etc/protocol_omni/gateway/self_signed.pem`, those of Node.js by
-`NODE_EXTRA_CA_CERTS`. Codex (0.171.0) does not connect to a `self_signed` gateway, seen once on 2026-11-30: give it a
-certificate of an authority. What errors look like on the wire: [gateway](gateway.md).
+`NODE_EXTRA_CA_CERTS`. Those with rustls, Codex among them, take no certificate of an authority from a server, and until 0.6.0 the gateway's own was one:
+[rotate](day-two.md) it once. What errors look like on the wire: [gateway](gateway.md).
 """
 
 

@@ -116,6 +116,22 @@ class OperatorKey:
         return remove(self.previous, self.next)
 
 
+def certificate_command(subject, names, key, pem):
+    """The words of the command that makes a server's certificate which nobody else signed.
+
+    It is no authority's (CA:FALSE), which openssl req would make of it: clients with rustls, Codex among them, take none from a server (CaUsedAsEndEntity).
+
+    :param subject: common name.
+    :param names: list such as DNS:example.com and IP:192.0.2.1.
+    :param key: path that its key is written to.
+    :param pem: path that the certificate is written to.
+    """
+    extensions = ("subjectAltName=" + ",".join(names), "basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature",
+                  "extendedKeyUsage=serverAuth")
+    return ["openssl", "req", "-config", "/dev/null", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650",
+            "-subj", "/CN=" + subject, *(word for extension in extensions for word in ("-addext", extension)), "-keyout", key, "-out", pem]
+
+
 class Certificate:
     """The certificate that the gateway made itself, in its folder.
 
@@ -145,8 +161,7 @@ class Certificate:
         scratch = tempfile.mkdtemp(dir=self.folder, prefix=".rotation-")  # its owner's alone
         try:
             key, pem = os.path.join(scratch, "key"), os.path.join(scratch, "pem")
-            self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650",
-                      "-subj", "/CN=" + subject, "-addext", "subjectAltName=" + ",".join(names), "-keyout", key, "-out", pem])
+            self.run(certificate_command(subject, names, key, pem))
             os.chmod(key, 0o600)
             if self.uid is not None:
                 os.chown(key, self.uid, -1)

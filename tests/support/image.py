@@ -1,7 +1,8 @@
 """The image that the site of the tests runs: the real one where ./bunker demo left it in the cache, else one that compiles in a fifth of the time.
 
 The quick one has no flash attention for CUDA, nvcc optimises its kernels little (-Ofc=max), and g++ what starts them (-fno-...): it holds fewer kernels, and
-slow ones. There is no card here to run them. It has one CPU backend (AVX2) in the place of 14. Everything else of it is the real one's. tests/integration/isolated/test_root_disk.py (--full) builds the real one.
+slow ones. There is no card here to run them. It has one CPU backend (AVX2) in the place of 14. Everything else of it is the real one's.
+tests/integration/isolated/test_root_disk.py (--full) builds the real one.
 """
 import functools
 import json

@@ -101,6 +101,7 @@ def test_a_holders_key_changes_by_the_inventory_and_the_former_one_ends_by_itsel
 
 def test_the_certificate_changes_under_clients_that_were_given_both(door):
     key, first = door.keys["bob"], door.sh("cat %s/self_signed.pem" % FOLDER)
+    assert "CA:FALSE" in door.sh("openssl x509 -in %s/self_signed.pem -noout -ext basicConstraints" % FOLDER)
     refused = rotate(door, "certificate", "switch")
     assert refused.rc != 0 and "Begin first" in refused.failures[-1] and refused.changed == set()
     rotate(door, "certificate").assert_ok()

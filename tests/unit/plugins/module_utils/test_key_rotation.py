@@ -86,6 +86,13 @@ def certificate(tmp_path):
     return found
 
 
+def test_the_next_certificate_is_a_servers_and_no_authoritys(certificate, tmp_path):
+    certificate.begin("oracle-1", ["IP:127.0.0.1"])
+    words = ["openssl", "x509", "-in", str(tmp_path / "next.pem"), "-noout", "-ext", "basicConstraints,keyUsage,extendedKeyUsage"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "CA:FALSE" in said and "Digital Signature" in said and "TLS Web Server Authentication" in said and "Certificate Sign" not in said
+
+
 def answers(folder, trusted):
     """Whether a client that trusts a file gets on with a server that has the key and certificate of now."""
     server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context(cafile=str(folder / trusted))
