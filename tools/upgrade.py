@@ -15,7 +15,7 @@ sys.path.insert(0, str(HERE / "tools"))
 
 import checkout_lock  # noqa: E402
 
-USAGE = """./bunker upgrade HOST (--to RELEASE | --back) [--although-claims-fail] [OPTIONS of ansible-playbook]
+USAGE = """./bunker upgrade HOST (--to RELEASE | --back) [--although-claims-fail] [--plain] [OPTIONS of ansible-playbook]
        ./bunker upgrade --compare BEFORE AFTER
 
 Proves the claims by the release that is checked out, checks out the other one, deploys by it (site.yml, which proves the claims again), and says what
@@ -239,6 +239,7 @@ def parsed(words):
     way.add_argument("--back", action="store_true")
     way.add_argument("--compare", nargs=2, metavar=("BEFORE", "AFTER"))
     parser.add_argument("--although-claims-fail", action="store_true")
+    parser.add_argument("--plain", action="store_true")
     found, rest = parser.parse_known_args(words)
     wrong = in_part(rest)
     if wrong:
@@ -266,8 +267,9 @@ def upgrade(root, arguments, rest, say):
     folder = kept / datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
     folder.mkdir(parents=True)
     say("the claims of %s by %s, before anything changes" % (name, before))
-    status = called(["ansible-playbook", "-i", inventory, "playbooks/verify.yml", *rest, "-e", "bunker_report_path=%s" % (folder / "before")], root,
-                    ANSIBLE_STDOUT_CALLBACK=os.environ.get("ANSIBLE_STDOUT_CALLBACK") or "protocol_omni.bunker.screen")
+    screen = {"ANSIBLE_STDOUT_CALLBACK": os.environ.get("ANSIBLE_STDOUT_CALLBACK") or "protocol_omni.bunker.screen"}
+    screen.update({"BUNKER_PLAIN": "true"} if arguments.plain else {})
+    status = called(["ansible-playbook", "-i", inventory, "playbooks/verify.yml", *rest, "-e", "bunker_report_path=%s" % (folder / "before")], root, **screen)
     wrong = {host: failing(report) for host, report in reports(folder / "before").items()}
     if not wrong or status not in (0, FAILED_HOSTS) or status and not any(wrong.values()):
         say("the claims could not be proven (exit status %d), so nothing was changed" % status)
@@ -285,7 +287,7 @@ def upgrade(root, arguments, rest, say):
         return status
     say("%s by %s" % (name, release))
     status = called(["./bunker", "deploy", arguments.host, *rest, "-e", "bunker_report_path=%s" % (folder / "after")], root,
-                    **{checkout_lock.HELD: "yes"})
+                    **{checkout_lock.HELD: "yes"}, **screen)
     say("what differs, by the reports in %s:" % folder.relative_to(root))
     for line in compare(folder / "before", folder / "after") if (folder / "after").is_dir() else [
             "The deployment did not come to its claims (exit status %d); what it says above is the cause." % status]:

@@ -18,6 +18,7 @@ echo "$(basename "$0") $(cat RELEASE) $*${BUNKER_CHECKOUT_HELD:+ held}" >> calle
 for word; do case $word in bunker_report_path=*) folder=${word#*=} ;; esac; done
 mkdir -p "$folder"
 cp CLAIMS "$folder/omni.json"
+echo "$(basename "$0") ${BUNKER_PLAIN:-}" >>SCREENS
 exit "$(cat "STATUS-$(basename "$0")" 2>/dev/null || echo 0)"
 """
 CHANGELOG = "releases:\n  0.1.0: {changes: {breaking_changes: [old - gone.]}}\n"
@@ -47,7 +48,7 @@ def checkout_of_two_releases(tmp_path, monkeypatch):
     for file in (root / "bunker", programs / "ansible-playbook"):
         file.write_text(STAND_IN, encoding="utf-8")
         file.chmod(0o755)
-    (root / ".gitignore").write_text("reports/\ncalled\nSTATUS-*\ninventory/omni/\n", encoding="utf-8")
+    (root / ".gitignore").write_text("reports/\ncalled\nSCREENS\nSTATUS-*\ninventory/omni/\n", encoding="utf-8")
     (root / "inventory" / "omni" / "hosts.yml").touch()
     (root / "tools" / "upgrade.py").touch()
     git(tmp_path, "init", "-q", "-b", "main", str(root))
@@ -85,6 +86,13 @@ def test_claims_are_proven_by_the_old_release_and_then_deployed_by_the_new_one(c
         "image: sha256:new, before sha256:old", "oracle: generation 12.0 tok/s, before 10.0 (+20 %)",
         "bunker: back to what ran before: ./bunker upgrade omni --back"]
     assert "breaking in 0.2.0: door - needs a key." in said and "old - gone" not in said
+
+
+@pytest.mark.parametrize("words, told", [([], ""), (["--plain"], "true")], ids=["a screen", "lines"])
+def test_plain_is_for_the_screen_of_both_plays_and_no_option_of_ansible_playbook(checkout, words, told):
+    called = run(checkout, "omni", "--to", "v2", *words)[2]
+    assert not [line for line in called if "--plain" in line]
+    assert [line.split(" ") for line in (checkout / "SCREENS").read_text(encoding="utf-8").splitlines()] == [["ansible-playbook", told], ["bunker", told]]
 
 
 def test_back_again_is_what_ran_before(checkout):
