@@ -22,6 +22,13 @@ def test_each_start_asks_for_every_file_of_whatever_role():
     assert pairs == [("/srv/models/%s/%s" % (model["name"], file["name"]), file["sha256"]) for model in (MODEL, SMALL) for file in model["files"]]
 
 
+def test_a_model_is_judged_by_the_roles_of_its_files_while_they_are_fetched():
+    """Without them a projector counts as a shard, and the model is refused after its first file."""
+    judge = rendering.task("model_store", "tasks/fetch.yml", "Read what has been fetched so far")
+    given = rendering.render("model_store", judge["protocol_omni.bunker.model_info"]["files"], {"_model_store_missing": [MODEL, FILES[0]]}, judge["vars"])
+    assert given == [{name: entry[name] for name in ("name", "sha256", "role") if name in entry} for entry in FILES]
+
+
 @pytest.mark.parametrize("speeds, told", [
     ({"generation": 10.94, "prompt": 172.26}, {"generation_speed": 10.9, "prompt_speed": 172.3}),
     ({"generation": None, "prompt": 9166.94}, {"prompt_speed": 9166.9}),
