@@ -16,7 +16,8 @@ from .readiness import TargetError, report, unaccounted
 
 
 def main(arguments=None):
-    """Prints verdicts; exit code 0: all native or compiled at load, 1: something would not run, or was not read, 2: no answer, for nothing could be read."""
+    """Prints verdicts; exit code 0: all native or compiled at load, 1: something would not run, nobody knows whether it would, or it was not read, 2: no
+    answer, for nothing could be read."""
     parser = argparse.ArgumentParser(
         prog="python3 -m cuda_readiness.command_line", description="Will this binary, image or container run on that GPU, and with whose libcuda?")
     what = parser.add_mutually_exclusive_group(required=True)
@@ -45,7 +46,7 @@ def main(arguments=None):
     left = unaccounted(result, options.unreadable)
     if left and not result["files"]:
         return 2
-    return 1 if left or any(verdict["verdict"] in ("none", "ptx_too_new", "does_not_load") for verdict in result["verdicts"].values()) else 0
+    return 1 if left or any(verdict["verdict"] not in (None, "native", "jit") for verdict in result["verdicts"].values()) else 0
 
 
 def _say(line):
