@@ -167,7 +167,7 @@ def test_the_server_is_told_what_the_inventory_says():
     words = dict(zip(server["args"], server["args"][1:]))
     assert (words["--model"], words["--mmproj"], words["--tensor-split"], words["--n-gpu-layers"], words["--port"], words["--alias"]) == (
         "/models/large-00001-of-00002.gguf", "/models/eyes.gguf", "75,25", "99", "8000", "oracle")
-    assert words["--api-key-file"] == "/keys/keys" and "--no-slots" in words
+    assert words["--api-key-file"] == "/keys/keys" and {"--no-slots", "--no-ui"} <= set(words) and words["--cors-origins"] == "none"
     assert server["startupProbe"]["failureThreshold"] * server["startupProbe"]["periodSeconds"] >= 600
     (other,) = pod(rendered(), "executor-north")["containers"]
     assert other["startupProbe"]["failureThreshold"] == 13, "125 seconds, in tens"
