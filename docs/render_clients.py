@@ -22,6 +22,10 @@ with a model of random weights. What is asked stands in [ask.py](../tests/client
   the client raises, with the gateway's words; it does not take half an answer for a whole one.
 
 """
+# Of a record in which no client called a function.
+OLDER = """- This record is older than such a model, and than the clients of Node.js: no call was run, and none of those was asked.
+
+"""
 TAIL = """
 Clients of Python are told of a `self_signed` gateway by `SSL_CERT_FILE=/etc/protocol_omni/gateway/self_signed.pem`, those of Node.js by
 `NODE_EXTRA_CA_CERTS`. Those with rustls, Codex among them, take no certificate of an authority from a server, and until 0.6.0 the gateway's own was one:
@@ -71,7 +75,9 @@ def render(found, agents=None, server=None):
     raised += ["| %s | `%s` |" % (client, one["cells"]["overflow"]["said"].split(":", maxsplit=1)[0]) for client, one in found.items()]
     notes = ["(%d) %s." % (number, reason) for number, reason in enumerate(reasons, 1)]
     table = "\n".join([*lines, "", "  \n".join(notes), "", *raised]) + "\n"
-    return HEAD.replace("SERVER", server or "the golden image's llama-server") + table + (told(agents) if agents else "") + TAIL
+    uncalled = found and all("reason" in one["cells"]["tools"] for one in found.values())
+    head = HEAD[:-1] + OLDER if uncalled else HEAD
+    return head.replace("SERVER", server or "the golden image's llama-server") + table + (told(agents) if agents else "") + TAIL
 
 
 if __name__ == "__main__":

@@ -34,3 +34,9 @@ def test_each_program_stands_on_the_page_with_what_came_of_it():
               for number, name in enumerate("ab")}
     page = render({}, agents)
     assert "| a, by an API | 1.0 | yes |" in page and "| b, by an API | 1.1 | **no** |" in page
+
+
+def test_a_record_in_which_no_client_called_a_function_says_so():
+    cells = {feature: {"holds": True, "said": "Error: x"} for feature in FEATURES}
+    pages = [render({"one": {"version": "1.2", "cells": {**cells, "tools": tools}}}) for tools in ({"reason": "not run"}, {"holds": True, "said": "x"})]
+    assert ["no call was run" in page for page in pages] == [True, False]
