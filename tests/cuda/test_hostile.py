@@ -30,7 +30,7 @@ def entry(payload, header=64):
 def read(data, name="x.fatbin"):
     begun = time.process_time()
     code = device_code.read_device_code(MemorySource(data), name)
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 5  # in one pass it takes half a second, or 1.2 beside a compiler; in a pass for each entry minutes
     return code
 
 
