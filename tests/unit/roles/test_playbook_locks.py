@@ -1,4 +1,6 @@
 """Each playbook that changes a host takes the lock before anything else does, and cannot begin in the middle."""
+import re
+
 import pytest
 import rendering
 import yaml
@@ -33,6 +35,12 @@ def test_the_lock_comes_before_what_changes_something(name):
     lock = tasks[before]
     assert lock["protocol_omni.bunker.play_lock"]["wait"] == "{{ bunker_lock_wait | default(10) }}" and lock.get("tags", ["always"]) == ["always"]
     assert "when" not in lock or name == "contingency"
+
+
+def test_day_two_names_those_that_take_it():
+    page = (ROOT / "docs" / "day-two.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"(?s)\n\n([^\n]*`site\.yml`[^|]*?) take one lock", page)
+    assert set(re.findall(r"`(\w+)\.yml`", said)) == CHANGE
 
 
 def test_a_tag_does_not_leave_the_lock_out():
