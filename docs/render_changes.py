@@ -18,7 +18,7 @@ that run meanwhile. [Day two](day-two.md) says what else happens to a host.
 """
 TAIL = """
 A dash is a change that does not exist, or that nothing follows from, and why. Of a service that is changed, renamed or removed its own answers are meant by
-the words, the others' by **kept**.
+the words, the others' by **kept**. Where a service stops, its answers get `vram_watch_drain` seconds (30) to end; what takes longer is cut off.
 
 ## How it is shown
 
