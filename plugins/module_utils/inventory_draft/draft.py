@@ -24,6 +24,7 @@ PUBLISHED = "https://docs.nvidia.com/cuda/cuda-installation-guide-linux/ and htt
 # Of NVIDIA's repositories: the folder of each system, and the key file in it (roles/host_driver/vars/main.yml).
 REPOSITORIES = {"Debian 12": ("debian12", "3bf863cc.pub"), "Debian 13": ("debian13", "8793F200.pub"), "Ubuntu 24": ("ubuntu2404", "3bf863cc.pub"),
                 "Ubuntu 26": ("ubuntu2604", "60DF8A40.pub")}
+WITHOUT_ENGINE = ("Debian 12",)  # whose own has neither buildx nor CDI (roles/container_engine/vars/main.yml)
 OLDEST = {"Ubuntu 26": 595}  # the first branch that NVIDIA packaged for a system, where that is newer than what CUDA needs (the same file)
 
 
@@ -199,6 +200,9 @@ def draft(survey, answers, picked, origins):
     parts = [_part_of_services(survey, chosen, networks, left, origins), _part_of_gateway(survey, answers, chosen)]
     if any(hands for _name, _candidate, hands in chosen):
         parts.append(Part("NVIDIA's driver and container toolkit", _driver(survey, answers, origins)))
+    if survey["system"]["name"] in WITHOUT_ENGINE:
+        parts.append(Part("The engine", [Entry("container_engine_origin", "docker", [
+            "From Docker's own repository: the engine of %s has neither buildx nor CDI." % survey["system"]["name"]])]))
     parts.append(Part("Where data lie. A volume's device is FORMATTED when it is empty, and refused when anything is on it.",
                       [Entry(name, value, []) for name, value in disks.variables(volumes, host).items()]))
     parts.append(_part_of_image(chosen, dict(origins, given=answers.get("base") or "")))

@@ -5,7 +5,9 @@ No value that is expected here comes from the draft: which model fits is compute
 import ipaddress
 
 import pytest
+import yaml
 from bare_hosts import CARD_24, DRIVEN, EMPTY_1, EMPTY_2, HOSTS, SYSTEM_DISK, host, hosts, survey, without_driver
+from support import ROOT
 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.inventory_draft import access, disks, draft, models, subnets
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import candidates, drafted_inventory
@@ -152,6 +154,16 @@ def test_a_system_whose_repository_begins_later_gets_its_first_branch():
     assert [address for _variable, key, address in draft.keys_of(HOSTS["Ubuntu 26.04, no driver"]) if key == "driver"] == [
         "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2604/x86_64/60DF8A40.pub"]
     assert drafted_inventory.variables(drafted("no driver")[0])["host_driver_branch"] == 580
+
+
+def test_a_system_whose_own_engine_is_too_old_gets_dockers(monkeypatch):
+    """site.yml refuses the distribution's there: what init writes has to be what it takes."""
+    packages = yaml.safe_load((ROOT / "roles/container_engine/vars/main.yml").read_text(encoding="utf-8"))["_container_engine_packages"]
+    assert set(draft.WITHOUT_ENGINE) == set(draft.SYSTEMS) - set(packages["distribution"]) == {"Debian 12"} and set(packages["docker"]) == set(draft.SYSTEMS)
+    assert "container_engine_origin" not in drafted_inventory.variables(drafted("one card")[0])
+    monkeypatch.setitem(HOSTS, "Debian 12", dict(HOSTS["one card"], system=dict(HOSTS["one card"]["system"], name="Debian 12")))
+    parts, refusals, problems, _findings = drafted("Debian 12")
+    assert (refusals, problems) == ([], []) and drafted_inventory.variables(parts)["container_engine_origin"] == "docker"
 
 
 def test_an_image_without_cards_has_no_cuda_and_its_name_says_so():
