@@ -1,4 +1,5 @@
-"""The image that the site of the tests runs: the real one where ./bunker demo left it in the cache, else one that compiles in a fifth of the time.
+"""The image that the site of the tests runs: the real one where ./bunker demo left it in the cache, else one that has less to compile
+(tests/results/compile_times.json).
 
 The quick one has no flash attention for CUDA, nvcc optimises its kernels little (-Ofc=max), and g++ what starts them (-fno-...): it holds fewer kernels, and
 slow ones. There is no card here to run them. It has one CPU backend (AVX2) in the place of 14. Everything else of it is the real one's.
