@@ -48,3 +48,10 @@ def test_a_model_that_is_neither_in_it_nor_on_the_host_is_named(compare):
     (compare.folder / "store/large").mkdir(parents=True)
     (compare.folder / "store/large/large.gguf").write_bytes(b"model")
     assert compare() == (True, "")
+
+
+@pytest.mark.parametrize(("origin", "bundle", "asked"), [("docker", "", True), ("docker", "/srv/bundle", False), ("distribution", "", False)])
+def test_dockers_repository_is_asked_where_there_is_a_network(origin, bundle, asked):
+    """Its key would be fetched, also where the packages lie in a bundle."""
+    (task,) = [entry for entry in rendering.read("container_engine", "tasks/install.yml") if entry["name"] == "Add Docker's repository"]
+    assert rendering.holds("container_engine", task, {"container_engine_origin": origin, "bunker_bundle": bundle}) is asked
