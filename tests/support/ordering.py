@@ -1,10 +1,11 @@
 """In which order the tests run, and which of them run on one worker. This is the only place that says so.
 
-What answers in seconds comes first, so that a fault shows early. Then two streams run beside each other, a worker each: the tests of the one deployed site, in
-the order of SITE, and the hosts that a test module has for itself. Without workers (``-p no:xdist``, ``-n 0``) the order is the same, one after the other.
+What answers in seconds comes first, so that a fault shows early. Then two streams run beside each other: the tests of the one deployed site, on one worker in
+the order of SITE, and the hosts that a test module has for itself, on the others. Without workers (``-p no:xdist``, ``-n 0``) the order is the same, one after
+the other.
 
-Where the site's image has to be built, the site comes first: its worker waits for the compiler and leaves it a core, and the image is there sooner. The build
-and the site behind it are the longest way through the run; everything else fits beside them.
+Where the site's image has to be built, the site comes first: its worker waits for the compiler, which gets most of the cores, and the image is there sooner.
+The build and the site behind it are the longest way through the run; everything else fits beside them.
 """
 import pathlib
 
@@ -20,7 +21,7 @@ SITE = [
     "site/test_state.py",
     "site/test_isolation.py",
     "site/test_air_gap.py",
-    "site/test_gateway_in_front.py",  # from here on times are measured: by now the other worker has little left
+    "site/test_gateway_in_front.py",  # from here on times are measured: by now the other workers have little left
     "site/test_throughput.py",
     "destructive/test_watch_the_gap.py",  # leaves another configuration
     "destructive/test_teardown.py",  # leaves nothing

@@ -60,6 +60,7 @@ def message_of(event):
     return str((event.get("event_data", {}).get("res") or {}).get("msg", ""))
 
 
+@pytest.mark.full  # six runs of site.yml; each kind of thing that leaves has tests of its own among the units
 def test_what_leaves_the_inventory_leaves_the_host_and_a_renamed_service_takes_its_address(site, second):
     """A third service and a third network come; the service is renamed with its address kept; both go, and what was connected by hand with them."""
     oracle, executor = services_with()["bunker_services"]

@@ -13,7 +13,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.vram_watch.de
 
 LIMITS = Limits()
 INTERVAL = 5.0
-COUNT = int(os.environ.get("BUNKER_TEST_WORLDS", 2000))
+COUNT = int(os.environ.get("BUNKER_TEST_WORLDS", 600))
 WORLDS = settings(max_examples=COUNT, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
