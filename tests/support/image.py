@@ -79,7 +79,7 @@ _making = []
 def compiler_first():
     """The compiler gets nine tenths of the processor, and the tests beside it the rest: the image and the site behind it are the longest way through the run.
 
-    The host of the image is in a group of its own, and all processes of this session are in another; between them the kernel divides by the groups' niceness
+    The host of the image is in a group of its own, and all processes of this command are in another; between them the kernel divides by the groups' niceness
     (sched(7), autogroup), however many processes each has. Where there are no such groups nothing changes.
     """
     def weigh(nice):

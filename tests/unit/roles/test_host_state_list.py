@@ -15,8 +15,8 @@ PATH = re.compile(r"(?:%s)(?:/[\w.*-]+)+/?" % "|".join(map(re.escape, FOLDERS)))
 FROM_LOOPS = {
     "/etc/protocol_omni/gateway/*": ("roles/gateway/vars/main.yml", "/{{ 'given/certificate.pem' if gateway_tls == 'files' else 'self_signed.pem' }}"),
     "/etc/protocol_omni/gateway/*.lua": ("roles/gateway/tasks/configure.yml", "map('regex_replace', '^', _gateway_folder ~ '/')"),
-    "/etc/protocol_omni/gateway/self_signed.key": ("roles/gateway/tasks/secrets.yml", "-keyout self_signed.key -out self_signed.pem"),
-    "/etc/protocol_omni/gateway/self_signed.pem": ("roles/gateway/tasks/secrets.yml", "-keyout self_signed.key -out self_signed.pem"),
+    "/etc/protocol_omni/gateway/self_signed.key": ("roles/gateway/tasks/secrets.yml", "'self_signed.key', 'self_signed.pem'"),
+    "/etc/protocol_omni/gateway/self_signed.pem": ("roles/gateway/tasks/secrets.yml", "'self_signed.key', 'self_signed.pem'"),
     "/etc/protocol_omni/gateway/self_signed.for-*": ("roles/gateway/vars/main.yml", "_gateway_mark: self_signed.for-{{"),
     "/etc/protocol_omni/gateway/given/*": ("plugins/module_utils/gateway_routes.py", "copies"),
     **dict.fromkeys(["/etc/protocol_omni/gateway/operator.next", "/etc/protocol_omni/gateway/operator.previous"], (
