@@ -1,11 +1,8 @@
 """In which order the tests run, and which of them run on one worker. This is the only place that says so.
 
-What answers in seconds comes first, so that a fault shows early. Then two streams run beside each other: the tests of the one deployed site, on one worker in
-the order of SITE, and the hosts that a test module has for itself, on the others. Without workers (``-p no:xdist``, ``-n 0``) the order is the same, one after
-the other.
-
-Where the site's image has to be built, the site comes first: its worker waits for the compiler, which gets most of the cores, and the image is there sooner.
-The build and the site behind it are the longest way through the run; everything else fits beside them.
+Two streams run beside each other: the tests of the one deployed site, on one worker in the order of SITE, and on the others what answers in seconds, so that a
+fault shows early, and then the hosts that a test module has for itself. The site comes first, for it is the longest way through the run; where its image has to
+be built, its worker waits for the compiler, which gets most of the cores. Without workers (``-p no:xdist``, ``-n 0``) what answers in seconds comes first.
 """
 import pathlib
 
@@ -44,7 +41,7 @@ def stage(path, site_first=False):
     """What a test module is sorted by.
 
     :param path: str, relative to the checkout.
-    :param site_first: bool, whether the site has to wait for its image.
+    :param site_first: bool, whether the site has a worker for itself, or has to wait for its image.
     :returns: tuple.
     """
     for number, prefix in enumerate(FIRST):
@@ -79,8 +76,9 @@ def pytest_collection_modifyitems(config, items):
 
     sites = any(group(item.nodeid) == "site" for item in items) and not config.option.collectonly
     waits = sites and not image.archive(image.variables()).exists()
-    items.sort(key=lambda item: stage(item.nodeid.split("::")[0], waits))  # a stable sort: within a module as it is written
-    if waits and getattr(config, "workerinput", {"workerid": "gw0"})["workerid"] == "gw0":
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    items.sort(key=lambda item: stage(item.nodeid.split("::")[0], waits or bool(worker)))  # a stable sort: within a module as it is written
+    if waits and worker in (None, "gw0"):
         image.begin()
 
 
