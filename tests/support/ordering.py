@@ -31,10 +31,10 @@ ISOLATED = [
 ]
 FIRST = ["tests/lint", "tests/unit", "tests/integration/isolated/test_package.py", "tests/cuda"]
 INTEGRATION = "tests/integration/"
-ONE_HOST = dict.fromkeys([
-    "test_gateway.py", "test_gateway_clients.py", "test_gateway_drain.py", "test_gateway_kinds.py", "test_gateway_usage.py", "test_gateway_rotation.py",
-    "test_gateway_state.py", "test_gateway_fuzz.py",
-], "gateway")  # module to the host that it shares
+TOGETHER = {  # start of a module's name to what its tests share with others': one host, loop devices of this machine, addresses
+    "test_gateway": "gateway", "test_pool": "pool",
+    "test_engine_data_moves": "loop devices", "test_disk_faults": "loop devices", "test_build": "loop devices", "test_root_disk": "loop devices",
+}
 
 
 def stage(path, site_first=False):
@@ -68,7 +68,7 @@ def group(nodeid):
     name = pathlib.PurePath(path).name
     if path.startswith(("tests/lint/", "tests/unit/")) or name == "test_molecule_scenarios.py":
         return nodeid
-    return ONE_HOST.get(name, path)
+    return next((shared for start, shared in TOGETHER.items() if name.startswith(start)), path)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,4 +1,6 @@
 """The order of the tests and what shares a worker."""
+import re
+
 import pytest
 from support import ROOT, ordering
 
@@ -30,9 +32,19 @@ def test_a_module_without_a_place_is_refused_by_name():
     ("tests/integration/isolated/test_gateway.py::a", "tests/integration/isolated/test_gateway_drain.py::b[1]", True),
     ("tests/integration/isolated/test_disk_faults.py::a", "tests/integration/isolated/test_disk_faults.py::b", True),
     ("tests/integration/isolated/test_disk_faults.py::a", "tests/integration/isolated/test_gateway.py::a", False),
+    ("tests/integration/isolated/test_gateway_queue.py::a", "tests/integration/isolated/test_gateway_page.py::a", True),
+    ("tests/integration/isolated/test_disk_faults.py::a", "tests/integration/isolated/test_build.py::a", True),
+    ("tests/integration/isolated/test_pool.py::a", "tests/integration/isolated/test_pool_rolling.py::a", True),
+    ("tests/integration/isolated/test_pool.py::a", "tests/integration/isolated/test_targets.py::a", False),
     ("tests/integration/site/test_changes.py::a", "tests/integration/isolated/test_gateway.py::a", False),
     ("tests/integration/isolated/test_molecule_scenarios.py::a[x]", "tests/integration/isolated/test_molecule_scenarios.py::a[y]", False),
     ("tests/cuda/test_loader.py::a", "tests/cuda/test_loader.py::b", True),
 ])
 def test_what_needs_one_host_shares_a_worker(one, other, same):
     assert (ordering.group(one) == ordering.group(other)) is same
+
+
+def test_whoever_asks_the_gateways_host_shares_its_worker():
+    asks = re.compile(r"^def \w+\((?:.*, )?door\b", re.MULTILINE)
+    using = [path for path in MODULES if "/isolated/" in path and asks.search((ROOT / path).read_text(encoding="utf-8"))]
+    assert len(using) > 8 and {ordering.group(path + "::a") for path in using} == {"gateway"}
