@@ -50,10 +50,15 @@ def state(row, name, made):
     return FRESH if made["code_sha256"] == provenance.code_sha256(provenance.patterns(row, name)) else STALE
 
 
+def made():
+    """The rows of the table whose record was made once."""
+    return [row for row in provenance.table() if not row.get("unmade")]
+
+
 def read():
     """Every entry of every record of the table: list of Entry, the oldest first."""
     found = []
-    for row in provenance.table():
+    for row in made():
         text = (ROOT / row["path"]).read_text(encoding="utf-8")
         found += [Entry(row["path"], name, made, state(row, name, made), row["takes"]) for name, made in provenance.entries(row, text).items()]
     return sorted(found, key=lambda entry: (entry.made or {}).get("date", ""))
@@ -115,7 +120,7 @@ def main(words=None):
         for (date, found, path, since), group in grouped(entries).items():
             name = group[0].name if len(group) == 1 else "%d entries" % len(group)
             print("%s  %-11s %s%s%s" % (date, found, path, " · " + name if group[0].name else "", since))
-        never = [(row["path"], name) for row in provenance.table() for name in row.get("never", ())]
+        never = [(row["path"], name) for row in provenance.table() for name in (["all of it"] if row.get("unmade") else row.get("never", ()))]
         for path, name in never:
             print("never       no record   %s · %s" % (path, name))
         print("\nTo make the stale ones anew:")
