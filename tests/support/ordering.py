@@ -23,10 +23,10 @@ SITE = [
     "destructive/test_watch_the_gap.py",  # leaves another configuration
     "destructive/test_teardown.py",  # leaves nothing
 ]
-# Longest first; the last one needs the compiler cache of the image, for which it would wait where that is being built.
+# Longest first, and the scenario of the driver before the site's quiet tests, which would wait for it; the last one needs the compiler cache of the image.
 ISOLATED = [
-    "test_engine_data_moves.py", "test_gateway.py", "test_gateway_clients.py", "test_gateway_kinds.py", "test_gateway_usage.py", "test_gateway_drain.py",
-    "test_gateway_rotation.py", "test_gateway_state.py", "test_gateway_fuzz.py", "test_molecule_scenarios.py", "test_targets.py", "test_disk_faults.py",
+    "test_molecule_scenarios.py", "test_engine_data_moves.py", "test_gateway.py", "test_gateway_clients.py", "test_gateway_kinds.py", "test_gateway_usage.py",
+    "test_gateway_drain.py", "test_gateway_rotation.py", "test_gateway_state.py", "test_gateway_fuzz.py", "test_targets.py", "test_disk_faults.py",
     "test_pool.py", "test_pool_rolling.py", "test_build.py",
 ]
 FIRST = ["tests/lint", "tests/unit", "tests/integration/isolated/test_package.py", "tests/cuda"]
