@@ -1,6 +1,6 @@
 """In which order the tests run, and which of them run on one worker. This is the only place that says so.
 
-Two streams run beside each other: the tests of the one deployed site, on one worker in the order of SITE, and on the others what answers in seconds, so that a
+Two streams run beside each other: the tests of the one deployed site, on one worker in the order of SITE, and on the other what answers in seconds, so that a
 fault shows early, and then the hosts that a test module has for itself. The site comes first, for it is the longest way through the run; where its image has to
 be built, its worker waits for the compiler, which gets most of the cores. Without workers (``-p no:xdist``, ``-n 0``) what answers in seconds comes first.
 """
@@ -18,12 +18,12 @@ SITE = [
     "site/test_state.py",
     "site/test_isolation.py",
     "site/test_air_gap.py",
-    "site/test_gateway_in_front.py",  # from here on times are measured: by now the other workers have little left
+    "site/test_gateway_in_front.py",  # from here on times are measured: by now the other worker has little left
     "site/test_throughput.py",
     "destructive/test_watch_the_gap.py",  # leaves another configuration
     "destructive/test_teardown.py",  # leaves nothing
 ]
-# Longest first, and the scenario of the driver before the site's quiet tests, which would wait for it; the last one needs the compiler cache of the image.
+# Longest first; the last one needs the compiler cache of the image.
 ISOLATED = [
     "test_molecule_scenarios.py", "test_engine_data_moves.py", "test_gateway.py", "test_gateway_clients.py", "test_gateway_kinds.py", "test_gateway_usage.py",
     "test_gateway_drain.py", "test_gateway_rotation.py", "test_gateway_state.py", "test_gateway_fuzz.py", "test_targets.py", "test_disk_faults.py",

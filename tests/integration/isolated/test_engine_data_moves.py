@@ -13,6 +13,8 @@ import pytest
 from support import ROOT, plays
 from support.hosts import bare
 
+pytestmark = pytest.mark.full  # eight minutes
+
 SCENARIO = ROOT / "molecule" / "engine_data"
 HOST = "bunker-test-engine-data"
 JOURNAL = "/var/lib/protocol_omni/engine-move.json"

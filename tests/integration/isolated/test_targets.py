@@ -16,6 +16,8 @@ import pytest
 from support import ROOT
 from support.skips import lacks
 
+pytestmark = pytest.mark.full  # six minutes, and four releases of Debian to fetch
+
 # Release to its Python; the last has the newest that Debian has, the second but last is the one that every test host is made of.
 SUITES = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13", "sid": None}
 ALWAYS_THERE = "trixie"
