@@ -93,14 +93,9 @@ def compiler_first():
         weigh(0)
 
 
-def _provide_first():
-    with compiler_first():
-        provide()
-
-
 def begin():
     """Provides it beside the tests that do not need it."""
-    _making.append(threading.Thread(target=_provide_first, name="image"))
+    _making.append(threading.Thread(target=compiler_first()(provide), name="image"))
     _making[0].start()
 
 
