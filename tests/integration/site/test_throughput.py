@@ -74,10 +74,12 @@ def fact(site):
 
 def test_what_the_bench_finds_best_is_what_the_service_runs_with(site, second, fact):
     before = site.execute("docker inspect --format '{{.State.StartedAt}}' executor oracle")
-    measured = site.run("playbooks/bench.yml", extra_vars={"throughput_budget": 60, "throughput_services": ["executor"], "throughput_again": True})
-    measured.assert_ok()
+    for again in (True, False, False, False):  # a sweep goes on where the one before it ended: a busy machine has few measurements in a minute
+        site.run("playbooks/bench.yml", extra_vars={"throughput_budget": 60, "throughput_services": ["executor"], "throughput_again": again}).assert_ok()
+        found = fact()["services"]["executor"]
+        if found["measurements"] >= 2:
+            break
     assert site.execute("docker inspect --format '{{.State.StartedAt}}' executor oracle") == before  # it changes no service
-    found = fact()["services"]["executor"]
     assert found["measurements"] >= 2 and "tok/s" in found["evidence"] and list(fact()["services"]) == ["executor"]
     assert found["roofline"]["percent"] is None and "smaller than 4 times" in found["roofline"]["reason"]
     report = json.loads((site.reports / (site.host + ".throughput.json")).read_text(encoding="utf-8"))
