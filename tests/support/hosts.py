@@ -57,13 +57,32 @@ def pytest_unconfigure():
 
 
 @contextlib.contextmanager
+def claimed(host, folder=pathlib.Path("/run/lock")):
+    """Keeps another run of the tests from the host: names of containers are the engine's, and it would remove this one's.
+
+    :raises RuntimeError: another run has it.
+    """
+    with open(folder / ("%s.lock" % host), "a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise RuntimeError("Another run of the tests, process %s, has the host %s on this machine. Wait until it has ended." % (
+                lock.read(), host)) from None
+        lock.truncate(0)
+        print(os.getpid(), end="", file=lock, flush=True)
+        yield
+
+
+@contextlib.contextmanager
 def bare(host):
     """A bare host that lives as long as this context."""
-    create(host)
-    try:
-        yield host
-    finally:
-        destroy(host)
+    with claimed(host):
+        create(host)
+        try:
+            yield host
+        finally:
+            destroy(host)
 
 
 class Host:
