@@ -46,6 +46,9 @@ options:
     description: What it is asked, as options of M(protocol_omni.bunker.service_answer).
     type: dict
     required: true
+  speed_path:
+    description: The file in which M(protocol_omni.bunker.service_speed) keeps its speeds. Without it nothing is told of them.
+    type: path
   patience:
     description: Seconds that it is given to have its model. In check mode it is asked once.
     type: float
@@ -96,6 +99,12 @@ msg:
   description: What was done, or in check mode would be, for people.
   returned: always
   type: str
+noted_speed:
+  description: >-
+    The verdict on its speed that M(protocol_omni.bunker.service_speed) noted last, where it holds and is of the same definition, and the service ran before as
+    it runs now. Empty otherwise.
+  returned: success
+  type: dict
 answered:
   description: Whether it did what it is for.
   returned: success
@@ -106,7 +115,7 @@ import time  # noqa: E402
 import urllib.parse  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.protocol_omni.bunker.plugins.module_utils import deployed, service_start  # noqa: E402
+from ansible_collections.protocol_omni.bunker.plugins.module_utils import deployed, service_start, small_file  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.commands import answer  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.engine import client as engine  # noqa: E402
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.llama import client as llama  # noqa: E402
@@ -209,11 +218,17 @@ def has_its_model(endpoint):
         return False
 
 
+def noted_speed(path, digest):
+    """The last verdict on the speed of what was made by the digest, {} for none that holds."""
+    last = small_file.record(path).get("last") or {} if path else {}
+    return last if last.get("holds") and last.get("definition") == digest else {}
+
+
 def main():
     text = {"type": "str", "required": True}
     module = AnsibleModule(argument_spec={
         "name": text, "unit": text, "label": text, "digest": text, "unit_is_new": {"type": "bool", "required": True},
-        "networks": {"type": "dict", "required": True}, "question": {"type": "dict", "required": True}, "patience": {"type": "float", "default": 3},
+        "networks": {"type": "dict", "required": True}, "question": {"type": "dict", "required": True}, "speed_path": {"type": "path"}, "patience": {"type": "float", "default": 3},
         "docker_host": {"type": "str", "default": engine.DEFAULT_HOST}}, supports_check_mode=True)
     given = module.params
     made_by, container = present(given["docker_host"], given["name"], given["label"])
@@ -228,7 +243,8 @@ def main():
         module.fail_json(msg=str(failure), **seen)
     # What check mode would have started has nothing to say.
     answered = not (module.check_mode and changes) and answers(given["question"], 0 if module.check_mode else given["patience"])
-    module.exit_json(changed=bool(changes), msg=told(module, changes), answered=answered, **seen)
+    module.exit_json(changed=bool(changes), msg=told(module, changes), answered=answered,
+                     noted_speed={} if changes else noted_speed(given["speed_path"], given["digest"]), **seen)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,23 @@ def test_one_that_runs_as_it_is_written_is_asked_and_left_alone(start):
     assert start.calls == []
 
 
+@pytest.mark.parametrize("last, noted", [
+    ({"holds": True, "definition": "same"}, True), ({"holds": False, "definition": "same"}, False), ({"holds": True, "definition": "other"}, False)])
+def test_what_was_noted_of_its_speed_stands_as_long_as_it_is_good_and_nothing_is_started(start, last, noted):
+    path = start.folder / "speed.json"
+    path.write_text(json.dumps({"last": last}), encoding="utf-8")
+    assert start(speed_path=str(path))["noted_speed"] == (last if noted else {})
+    assert start(speed_path=str(path), unit_is_new=True)["noted_speed"] == {}
+    (start.folder / "state").write_text("inactive\n", encoding="utf-8")
+    assert start(speed_path=str(path), there={})["noted_speed"] == {}
+
+
+def test_without_a_record_of_its_speed_nothing_is_told_of_it(start):
+    assert start()["noted_speed"] == {} and start(speed_path=str(start.folder / "none.json"))["noted_speed"] == {}
+    (start.folder / "damaged.json").write_text("{", encoding="utf-8")
+    assert start(speed_path=str(start.folder / "damaged.json"))["noted_speed"] == {}
+
+
 def test_a_new_unit_is_tied_and_started_anew(start):
     found = start(unit_is_new=True)
     assert found["changed"] and found["outdated"] and found["answered"]
