@@ -1,10 +1,11 @@
 """Counts what sealed containers get out while something happens on their host. Run there, as root; Python 3.12 or newer, iproute2.
 
-    leak_meter.py PID FRAME COMMAND...
+    leak_meter.py PID|CONTAINER FRAME COMMAND...
 
 An outside (198.51.100.0/24, documentation addresses) and an unrestricted caller on br-omni are made for it and removed again. From a second before
 COMMAND until three after it, a datagram leaves each millisecond for the outside: from the network namespace of PID by a socket, from there as a
-whole frame (FRAME, hexadecimal, to 198.51.100.2 port 4242), and from the caller. Prints JSON: what was sent and what the outside heard of each.
+whole frame (FRAME, hexadecimal, to 198.51.100.2 port 4242), and from the caller. Prints JSON: what was sent and what the outside heard of each, and
+in how many lives: a container that is named is followed into each new one.
 """
 import collections
 import json
@@ -57,17 +58,56 @@ def way_out(pid):
         return next(line.split()[0] for line in stream if line.split()[1] == "00000000")
 
 
-def measure(pid, frame, command):
-    inside = "/proc/%s/ns/net" % pid
+def process_of(container):
+    """The first process of a container that runs; "" for none."""
+    done = subprocess.run(["docker", "inspect", "--format", "{{.State.Pid}}", container], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.stdout.strip() != "0" else ""
+
+
+class Inside:
+    """Who sends from the network namespace of a process, or of a container whatever its process is.
+
+    :ivar lives: how many processes that were.
+    """
+
+    def __init__(self, who):
+        self.container = "" if who.isdigit() else who
+        self.pid, self.lives, self.datagrams, self.frames = who if who.isdigit() else "", 0, None, None
+        if self.pid:
+            self.enter()
+
+    def enter(self):
+        namespace = "/proc/%s/ns/net" % self.pid
+        self.datagrams = opened_in(namespace, socket.AF_INET, socket.SOCK_DGRAM)
+        self.frames = opened_in(namespace, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.frames.bind((way_out(self.pid), 0))
+        self.lives += 1
+
+    def followed(self):
+        """Itself, in the next life of the container once this one is over.
+
+        :raises OSError: there is none yet, or it has no way out yet.
+        """
+        if self.container and not os.path.exists("/proc/%s/ns/net" % (self.pid or "none")):
+            self.pid = process_of(self.container)
+            if not self.pid:
+                raise OSError("it does not run")
+            try:
+                self.enter()
+            except (OSError, StopIteration) as error:
+                self.pid = ""
+                raise OSError("it has no way out yet") from error
+        return self
+
+
+def measure(who, frame, command):
     ear = opened_in("/run/netns/leak-outside", socket.AF_INET, socket.SOCK_DGRAM)
     ear.bind((OUTSIDE, PORT))
     ear.settimeout(0.2)
-    container = opened_in(inside, socket.AF_INET, socket.SOCK_DGRAM)
+    inside = Inside(who)
     caller = opened_in("/run/netns/leak-caller", socket.AF_INET, socket.SOCK_DGRAM)
-    whole = opened_in(inside, socket.AF_PACKET, socket.SOCK_RAW, 0)
-    whole.bind((way_out(pid), 0))
     sent, heard, done = collections.Counter(), collections.Counter(), threading.Event()
-    senders = {"socket": lambda: container.sendto(b"socket", (OUTSIDE, PORT)), "frame": lambda: whole.send(frame),
+    senders = {"socket": lambda: inside.followed().datagrams.sendto(b"socket", (OUTSIDE, PORT)), "frame": lambda: inside.followed().frames.send(frame),
                "caller": lambda: caller.sendto(b"caller", (OUTSIDE, PORT))}
 
     def send():
@@ -91,12 +131,12 @@ def measure(pid, frame, command):
     for thread in threads:
         thread.start()
     time.sleep(1)
-    code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=120).returncode
+    code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=1800).returncode
     time.sleep(3)
     done.set()
     for thread in threads:
         thread.join()
-    return {"command_rc": code, "sent": sent, "heard": heard}
+    return {"command_rc": code, "lives": inside.lives, "sent": sent, "heard": heard}
 
 
 def main():
