@@ -55,3 +55,24 @@ def test_dockers_repository_is_asked_where_there_is_a_network(origin, bundle, as
     """Its key would be fetched, also where the packages lie in a bundle."""
     (task,) = [entry for entry in rendering.read("container_engine", "tasks/install.yml") if entry["name"] == "Add Docker's repository"]
     assert rendering.holds("container_engine", task, {"container_engine_origin": origin, "bunker_bundle": bundle}) is asked
+
+
+@pytest.mark.parametrize(("origin", "bundle", "repository", "lists"), [("nvidia", "", True, False), ("nvidia", "/srv/bundle", False, True),
+                                                                       ("distribution", "", False, True), ("distribution", "/srv/bundle", False, True)])
+def test_nvidias_repositories_are_asked_where_there_is_a_network(origin, bundle, repository, lists):
+    """A repository that is added is read by whoever adds it; what else there is, of the distribution or of the bundle, is read alone."""
+    given = {"host_driver_origin": origin, "bunker_bundle": bundle}
+    driver = {task["name"]: task for task in rendering.read("host_driver", "tasks/driver.yml")}
+    assert [rendering.holds("host_driver", driver[name], given) for name in ("Add NVIDIA's repository", "Read the package lists")] == [repository, lists]
+    toolkit = {task["name"]: task for task in rendering.read("host_driver", "tasks/toolkit.yml")}
+    asked = [rendering.holds("host_driver", toolkit[name], given) for name in ("Add NVIDIA's repository of the container toolkit", "Read the package lists")]
+    assert asked == [not bundle, bool(bundle)]
+
+
+@pytest.mark.parametrize("bundle", ["", "/srv/bundle"])
+def test_no_fingerprint_is_needed_for_what_comes_from_a_bundle(bundle):
+    work = {"_host_driver_work": True, "_host_driver_toolkit_work": True, "host_driver_origin": "nvidia", "bunker_bundle": bundle, "_host_driver_url": "x",
+            "_host_driver_system": "Debian 13", "host_driver_repository_fingerprint": "", "host_driver_toolkit_repository_fingerprint": "",
+            "host_driver_toolkit_repository": "x", "host_driver_branch": 580}
+    repositories = rendering.render("host_driver", rendering.read("host_driver", "vars/main.yml")["_host_driver_repositories"], work)
+    assert [repository["needed"] for repository in repositories] == [not bundle] * 2
