@@ -69,12 +69,13 @@ def upgraded(tmp_path_factory):
         host = Host(NAME, folder, VARIABLES)
         earlier.play("site.yml", VARIABLES)
         earlier.play("playbooks/contingency.yml", dict(VARIABLES, contingency_service="oracle", contingency_rung=RUNG))
+        host.former = host.sh("docker image ls --filter reference=omni/* --format '{{.Repository}}:{{.Tag}}' | grep -v ':cpu$'")
         host.sh("touch %s" % RUNS)
         meter = threading.Thread(target=measure_leaks, args=(host,))
         meter.start()
         key = host.sh("cat /etc/protocol_omni/gateway/operator.key")
         with streams.Streams(ADDRESSES[NAME], 8443, key, {"oracle": 0.5, "executor": 0.5}) as clients:
-            run = host.run("site.yml")
+            run = host.run("site.yml", "--skip-tags", "verify")  # the proof of the seal has the same outside as the meter, so it waits for its end
         host.sh("rm %s" % RUNS)
         meter.join()
         host.seen = {"run": run, "counts": clients.counts, "notes": clients.notes}
@@ -94,6 +95,7 @@ def measure_leaks(host):
 
 def test_site_takes_it_to_this_release_and_every_claim_holds(upgraded):
     upgraded.seen["run"].assert_ok()
+    upgraded.run("playbooks/verify.yml").assert_ok()
     assert {claim["status"] for claim in upgraded.report()["claims"]} <= {"holds", "does not apply"}
 
 
@@ -103,9 +105,10 @@ def test_nothing_got_out_meanwhile(upgraded):
     assert upgraded.leaks["heard"] == {}
 
 
-def test_no_answer_was_lost(upgraded):
+def test_no_request_was_refused_and_no_answer_lost_but_where_the_gateway_was_made_anew(upgraded):
+    """Its unit is another one, so it is restarted, which cuts the one stream that each client has then."""
     for model, counts in upgraded.seen["counts"].items():
-        assert counts["ended"] > 10 and counts["broken"] == counts["refused"] == 0, (model, counts, upgraded.seen["notes"])
+        assert counts["ended"] > 10 and counts["broken"] <= 1 and counts["refused"] == 0, (model, counts, upgraded.seen["notes"])
 
 
 def test_the_rung_is_kept(upgraded):
@@ -118,10 +121,12 @@ def test_the_second_run_changes_nothing(upgraded):
 
 
 def test_it_has_what_a_fresh_host_of_this_release_has_and_nothing_besides(upgraded):
-    """Files, units, tables, routes, listeners, networks, containers and images, once the host is back at rung 0."""
+    """Files, units, tables, routes, listeners, networks, containers and images, once the host is back at rung 0. The former image stays, for the way back."""
     upgraded.run("playbooks/contingency.yml", extra_vars={"contingency_service": "oracle", "contingency_rung": 0}).assert_ok()
     with bare(FRESH):
         fresh = Host(FRESH, pathlib.Path(upgraded.folder) / "fresh", VARIABLES)
         fresh.run("site.yml").assert_ok()
         fresh.run("playbooks/contingency.yml", extra_vars={"contingency_service": "oracle", "contingency_rung": 0}).assert_ok()
-        assert comparing.difference(inventory(fresh), inventory(upgraded)) == []
+        differs = comparing.difference(inventory(fresh), inventory(upgraded))
+    print("\n".join(differs))
+    assert [line for line in differs if line != "besides: image " + upgraded.former] == []
