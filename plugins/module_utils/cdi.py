@@ -9,6 +9,7 @@ engine reads all files of both folders; of one name in both, that of the second 
 """
 from __future__ import annotations
 
+import json
 import re
 
 FOLDERS = ("/etc/cdi", "/var/run/cdi")
@@ -23,10 +24,18 @@ _NAME = re.compile(r"""["']?\bname["']?\s*:\s*(?:&\w+\s+)?["']?((?:GPU|MIG)-[0-9
 _DRIVER = re.compile(r"\blibcuda\.so\.([0-9]{3,4}\.[0-9]{1,4}(?:\.[0-9]{1,4})?)\b")
 
 
+def _unescaped(text):
+    """JSON without what a writer may escape and another leaves as it is, such as "nvidia.com\\/gpu"; other text as it is."""
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
 def of_text(path, text):
     """A specification: dict of path, kind ("" for none), devices (UUIDs by which cards and slices are named), nodes (numbers of the cards' device files) and
     drivers (versions of its libcuda)."""
-    text = text if path.endswith(".json") else _COMMENT.sub("", text)
+    text = _unescaped(text) if text.lstrip().startswith("{") else text if path.endswith(".json") else _COMMENT.sub("", text)
     kind = _KIND.search(text)
     return {"path": path, "kind": kind.group(1) if kind else "", "devices": sorted(set(_NAME.findall(text))),
             "nodes": sorted({int(number) for number in _NODE.findall(text)}), "drivers": sorted(set(_DRIVER.findall(text)))}
