@@ -46,6 +46,18 @@ options:
     description: Socket of its HAProxy.
     type: path
     required: true
+  address:
+    description: The pool's own address, empty where it has none or this host may not have it.
+    type: str
+    default: ""
+  port:
+    description: Port on which the pool answers there.
+    type: int
+    default: 0
+  address_unit:
+    description: Unit of keepalived, which moves the address.
+    type: str
+    default: ""
 requirements:
   - root on its host
 attributes:
@@ -73,6 +85,12 @@ stranger:
   description: What became of somebody without a certificate, V(refused) or V(let in), or why that could not be told; empty where it was not tried.
   returned: success
   type: str
+address:
+  description: >-
+    Of the pool's own address C(state) of keepalived's unit as systemctl says it, C(why) nobody takes a connection there (empty where somebody does), and whether
+    it is C(here). Empty without O(address).
+  returned: success
+  type: dict
 servers:
   description: The servers that its HAProxy knows, but for the gateway of this host.
   returned: success
@@ -91,11 +109,20 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.key_rotation 
 from ansible_collections.protocol_omni.bunker.plugins.module_utils.pool import certificates, survey  # noqa: E402
 
 
+def address_of(module):
+    """What there is of the pool's address: ``state`` of keepalived's unit, ``why`` nobody answers there ("" where somebody does), and whether it is ``here``."""
+    given, address = module.params, module.params["address"].split("/")[0]
+    own = commands.output(module, "ip", "-oneline", "address")
+    return {"state": commands.output(module, "systemctl", "show", "--property", "ActiveState", "--value", given["address_unit"]).strip(),
+            "why": survey.answers(address, given["port"]), "here": " %s/" % address in own}
+
+
 def main():
     module = AnsibleModule(argument_spec={
         "folder": {"type": "path", "required": True}, "names": {"type": "list", "elements": "str", "required": True},
         "uses": {"type": "list", "elements": "str", "required": True}, "days": {"type": "int", "required": True},
-        "member_address": {"type": "str", "default": ""}, "member_port": {"type": "int", "default": 0}, "socket": {"type": "path", "required": True}},
+        "member_address": {"type": "str", "default": ""}, "member_port": {"type": "int", "default": 0}, "socket": {"type": "path", "required": True},
+        "address": {"type": "str", "default": ""}, "port": {"type": "int", "default": 0}, "address_unit": {"type": "str", "default": ""}},
         supports_check_mode=True)
     params = module.params
 
@@ -111,7 +138,7 @@ def main():
         due = own.due(authority, params["names"], params["uses"], params["days"]) if authority else "there is no authority's certificate"
     except (OSError, ValueError) as error:
         due = "it cannot be read: %s" % error
-    module.exit_json(changed=False, due=due, servers=survey.servers(survey.statistics(params["socket"])),
+    module.exit_json(changed=False, due=due, address=address_of(module) if params["address"] else {}, servers=survey.servers(survey.statistics(params["socket"])),
                      stranger=survey.stranger(params["member_address"], params["member_port"]) if params["member_address"] else "")
 
 

@@ -16,20 +16,29 @@ def results(wanted, seen):
     """Each claim of the role with what was expected and observed of it.
 
     :param wanted: dict of ``enabled`` (bool; where it is false, nothing else counts), ``member`` (bool) and ``servers`` (list of str, "BACKEND/NAME" of each
-        server that this host asks as a door; empty where it is none).
+        server that this host asks as a door; empty where it is none), ``address`` (the pool's, where this host may have it, else "").
     :param seen: what pool_info returned.
     :returns: dict of claim id to observation, as module claim takes them.
     """
     if not wanted["enabled"]:
-        return dict.fromkeys(("pool.certificate", "pool.doors_alone", "pool.members"), not_applying(OFF))
+        return dict.fromkeys(("pool.certificate", "pool.doors_alone", "pool.address", "pool.members"), not_applying(OFF))
     return {"pool.certificate": row("a certificate that will do", seen["due"] or "a certificate that will do", seen["due"] == ""),
-            "pool.doors_alone": _doors_alone(wanted, seen), "pool.members": _members(wanted, seen)}
+            "pool.doors_alone": _doors_alone(wanted, seen), "pool.address": _address(wanted, seen), "pool.members": _members(wanted, seen)}
 
 
 def _doors_alone(wanted, seen):
     if not wanted["member"]:
         return not_applying("this host is no member of the pool")
     return row("refused", seen["stranger"], seen["stranger"] == "refused")
+
+
+def _address(wanted, seen):
+    if not wanted["address"]:
+        return not_applying("the pool has no address of its own, or this host is no door of it")
+    found = seen["address"]
+    answers = "%s answers%s" % (wanted["address"], "" if found["why"] else ", on this door" if found["here"] else ", on the other door")
+    told = "keepalived is %s, %s" % (found["state"] or "unknown", "%s does not answer: %s" % (wanted["address"], found["why"]) if found["why"] else answers)
+    return row("keepalived is active, %s answers" % wanted["address"], told, found["state"] == "active" and not found["why"])
 
 
 def _members(wanted, seen):

@@ -38,6 +38,15 @@ def statistics(path):
         return ""
 
 
+def answers(address, port):
+    """Why nobody takes a connection there, "" where somebody does."""
+    try:
+        socket.create_connection((address, port), timeout=PATIENCE).close()
+    except OSError as error:
+        return str(error)
+    return ""
+
+
 def stranger(address, port):
     """What becomes of somebody who asks a member without a certificate: str, "refused", "let in", or why nobody could ask.
 

@@ -165,16 +165,30 @@ def test_a_host_of_a_pool_is_looked_at_by_what_it_does_there():
     variables = dict(POOL, _pool_plan=rendering.render("pool", resolve, dict(COMMON, **POOL)))
     look = asked("pool", "Look at this host of the pool", "pool_info", variables)
     assert look == {"folder": "/etc/protocol_omni/pool", "names": ["DNS:north", "IP:10.0.0.1"], "uses": ["serverAuth", "clientAuth"], "days": 90,
-                    "member_address": "10.0.0.1", "member_port": 8544, "socket": "/run/protocol-omni-pool/admin.sock"}
+                    "member_address": "10.0.0.1", "member_port": 8544, "socket": "/run/protocol-omni-pool/admin.sock",
+                    "address": "", "port": 8543, "address_unit": "protocol-omni-pool-address.service"}
     servers = [{"backend": backend, "name": name, "state": "UP"} for backend in ("model_oracle", "any") for name in ("north", "south")]
     variables["__pool_seen"] = {"due": "", "stranger": "refused", "servers": servers}
-    assert {row["holds"] for row in recorded("pool", "Look at this host of the pool", variables).values()} == {True}
+    rows = recorded("pool", "Look at this host of the pool", variables)
+    assert rows.pop("pool.address")["does_not_apply"].startswith("the pool has no address of its own")
+    assert {row["holds"] for row in rows.values()} == {True}
+
+
+def test_one_of_two_doors_is_asked_for_the_pools_address():
+    doors = dict(POOL, pool_address="10.0.0.9", pool_interface="eth0", pool_doors=[{"name": "north", "address": "10.0.0.1"}, {"name": "south", "address": "10.0.0.2"}])
+    resolve = rendering.task("pool", "tasks/resolve.yml", "Resolve what this host does")["ansible.builtin.set_fact"]["_pool_plan"]
+    variables = dict(doors, _pool_plan=rendering.render("pool", resolve, dict(COMMON, **doors)))
+    look = asked("pool", "Look at this host of the pool", "pool_info", variables)
+    assert (look["address"], look["port"], look["address_unit"]) == ("10.0.0.9", 8543, "protocol-omni-pool-address.service")
+    variables["__pool_seen"] = {"due": "", "stranger": "refused", "servers": [], "address": {"state": "inactive", "why": "", "here": False}}
+    row = recorded("pool", "Look at this host of the pool", variables)["pool.address"]
+    assert not row["holds"] and row["observed"] == "keepalived is inactive, 10.0.0.9 answers, on the other door"
 
 
 def test_a_host_of_no_pool_is_not_looked_at():
     variables = {"pool_enabled": False, "__pool_seen": {"skipped": True}}
     assert asked("pool", "Look at this host of the pool", "pool_info", variables) is None
-    assert [row["does_not_apply"] for row in recorded("pool", "Look at this host of the pool", variables).values()] == ["pool_enabled is false"] * 3
+    assert [row["does_not_apply"] for row in recorded("pool", "Look at this host of the pool", variables).values()] == ["pool_enabled is false"] * 4
 
 
 def gateway(**variables):

@@ -7,7 +7,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.pool import s
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import collection_roles
 
 CATALOGUE = collection_roles.claim_catalogue("pool")
-WANTED = {"enabled": True, "member": True, "servers": ["model_oracle/north", "any/north"]}
+WANTED = {"enabled": True, "member": True, "servers": ["model_oracle/north", "any/north"], "address": "10.0.0.9/24"}
 # As HAProxy 2.6 answers, its columns shortened.
 STATISTICS = """# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,
 door,FRONTEND,,,0,1,4096,9,1,1,0,0,0,,,,,OPEN,,
@@ -20,7 +20,7 @@ gateway,gateway,0,0,0,0,,0,0,0,,0,,0,0,0,0,DOWN,1,
 
 
 def seen(state="UP", **changes):
-    return {"due": "", "stranger": "refused", "servers": survey.servers(STATISTICS % state), **changes}
+    return {"due": "", "stranger": "refused", "servers": survey.servers(STATISTICS % state), "address": {"state": "active", "why": "", "here": False}, **changes}
 
 
 def judged(wanted, found):
@@ -36,6 +36,8 @@ def test_they_hold_of_a_pool_that_is_whole(state):
 
 @pytest.mark.parametrize("changes, failing", [
     ({"due": "it ends within 30 days"}, "certificate"), ({"stranger": "let in"}, "doors_alone"), ({"stranger": "not asked: refused"}, "doors_alone"),
+    ({"address": {"state": "failed", "why": "", "here": False}}, "address"), ({"address": {"state": "", "why": "", "here": False}}, "address"),
+    ({"address": {"state": "active", "why": "timed out", "here": False}}, "address"),
     ({"state": "DOWN"}, "members"), ({"state": "MAINT"}, "members"), ({"servers": []}, "members"),
     ({"servers": survey.servers(STATISTICS % "UP") + [{"backend": "any", "name": "west", "state": "UP"}]}, "members")])
 def test_one_fails_of_what_is_wrong(changes, failing):
@@ -49,6 +51,7 @@ def test_they_do_not_apply_where_there_is_no_pool():
 def test_what_a_host_is_not_is_not_claimed_of_it():
     assert judged(dict(WANTED, member=False), seen(stranger=""))["doors_alone"] == "does not apply"
     assert judged(dict(WANTED, servers=[]), seen(servers=[]))["members"] == "does not apply"
+    assert judged(dict(WANTED, address=""), seen(address={}))["address"] == "does not apply"
 
 
 def test_an_answer_that_is_none_has_no_servers():
