@@ -87,8 +87,8 @@ stranger:
   type: str
 address:
   description: >-
-    Of the pool's own address C(state) of keepalived's unit as systemctl says it, C(why) nobody takes a connection there (empty where somebody does), and whether
-    it is C(here). Empty without O(address).
+    Of the pool's own address C(state) of keepalived's unit as systemctl says it, C(why) nobody takes a connection there (empty where somebody does), and
+    whether it is C(here). Empty without O(address).
   returned: success
   type: dict
 servers:
@@ -110,7 +110,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils.pool import c
 
 
 def address_of(module):
-    """What there is of the pool's address: ``state`` of keepalived's unit, ``why`` nobody answers there ("" where somebody does), and whether it is ``here``."""
+    """Of the pool's address ``state`` of keepalived's unit, ``why`` nobody answers there ("" where somebody does), and whether it is ``here``."""
     given, address = module.params, module.params["address"].split("/")[0]
     own = commands.output(module, "ip", "-oneline", "address")
     return {"state": commands.output(module, "systemctl", "show", "--property", "ActiveState", "--value", given["address_unit"]).strip(),
@@ -138,7 +138,8 @@ def main():
         due = own.due(authority, params["names"], params["uses"], params["days"]) if authority else "there is no authority's certificate"
     except (OSError, ValueError) as error:
         due = "it cannot be read: %s" % error
-    module.exit_json(changed=False, due=due, address=address_of(module) if params["address"] else {}, servers=survey.servers(survey.statistics(params["socket"])),
+    module.exit_json(changed=False, due=due, address=address_of(module) if params["address"] else {},
+                     servers=survey.servers(survey.statistics(params["socket"])),
                      stranger=survey.stranger(params["member_address"], params["member_port"]) if params["member_address"] else "")
 
 

@@ -228,7 +228,8 @@ def main():
     text = {"type": "str", "required": True}
     module = AnsibleModule(argument_spec={
         "name": text, "unit": text, "label": text, "digest": text, "unit_is_new": {"type": "bool", "required": True},
-        "networks": {"type": "dict", "required": True}, "question": {"type": "dict", "required": True}, "speed_path": {"type": "path"}, "patience": {"type": "float", "default": 3},
+        "networks": {"type": "dict", "required": True}, "question": {"type": "dict", "required": True},
+        "speed_path": {"type": "path"}, "patience": {"type": "float", "default": 3},
         "docker_host": {"type": "str", "default": engine.DEFAULT_HOST}}, supports_check_mode=True)
     given = module.params
     made_by, container = present(given["docker_host"], given["name"], given["label"])

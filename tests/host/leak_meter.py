@@ -17,6 +17,7 @@ import threading
 import time
 
 OUTSIDE, PORT = "198.51.100.2", 4242
+LONGEST = int(os.environ.get("LEAK_METER_SECONDS", "120"))  # for COMMAND
 SETUP = """
 netns add leak-outside
 netns add leak-caller
@@ -131,9 +132,11 @@ def measure(who, frame, command):
     for thread in threads:
         thread.start()
     time.sleep(1)
-    code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=1800).returncode
-    time.sleep(3)
-    done.set()
+    try:
+        code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=LONGEST).returncode
+        time.sleep(3)
+    finally:
+        done.set()
     for thread in threads:
         thread.join()
     return {"command_rc": code, "lives": inside.lives, "sent": sent, "heard": heard}

@@ -35,6 +35,7 @@ TOGETHER = {  # start of a module's name to what its tests share with others': o
     "test_gateway": "gateway", "test_pool": "pool",
     "test_engine_data_moves": "loop devices", "test_disk_faults": "loop devices", "test_build": "loop devices", "test_root_disk": "loop devices",
 }
+SCENARIOS = {"gateway": "gateway", "disk_layout": "loop devices", "engine_data": "loop devices"}  # a molecule scenario to what it shares with modules
 
 
 def stage(path, site_first=False):
@@ -66,7 +67,9 @@ def group(nodeid):
     if path.startswith((INTEGRATION + "site/", INTEGRATION + "destructive/")):
         return "site"
     name = pathlib.PurePath(path).name
-    if path.startswith(("tests/lint/", "tests/unit/")) or name == "test_molecule_scenarios.py":
+    if name == "test_molecule_scenarios.py":
+        return SCENARIOS.get(nodeid.split("[")[-1].rstrip("]"), nodeid)
+    if path.startswith(("tests/lint/", "tests/unit/")):
         return nodeid
     return next((shared for start, shared in TOGETHER.items() if name.startswith(start)), path)
 

@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 from support import ROOT
+from support.hosts import claimed
 
 SCENARIOS = sorted({path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")} - {"default"})
 # Put to the test elsewhere: test_disk_faults.py, test_engine_data_moves.py and test_gateway.py on the same hosts, with check mode, a second run and verify.yml
@@ -19,5 +20,6 @@ def test_there_are_scenarios():
 @pytest.mark.parametrize("scenario", [
     pytest.param(name, marks=[pytest.mark.full] if name in SHOWN_ELSEWHERE | LONG else []) for name in SCENARIOS])
 def test_scenario(scenario):
-    result = subprocess.run(["molecule", "test", "-s", scenario], cwd=ROOT, capture_output=True, text=True, check=False)
+    with claimed("bunker-test-" + scenario.replace("_", "-")):
+        result = subprocess.run(["molecule", "test", "-s", scenario], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]

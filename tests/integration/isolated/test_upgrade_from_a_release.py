@@ -71,13 +71,16 @@ def upgraded(tmp_path_factory):
         earlier.play("playbooks/contingency.yml", dict(VARIABLES, contingency_service="oracle", contingency_rung=RUNG))
         host.former = host.sh("docker image ls --filter reference=omni/* --format '{{.Repository}}:{{.Tag}}' | grep -v ':cpu$'")
         host.sh("touch %s" % RUNS)
+        host.leaks = None
         meter = threading.Thread(target=measure_leaks, args=(host,))
         meter.start()
-        key = host.sh("cat /etc/protocol_omni/gateway/operator.key")
-        with streams.Streams(ADDRESSES[NAME], 8443, key, {"oracle": 0.5, "executor": 0.5}) as clients:
-            run = host.run("site.yml", "--skip-tags", "verify")  # the proof of the seal has the same outside as the meter, so it waits for its end
-        host.sh("rm %s" % RUNS)
-        meter.join()
+        try:
+            key = host.sh("cat /etc/protocol_omni/gateway/operator.key")
+            with streams.Streams(ADDRESSES[NAME], 8443, key, {"oracle": 0.5, "executor": 0.5}) as clients:
+                run = host.run("site.yml", "--skip-tags", "verify")  # the proof of the seal has the same outside as the meter, so it waits for its end
+        finally:
+            host.sh("rm %s" % RUNS)
+            meter.join()
         host.seen = {"run": run, "counts": clients.counts, "notes": clients.notes}
         print(json.dumps([host.leaks, clients.counts, clients.notes], indent=1))
         yield host
@@ -90,7 +93,7 @@ def measure_leaks(host):
     frame = frames.ethernet(bridge, "02:42:ac:1e:00:0a", frames.IPV4, frames.ipv4("172.30.0.10", "198.51.100.2", frames.UDP, datagram))
     program = (ROOT / "tests" / "host" / "leak_meter.py").read_text(encoding="utf-8")
     waits = "while [ -e %s ]; do sleep 0.2; done" % RUNS
-    host.leaks = json.loads(host.sh("python3 - oracle %s sh -c '%s'" % (frame.hex(), waits), stdin=program))
+    host.leaks = json.loads(host.sh("LEAK_METER_SECONDS=1500 python3 - oracle %s sh -c '%s'" % (frame.hex(), waits), stdin=program))
 
 
 def test_site_takes_it_to_this_release_and_every_claim_holds(upgraded):
@@ -105,10 +108,10 @@ def test_nothing_got_out_meanwhile(upgraded):
     assert upgraded.leaks["heard"] == {}
 
 
-def test_no_request_was_refused_and_no_answer_lost_but_where_the_gateway_was_made_anew(upgraded):
-    """Its unit is another one, so it is restarted, which cuts the one stream that each client has then."""
+def test_no_answer_is_lost_but_where_the_gateway_is_made_anew(upgraded):
+    """Its unit is another one, so it is restarted: that cuts the one stream that each client has then, and may refuse its next request."""
     for model, counts in upgraded.seen["counts"].items():
-        assert counts["ended"] > 10 and counts["broken"] <= 1 and counts["refused"] == 0, (model, counts, upgraded.seen["notes"])
+        assert counts["ended"] > 10 and counts["broken"] <= 1 and counts["refused"] <= 1, (model, counts, upgraded.seen["notes"])
 
 
 def test_the_rung_is_kept(upgraded):

@@ -175,7 +175,8 @@ def test_a_host_of_a_pool_is_looked_at_by_what_it_does_there():
 
 
 def test_one_of_two_doors_is_asked_for_the_pools_address():
-    doors = dict(POOL, pool_address="10.0.0.9", pool_interface="eth0", pool_doors=[{"name": "north", "address": "10.0.0.1"}, {"name": "south", "address": "10.0.0.2"}])
+    doors = dict(POOL, pool_address="10.0.0.9", pool_interface="eth0",
+                 pool_doors=[{"name": "north", "address": "10.0.0.1"}, {"name": "south", "address": "10.0.0.2"}])
     resolve = rendering.task("pool", "tasks/resolve.yml", "Resolve what this host does")["ansible.builtin.set_fact"]["_pool_plan"]
     variables = dict(doors, _pool_plan=rendering.render("pool", resolve, dict(COMMON, **doors)))
     look = asked("pool", "Look at this host of the pool", "pool_info", variables)

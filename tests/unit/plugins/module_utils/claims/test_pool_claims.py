@@ -20,7 +20,8 @@ gateway,gateway,0,0,0,0,,0,0,0,,0,,0,0,0,0,DOWN,1,
 
 
 def seen(state="UP", **changes):
-    return {"due": "", "stranger": "refused", "servers": survey.servers(STATISTICS % state), "address": {"state": "active", "why": "", "here": False}, **changes}
+    return {"due": "", "stranger": "refused", "servers": survey.servers(STATISTICS % state),
+            "address": {"state": "active", "why": "", "here": False}, **changes}
 
 
 def judged(wanted, found):
