@@ -41,17 +41,23 @@ class Earlier:
         subprocess.run([sys.executable, "-m", "venv", str(self.environment)], check=True)
         self.called("python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "requirements/run.txt")
 
-    def called(self, program, *words):
-        """Runs a program of its environment in its tree."""
-        done = subprocess.run([str(self.environment / "bin" / program), *map(str, words)], cwd=self.tree, capture_output=True, text=True, check=False,
-                              env=dict(os.environ, ANSIBLE_CONFIG=str(self.tree / "ansible.cfg"), ANSIBLE_NOCOLOR="1",
-                                       PATH="%s/bin:%s" % (self.environment, os.environ["PATH"])))
+    def called(self, program, *words, attempts=1):
+        """Runs a program of its environment in its tree, more than once where it fails."""
+        for _attempt in range(attempts):
+            done = subprocess.run([str(self.environment / "bin" / program), *map(str, words)], cwd=self.tree, capture_output=True, text=True, check=False,
+                                  env=dict(os.environ, ANSIBLE_CONFIG=str(self.tree / "ansible.cfg"), ANSIBLE_NOCOLOR="1",
+                                           PATH="%s/bin:%s" % (self.environment, os.environ["PATH"])))
+            if done.returncode == 0:
+                return
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
     def play(self, playbook, variables):
-        """Runs a playbook of the release on the host, by the release's own inventory of the demo."""
+        """Runs a playbook of the release on the host, by the release's own inventory of the demo.
+
+        That release listens for its own probe on a port that the kernel may have given to a connection, and then fails: so it is run again.
+        """
         self.called("ansible-playbook", "-i", self.tree / "inventory" / "demo", *("--inventory=%s" % path for path in plays.INVENTORIES[1:]), "--limit", NAME,
-                    playbook, "-e", json.dumps(variables))
+                    playbook, "-e", json.dumps(variables), attempts=3)
 
 
 def inventory(host):
