@@ -24,8 +24,8 @@ class Site(Host):
     def door(self, key=None):
         """The site's gateway, through the client of OpenAI with the operator's key."""
         certificate = self.folder / "gateway.pem"
-        certificate.write_text(self.execute("cat /etc/protocol_omni/gateway/self_signed.pem")[1], encoding="ascii")
-        key = key or self.execute("cat /etc/protocol_omni/gateway/operator.key")[1].strip()
+        certificate.write_text(self.sh("cat /etc/protocol_omni/gateway/self_signed.pem") + "\n", encoding="ascii")
+        key = key or self.sh("cat /etc/protocol_omni/gateway/operator.key")
         return openai.OpenAI(base_url="https://%s:8443/v1" % self.address, api_key=key, max_retries=0, timeout=60,
                              http_client=httpx2.Client(verify=ssl.create_default_context(cafile=str(certificate)), timeout=60))
 
