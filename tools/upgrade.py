@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -215,13 +216,14 @@ def _write_down(folder, **note):
 
 def called(words, root, **surroundings):
     """The exit status of a program. Ctrl-C is the program's to answer, which the terminal tells too: a play has a last word, and a lock to give back."""
-    with subprocess.Popen(words, cwd=root, env=dict(os.environ, **surroundings)) as running:
-        while True:
-            try:
-                status = running.wait()
-                return status if status >= 0 else 128 - status
-            except KeyboardInterrupt:
-                continue
+    # A handler that does nothing, also while the program is being started: the program itself begins with the signal's own action.
+    former = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with subprocess.Popen(words, cwd=root, env=dict(os.environ, **surroundings)) as running:
+            status = running.wait()
+    finally:
+        signal.signal(signal.SIGINT, former)
+    return status if status >= 0 else 128 - status
 
 
 def in_part(words):
