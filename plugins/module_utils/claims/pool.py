@@ -36,9 +36,9 @@ def _address(wanted, seen):
     if not wanted["address"]:
         return not_applying("the pool has no address of its own, or this host is no door of it")
     found = seen["address"]
-    answers = "%s answers%s" % (wanted["address"], "" if found["why"] else ", on this door" if found["here"] else ", on the other door")
-    told = "keepalived is %s, %s" % (found["state"] or "unknown", "%s does not answer: %s" % (wanted["address"], found["why"]) if found["why"] else answers)
-    return row("keepalived is active, %s answers" % wanted["address"], told, found["state"] == "active" and not found["why"])
+    answer = "does not answer: " + found["why"] if found["why"] else "answers, on %s door" % ("this" if found["here"] else "the other")
+    return row("keepalived is active, %s answers" % wanted["address"], "keepalived is %s, %s %s" % (found["state"] or "unknown", wanted["address"], answer),
+               found["state"] == "active" and not found["why"])
 
 
 def _members(wanted, seen):
