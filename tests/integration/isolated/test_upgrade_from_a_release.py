@@ -118,6 +118,7 @@ def test_nothing_got_out_meanwhile(upgraded):
 
 def test_no_answer_is_lost_but_where_the_gateway_is_made_anew(upgraded):
     """Its unit is another one, so it is restarted: that cuts the one stream that each client has then, and may refuse its next request."""
+    assert set(upgraded.seen["counts"]) == {"oracle", "executor"}
     for model, counts in upgraded.seen["counts"].items():
         assert counts["ended"] > 10 and counts["broken"] <= 1 and counts["refused"] <= 1, (model, counts, upgraded.seen["notes"])
 

@@ -65,22 +65,26 @@ def test_where_it_is_to_go_back_what_ran_before_runs_again(site, reference):
 
 @pytest.fixture
 def fact(site):
-    """The local fact's content, once the bench has left one; without it before and afterwards."""
+    """The services in the local fact, none as long as the bench has left no fact; without it before and afterwards."""
     site.execute("rm -f " + FACT)
-    yield lambda: json.loads(site.execute("cat " + FACT)[1])
+
+    def services():
+        missing, content = site.execute("cat " + FACT)
+        return {} if missing else json.loads(content)["services"]
+    yield services
     site.execute("rm -f " + FACT)
     redeploy(site, inference_service_speed_accept=True).assert_ok()
 
 
 def test_what_the_bench_finds_best_is_what_the_service_runs_with(site, second, fact):
     before = site.execute("docker inspect --format '{{.State.StartedAt}}' executor oracle")
-    for again in (True, False, False, False):  # a sweep goes on where the one before it ended: a busy machine has few measurements in a minute
+    for again in (True, False, False, False, False):  # a sweep goes on where the one before it ended: a busy machine has no or few measurements in a minute
         site.run("playbooks/bench.yml", extra_vars={"throughput_budget": 60, "throughput_services": ["executor"], "throughput_again": again}).assert_ok()
-        found = fact()["services"]["executor"]
+        found = fact().get("executor", {"measurements": 0})
         if found["measurements"] >= 2:
             break
     assert site.execute("docker inspect --format '{{.State.StartedAt}}' executor oracle") == before  # it changes no service
-    assert found["measurements"] >= 2 and "tok/s" in found["evidence"] and list(fact()["services"]) == ["executor"]
+    assert found["measurements"] >= 2 and "tok/s" in found["evidence"] and list(fact()) == ["executor"]
     assert found["roofline"]["percent"] is None and "smaller than 4 times" in found["roofline"]["reason"]
     report = json.loads((site.reports / (site.host + ".throughput.json")).read_text(encoding="utf-8"))
     assert report["machine"] == site.host and report["result"]["services"]["executor"] == found
