@@ -18,6 +18,9 @@ ENGINE = '''#!%(python)s -S
 """docker: run is llama-bench or llama-server, ps lists what runs, rm ends it."""
 import http.server, json, os, signal, socketserver, sys, time
 folder, words = %(folder)r, sys.argv[1:]
+if words[0] == "run" and os.path.exists(folder + "/late"):  # the client has begun, and the engine takes its time to make the container
+    open(folder + "/asked", "w").close()
+    time.sleep(1.5)
 with open(folder + "/calls", "a") as stream:
     stream.write(json.dumps(words) + "\\n")
 pids = os.path.join(folder, "running")
@@ -175,6 +178,18 @@ def test_a_run_that_is_ended_removes_its_container_and_the_next_one_goes_on(benc
     before = bench.state()["results"]
     code, said = bench()
     assert code == 0 and bench.state()["results"][:len(before)] == before, said
+
+
+def test_a_container_that_the_engine_makes_after_the_end_of_its_run_is_removed(bench):
+    (bench.folder / "late").touch()
+    (bench.folder / "hang").touch()
+    process = bench.start()
+    wait_until((bench.folder / "asked").exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    time.sleep(2)
+    assert bench.measured() and os.listdir(bench.folder / "running") == []
 
 
 def test_a_container_that_a_killed_run_left_is_removed(bench):

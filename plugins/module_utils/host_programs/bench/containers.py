@@ -24,12 +24,31 @@ NAME = "protocol-omni-bench-%s"
 RUN = re.compile(r"generation run (\d+)/\d+")
 
 
+APPEARS = 20  # seconds that the engine is given to make the container that its client has asked for
+
+_clients = []  # of the engine: each is to make a container, or follows one
+
+
 class OutOfTime(Exception):
     """The budget ended within a measurement."""
 
 
 def remove_containers():
-    """Removes the containers of measurements: this program's own, or what one that was killed left."""
+    """Removes the containers of measurements: this program's own, also one that the engine is only about to make, or what one that was killed left."""
+    end = time.monotonic() + APPEARS
+    _remove_present()
+    while any(client.poll() is None for client in _clients) and time.monotonic() < end:  # a client ends when its container is gone
+        time.sleep(0.1)
+        _remove_present()
+    for client in _clients:
+        if client.poll() is None:  # no container of it was seen, and it is not to make one any more
+            client.kill()
+            client.wait()
+            _remove_present()
+    del _clients[:]
+
+
+def _remove_present():
     found = subprocess.run(["docker", "ps", "--all", "--quiet", "--filter", "label=" + LABEL], capture_output=True, text=True, check=False).stdout.split()
     if found:
         subprocess.run(["docker", "rm", "--force", *found], capture_output=True, check=False)
@@ -79,6 +98,7 @@ class Container:
         self.started = time.monotonic()
         # A session of its own: a signal to this program reaches this program first, which then removes the container.
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
+        _clients.append(self.process)
         self.readers = [threading.Thread(target=reader, daemon=True) for reader in (self._read_out, self._read_errors)]
         for reader in self.readers:
             reader.start()
