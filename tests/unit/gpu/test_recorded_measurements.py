@@ -222,6 +222,34 @@ def test_the_page_of_the_card_says_what_the_image_of_inputs_took_and_which_fault
     assert gone["clients"]["failed"] == []
 
 
+def test_the_page_of_the_card_says_what_the_rebuilt_roles_did():
+    found, page = record("site_rebuilt.json")["steps"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
+    statuses = [status for status, _said in found["claims"]["claims"].values()]
+    assert "| %d hold, `driver.persistence` fails as before, %d do not apply |" % (statuses.count("holds"), statuses.count("does not apply")) in page
+    assert [name for name, (status, _said) in found["claims"]["claims"].items() if status == "fails"] == ["driver.persistence"]
+    site, again = found["site"], found["again"]
+    assert "| %.0f s in %d tasks |" % (site["seconds"], site["ok"]) in page and again["changed"] == 0
+    assert "| changed nothing, %.0f s in %d tasks |" % (again["seconds"], again["ok"]) in page
+    card, processor = (found["speed"][name]["generation"] for name in ("oracle", "executor"))
+    assert "| %.0f to %.0f tok/s on the card, %.0f to %.0f tok/s on the CPU |" % (card[0], card[-1], processor[0], processor[-1]) in page
+    assert "| at work after %.0f s |" % found["restarted"]["serves_after"] in page and set(found["restarted"]["states"].values()) == {"active"}
+    faults = found["faults"]["faults"]
+    failed = {name: [why for _sent, _ended, why in one["clients"]["failed"]] for name, one in faults.items()}
+    assert all(set(one["afterwards"].values()) == {"active"} for one in faults.values()) and len(faults) == 6
+    assert "of %d requests %d failed: seven when the engine was killed" % (
+        sum(one["clients"]["requests"] for one in faults.values()), sum(map(len, failed.values()))) in page
+    others = [why for name, whys in failed.items() if name != "the engine killed" for why in whys]
+    assert len(failed["the engine killed"]) == 7 and len(others) == 4 and all("IncompleteRead" in why for why in others)
+    shadow = found["shadowed"]
+    assert shadow["there"]["claim"]["status"] == "fails" and shadow["library"] in shadow["there"]["claim"]["observed"]
+    assert shadow["gone"]["claim"]["status"] == "holds"
+    at_once, killed = (found["cliff"][name] for name in ("all at once", "killed while the card is full"))
+    events = [{event: when for event, when, _text in one["events"]} for one in (at_once, killed)]
+    assert "%d requests, none failed: the fourth rung after %.0f s" % (at_once["clients"]["requests"], events[0]["done"] - events[0]["warn"]) in page
+    assert at_once["clients"]["failed"] == [] and at_once["rung"] == killed["rung"] == 4
+    assert "serves again %.0f s after its death" % (events[1]["done"] - events[1]["exit"]) in page and len(killed["clients"]["failed"]) == 2
+
+
 def test_the_page_of_the_card_says_what_a_pruned_image_did():
     found, page = record("site_built_there.json")["steps"], (ROOT / "docs" / "on-a-card.md").read_text(encoding="utf-8")
     assert found["pruned_site"]["claim"]["status"] == "holds" and not found["pruned_site"]["others"] and found["pruned_site"]["another_image"]
