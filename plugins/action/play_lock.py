@@ -16,7 +16,7 @@ from ansible_collections.protocol_omni.bunker.plugins.module_utils import small_
 from ansible_collections.protocol_omni.bunker.plugins.plugin_utils import host_program
 
 
-GRACE = 5
+GRACE = 15
 """Seconds that a play which has ended is given to end its lock itself."""
 
 

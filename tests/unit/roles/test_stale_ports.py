@@ -100,7 +100,8 @@ def engine(net, tmp_path, monkeypatch, capsys):
             (tools / name).chmod(0o755)
         monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tools)
         monkeypatch.setattr(stale_ports, "ports", lambda addresses, _ports=stale_ports.ports: _ports(addresses, net))
-        monkeypatch.setattr(stale_ports, "PATIENCE", 0.3)
+        hangs = any("sleep" in (script or "") for script in (ps, inspect, nsenter))
+        monkeypatch.setattr(stale_ports, "PATIENCE", 1 if hangs else 60)
         monkeypatch.setattr(sys, "argv", ["stale_ports.py", EXECUTOR.upper()])
         stale_ports.main()
         deleted = tmp_path / "deleted"
@@ -126,9 +127,9 @@ def test_an_engine_that_is_stopped_is_not_woken_and_nothing_goes(engine):
 
 
 @pytest.mark.parametrize("words", [
-    {"ps": "exit 1"}, {"ps": "exec sleep 5"},  # an engine that restores a hundred containers, or hangs
+    {"ps": "exit 1"}, {"ps": "exec sleep 120"},  # an engine that restores a hundred containers, or hangs
     {"inspect": "echo %d; exit 1" % (100 + VETH1)},  # one of the two ended between the questions: docker names the others and fails
-    {"inspect": "exec sleep 5"}, {"nsenter": "exit 1"}])
+    {"inspect": "exec sleep 120"}, {"nsenter": "exit 1"}])
 def test_an_engine_that_does_not_say_all_says_nothing(engine, words):
     deleted, said = engine("active", [VETH1], **words)
     assert (deleted, said) == ("", "veth3 stays: the engine does not say whose it is\n")

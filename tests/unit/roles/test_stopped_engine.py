@@ -30,7 +30,7 @@ def asked(tmp_path, monkeypatch):
         found = runpy.run_path(str(program))
         function = found["Engine"]().connect if program == SEAL else lambda: found["container"]("oracle")
         names = (found["Engine"].connect if program == SEAL else found["container"]).__globals__
-        names.update(ENGINE_SOCKET=str(tmp_path / "docker.sock"), ENGINE_PID_FILE=str(tmp_path / "docker.pid"), TIMEOUT=0.2)
+        names.update(ENGINE_SOCKET=str(tmp_path / "docker.sock"), ENGINE_PID_FILE=str(tmp_path / "docker.pid"), TIMEOUT=20)
         answer = function()
         try:
             listening.accept()[0].close()

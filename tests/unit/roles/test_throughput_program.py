@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from ansible_collections.protocol_omni.bunker.plugins.module_utils.host_programs.bench import containers
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROGRAM = "ansible_collections.protocol_omni.bunker.plugins.module_utils.host_programs.bench.command_line"
 PLOT = ROOT / "roles" / "throughput" / "files" / "plot.py"
@@ -41,8 +43,10 @@ elif words[0] == "run":
     open(mine, "w").close()
     option = lambda name: words[words.index(name) + 1]
     if os.path.exists(folder + "/broken"):
+        os.unlink(mine)
         sys.exit("error: failed to load model")
     if option("--entrypoint").endswith("/llama-fit-params"):
+        os.unlink(mine)
         if os.path.exists(folder + "/no-fit"):
             sys.exit("failed to fit")
         print("-c 2048 -ngl %%d" %% (5 if "CUDA_VISIBLE_DEVICES=GPU-1" in words else 9) + (" -ts 3,2" if "CUDA_VISIBLE_DEVICES=GPU-1,GPU-2" in words else ""))
@@ -71,7 +75,7 @@ elif words[0] == "run":
     threads, runs, tokens, prompt = (int(option(name)) for name in ("--threads", "--repetitions", "--n-gen", "--n-prompt"))
     speed = {1: 10.0, 2: 20.0}[threads] * %(scale)r * (3 if "--n-gpu-layers 5" in " ".join(words) else 1)
     if os.path.exists(folder + "/hang"):
-        time.sleep(60)
+        time.sleep(600)
     for number in range(1, runs + 1):
         print("llama-bench: benchmark 1/1: generation run %%d/%%d" %% (number, runs), file=sys.stderr, flush=True)
         time.sleep(tokens / speed)
@@ -172,7 +176,7 @@ def test_a_run_that_is_ended_removes_its_container_and_the_next_one_goes_on(benc
     process = bench.start()
     wait_until(lambda: (bench.folder / "state" / "state.json").exists() and len(bench.state()["results"]) >= 2)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert os.listdir(bench.folder / "running") == []
     before = bench.state()["results"]
@@ -186,10 +190,25 @@ def test_a_container_that_the_engine_makes_after_the_end_of_its_run_is_removed(b
     process = bench.start()
     wait_until((bench.folder / "asked").exists)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     time.sleep(2)
     assert bench.measured() and os.listdir(bench.folder / "running") == []
+
+
+def test_a_signal_that_comes_while_a_client_begins_ends_the_program_once_it_is_known(monkeypatch):
+    client = object()
+
+    def begins(*_words, **_options):
+        containers.interrupted(signal.SIGTERM, None)
+        containers.interrupted(signal.SIGINT, None)  # a second one changes nothing
+        return client
+    monkeypatch.setattr(containers, "_state", {"begins": False, "ended_by": 0})
+    monkeypatch.setattr(containers, "_clients", [])
+    monkeypatch.setattr(containers.subprocess, "Popen", begins)
+    with pytest.raises(SystemExit) as ended:
+        containers.Container(["docker", "run"])
+    assert ended.value.code == 128 + signal.SIGTERM and containers._clients == [client]
 
 
 def test_a_container_that_a_killed_run_left_is_removed(bench):
@@ -197,7 +216,7 @@ def test_a_container_that_a_killed_run_left_is_removed(bench):
     process = bench.start()
     wait_until(lambda: (bench.folder / "running").exists() and os.listdir(bench.folder / "running"))
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert len(os.listdir(bench.folder / "running")) == 1
     (bench.folder / "hang").unlink()
     assert bench()[0] == 0 and os.listdir(bench.folder / "running") == []
@@ -205,9 +224,8 @@ def test_a_container_that_a_killed_run_left_is_removed(bench):
 
 def test_a_measurement_that_takes_longer_than_the_budget_is_ended_and_does_not_count(bench):
     (bench.folder / "hang").touch()
-    started = time.monotonic()
-    code, said = bench(budget=16)
-    assert code == 0 and time.monotonic() - started < 18, said
+    code, said = bench(budget=30)  # what hangs would hang for ten minutes
+    assert code == 0, said
     assert bench.state()["results"] == [] and "which does not count" in bench.state()["result"]["ended"] and bench.state()["result"]["services"] == {}
     assert os.listdir(bench.folder / "running") == []
 
@@ -231,7 +249,7 @@ def test_two_runs_at_once_are_refused(bench):
     wait_until((bench.folder / "running").exists)
     code, said = bench()
     first.terminate()
-    first.communicate(timeout=20)
+    first.communicate(timeout=60)
     assert code == 3 and "Another measurement runs" in said
 
 

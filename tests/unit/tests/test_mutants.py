@@ -111,13 +111,13 @@ def test_a_mutant_is_killed_by_the_first_test_that_fails(tool, tree, monkeypatch
 
 
 @pytest.mark.parametrize("text, came", [
-    ("def test_a():\n    assert 0\n", "failed"), ("import time\ndef test_a():\n    time.sleep(3)\n", "passed"),
+    ("def test_a():\n    assert 0\n", "failed"), ("import time\ndef test_a():\n    time.sleep(8)\n", "passed"),
     ("def test_a():\n    while True:\n        pass\n", "time")])
 def test_a_mutant_has_seconds_of_the_processor_and_not_of_the_clock(tool, tmp_path, text, came, monkeypatch):
     monkeypatch.setattr(tool["run"], "CLOCK", 1000)
     (tmp_path / "test_it.py").write_text(text, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    assert tool["run"].outcome(tmp_path, ["test_it.py"], 2)[0] == came
+    assert tool["run"].outcome(tmp_path, ["test_it.py"], 6)[0] == came  # of which the start of pytest is two on a busy machine
 
 
 def test_what_a_test_kills_that_fails_without_a_mutant_is_unproven(tool, monkeypatch, tmp_path):

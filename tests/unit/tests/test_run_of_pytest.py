@@ -64,9 +64,12 @@ def test_nothing_is_recorded_of_code_that_changed_meanwhile(run):
 
 def test_a_quiet_test_runs_while_no_other_worker_runs_one(run, tmp_path):
     """Two workers: each test notes when it began and ended; nothing overlaps with the quiet one, and the others do overlap."""
-    body = ("import time, pytest, pathlib\n"
-            "def note(name):\n    begun = time.time()\n    time.sleep(0.7)\n"
-            "    pathlib.Path(%r, name).write_text('%%f %%f' %% (begun, time.time()))\n" % str(tmp_path))
+    body = ("import time, pytest, pathlib\nhere = pathlib.Path(%r)\n"
+            "def note(name):\n    begun = time.time()\n    (here / (name + '.begun')).touch()\n    time.sleep(0.7)\n"
+            # The first waits for another one, but the quiet one: how long a worker takes to begin is the machine's.
+            "    while name == 'noted-0' and len(set(here.glob('*.begun')) - {here / 'noted-1.begun'}) < 2 and time.time() < begun + 60:\n"
+            "        time.sleep(0.05)\n"
+            "    (here / name).write_text('%%f %%f' %% (begun, time.time()))\n" % str(tmp_path))
     for number in range(4):
         body += "%sdef test_%d():\n    note('noted-%d')\n" % ("@pytest.mark.quiet\n" if number == 1 else "", number, number)
     status, said = run(body, "-n", "2", "--dist", "load")

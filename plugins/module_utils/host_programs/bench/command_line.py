@@ -11,12 +11,8 @@ import os
 import signal
 import sys
 
-from .containers import remove_containers
+from .containers import interrupted, remove_containers
 from .sweeping import Bench
-
-
-def interrupted(number, _frame):
-    raise SystemExit(128 + number)
 
 
 def main(plan_path, state_path):

@@ -27,10 +27,33 @@ RUN = re.compile(r"generation run (\d+)/\d+")
 APPEARS = 20  # seconds that the engine is given to make the container that its client has asked for
 
 _clients = []  # of the engine: each is to make a container, or follows one
+_state = {"begins": False, "ended_by": 0}
 
 
 class OutOfTime(Exception):
     """The budget ended within a measurement."""
+
+
+def interrupted(number, _frame):
+    """Handler of the signals that end the program: never between the start of a client and its entry among those known, and once."""
+    if _state["ended_by"]:
+        return  # it ends already, and what it removes it removes whole
+    _state["ended_by"] = number
+    if not _state["begins"]:
+        raise SystemExit(128 + number)
+
+
+def _begin(words):
+    """A client of the engine, known to :func:`remove_containers`; its output and errors are pipes of text."""
+    _state["begins"] = True
+    try:
+        # A session of its own: a signal to this program reaches this program first, which then removes the container.
+        _clients.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True))
+    finally:
+        _state["begins"] = False
+    if _state["ended_by"]:
+        raise SystemExit(128 + _state["ended_by"])
+    return _clients[-1]
 
 
 def remove_containers():
@@ -96,9 +119,7 @@ class Container:
     def __init__(self, words):
         self.words, self.out, self.errors, self.begun = words, "", [], {}
         self.started = time.monotonic()
-        # A session of its own: a signal to this program reaches this program first, which then removes the container.
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
-        _clients.append(self.process)
+        self.process = _begin(words)
         self.readers = [threading.Thread(target=reader, daemon=True) for reader in (self._read_out, self._read_errors)]
         for reader in self.readers:
             reader.start()
@@ -163,9 +184,10 @@ def planned(plan, service, places, matrices, deadline):
     def fit(place, kept):
         words = placement.fit_command(service, place, service["folder"], service["files"][0], plan["image"], plan["cdi_kind"], kept)
         words[2:2] = ["--name", NAME % service["name"], "--label", LABEL]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=max(deadline - time.monotonic(), 1), check=False)
-        ended.update(code=done.returncode, errors=done.stderr.strip()[-300:])
-        return done.stdout, done.stderr
+        client = _begin(words)
+        out, errors = client.communicate(timeout=max(deadline - time.monotonic(), 1))
+        ended.update(code=client.returncode, errors=errors.strip()[-300:])
+        return out, errors
     for name, place in places.items():
         try:
             found[name] = placement.planned(place, service["free"], fit, cards_by("memory.free"), matrices, _beside_weights(service))

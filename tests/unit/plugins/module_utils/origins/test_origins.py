@@ -211,20 +211,20 @@ def test_an_answer_that_breaks_off_is_told(fetcher, status, framing):
 
 def test_an_answer_that_drips_ends(slept):
     dripping = fetch.Fetcher(sleep=slept.append, timeout=5, longest=0.5)
-    with serving({"/x": lambda handler: raw(handler, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", *[b"x"] * 30, pause=0.1)}) as server:
+    with serving({"/x": lambda handler: raw(handler, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", *[b"x"] * 600, pause=0.1)}) as server:
         begun = time.monotonic()
         with pytest.raises(fetch.OriginError, match="took more than 0.5 seconds"):
             dripping.get("http://%s/x" % server.address)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 30
 
 
 def test_a_head_that_drips_ends(slept):
     dripping = fetch.Fetcher(sleep=slept.append, timeout=5, longest=0.5)
-    with serving({"/x": lambda handler: raw(handler, b"HTTP/1.1 200 OK\r\nX-A: ", *[b"x"] * 30, pause=0.1)}) as server:
+    with serving({"/x": lambda handler: raw(handler, b"HTTP/1.1 200 OK\r\nX-A: ", *[b"x"] * 600, pause=0.1)}) as server:
         begun = time.monotonic()
         with pytest.raises(fetch.Unreachable, match="took more than 0.5 seconds"):
             dripping.get("http://%s/x" % server.address)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://a b/", "http://h:port/", "//"])
