@@ -111,7 +111,7 @@ class Rack:
     def start_haproxy(self, host, where):
         """Starts the HAProxy of a host, and waits until it listens, also on its own socket, which comes a moment later."""
         self.start(host, "haproxy", "-db", "-f", str(self.folder / host / "haproxy.cfg"))
-        wait_until(lambda: listens(*where) and self.tells(host), 10, (self.folder / (host + ".log")).read_text(encoding="utf-8"))
+        wait_until(lambda: listens(*where) and self.tells(host), 60, (self.folder / (host + ".log")).read_text(encoding="utf-8"))
 
     def tells(self, host):
         """Whether the HAProxy of a host answers on its socket."""
@@ -130,7 +130,7 @@ class Rack:
         """Starts the stand-in for a member's gateway."""
         self.start(member + "-gateway", sys.executable, str(ROOT / "tests/stand_ins/model_server.py"),
                    "%s:%d" % (self.addresses[member], self.gateway_port), member, str(PACE), "8192", "1000000")
-        wait_until(lambda: listens(self.addresses[member], self.gateway_port), 10, member)
+        wait_until(lambda: listens(self.addresses[member], self.gateway_port), 60, member)
 
     def start_agent(self, member):
         """Starts the role's agent of a member, which asks the stand-in for the gateway's metrics."""
@@ -138,7 +138,7 @@ class Rack:
         self.start(member + "-agent", sys.executable, str(ROOT / "roles/pool/files/agent.py"), agent["address"], str(agent["port"]),
                    "http://%s:%d/metrics" % (self.addresses[member], self.gateway_port), str(self.folder / member / "hold"), *agent["doors"])
         # From an address that is no door's it takes no question, and the connection all the same.
-        wait_until(lambda: listens(agent["address"], agent["port"]), 10, member)
+        wait_until(lambda: listens(agent["address"], agent["port"]), 60, member)
 
     def start_all(self):
         """Everybody, and waits until the door knows who answers."""
@@ -204,7 +204,7 @@ class Rack:
         lines = [line.split(",") for line in self.ask_haproxy("show stat").splitlines()]
         return sum(int(fields[7]) for fields in lines if fields[0] == backend and fields[1] != "BACKEND")
 
-    def wait_for(self, member, state, seconds=10):
+    def wait_for(self, member, state, seconds=60):
         """Seconds until the door thinks so of a member."""
         return wait_until(lambda: self.state(member).startswith(state), seconds, "%s is not %s" % (member, state))
 

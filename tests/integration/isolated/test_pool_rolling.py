@@ -82,7 +82,7 @@ class Load:
 @pytest.fixture(name="rack", scope="module")
 def of_three(tmp_path_factory):
     """The pool, for all tests of it: each leaves it whole."""
-    made = Rack(tmp_path_factory.mktemp("rolling"), MEMBERS, pool_drain=20)
+    made = Rack(tmp_path_factory.mktemp("rolling"), MEMBERS)
     try:
         made.start_all()
         yield made

@@ -15,8 +15,8 @@ def started(site, service="executor"):
 
 
 def answers(site):
-    """Whether the executor generates something, within a minute; what it is like besides, other tests prove."""
-    end = time.monotonic() + 60
+    """Whether the executor generates something, within three minutes; what it is like besides, other tests prove."""
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         try:
             return bool(site.door().completions.create(model="executor", prompt="The capital of France is", max_tokens=4).choices[0].text)
@@ -124,7 +124,7 @@ def test_an_engine_that_is_stopped_stays_down_and_its_services_come_back_with_it
         assert site.execute("systemctl is-active docker.service %s" % units)[1].split() == ["inactive"] * 3
     finally:
         assert site.execute("systemctl start docker.service")[0] == 0
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while site.execute("systemctl is-active %s" % units)[1].split() != ["active"] * 2:
         assert time.monotonic() < end
         time.sleep(1)
@@ -149,7 +149,7 @@ time.sleep(8)
 subprocess.run(["systemctl", "kill", "--signal=KILL", "docker.service"], check=True)
 begun = time.monotonic()
 time.sleep(3)
-while health() != 200 and time.monotonic() - begun < 60:
+while health() != 200 and time.monotonic() - begun < 180:
     time.sleep(0.5)
 print(health())
 """
@@ -214,17 +214,19 @@ def test_a_definition_that_cannot_be_written_leaves_the_service_as_it_was(site, 
 def test_a_service_that_is_stopped_while_it_starts_or_loads_stops_at_once(site, second):
     """systemd asks nothing of it before it has started, and llama-server heeds no SIGTERM before its model is loaded."""
     unit, found = "protocol-omni-executor", []
-    stop = ("systemctl stop {0}; systemctl reset-failed {0} 2>/dev/null; systemctl start --no-block {0}; sleep {1}; "
+    stop = ("systemctl stop {0}; systemctl reset-failed {0} 2>/dev/null; systemctl start --no-block {0}; {1}; "
             "systemctl show --property SubState --value {0}; "
             "begun=$(date +%s%N); systemctl stop {0}; echo $((($(date +%s%N) - begun) / 1000000)); docker ps --quiet --filter name=executor")
+    reach = ("for i in $(seq 1200); do now=$(systemctl show --property SubState --value {0}); [ $now = {1} ] || [ $now = running ] && break; sleep 0.02; "
+             "done")
     try:
-        for seconds in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.2, 4):
-            found.append(site.execute(stop.format(unit, seconds))[1].split())
+        for wait in [*("sleep %s" % seconds for seconds in (0.1, 0.2, 0.4, 0.6, 0.8, 1.2)), reach.format(unit, "start-post"), reach.format(unit, "running")]:
+            found.append(site.execute(stop.format(unit, wait))[1].split())
     finally:
         print(found)
         site.execute("systemctl reset-failed {0} 2>/dev/null; systemctl start {0}".format(unit))
     assert {state for state, _milliseconds in found} >= {"start-post", "running"}
-    assert max(int(milliseconds) for _state, milliseconds in found) < 15000
+    assert max(int(milliseconds) for _state, milliseconds in found) < 45000  # not stopped at once, it would be killed after 60 s
     assert answers(site)
 
 

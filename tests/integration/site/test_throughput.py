@@ -42,9 +42,9 @@ def reference(site, second):
 
 
 def test_a_slower_service_fails_the_deployment_which_says_what_changed(site, reference):
-    with slowed(site, 0.4):
+    with slowed(site, 0.2):
         slower = redeploy(site)
-        assert slower.rc != 0 and "executor has become slower" in slower.failures[-1] and "CPU quota was not there and is 0.80 CPUs" in slower.failures[-1]
+        assert slower.rc != 0 and "executor has become slower" in slower.failures[-1] and "CPU quota was not there and is 0.40 CPUs" in slower.failures[-1]
         assert site.execute("systemctl is-active protocol-omni-executor")[0] == 0  # it runs on, as the variable says
         assert not verdict(site)["holds"]
     site.execute("docker update --cpus 2 executor")  # the container that runs
