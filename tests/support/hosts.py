@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import docker
 from support import ROOT, plays
@@ -136,6 +137,15 @@ class Host:
                                 text=True, check=False)
         assert result.returncode == 0, (command, result.stdout, result.stderr)
         return result.stdout.strip()
+
+    def journal(self, since, *tags, wanted=lambda line: True):
+        """The wanted lines of the journal under these tags since a moment. One is waited for, and then a moment more, so that one too many shows as well."""
+        command = "journalctl --no-pager --quiet --output=cat --since '%s' %s" % (since, " ".join("-t " + tag for tag in tags))
+        ends = time.monotonic() + 20
+        while not any(map(wanted, self.sh(command).splitlines())) and time.monotonic() < ends:
+            time.sleep(0.2)
+        time.sleep(0.3)
+        return [line for line in self.sh(command).splitlines() if wanted(line)]
 
     def disk(self, name, size):
         """A block device under /dev/disk/by-id; returns its path. Needs a host with loop devices."""

@@ -410,8 +410,8 @@ def test_nonsense_is_refused_in_json_and_leaves_one_short_line(clients, what):
     assert "content-type: application/json" in head
     error = json.loads(body.decode("utf-8"))["error"]
     assert error["message"] and error["code"] in (status, "model_not_found") and len(body) < 600
-    lines = clients.sh("sleep 0.2; journalctl --no-pager --quiet --output=cat --since '%s' -t bunker_gateway -t nginx" % begun).splitlines()
-    lines = [line for line in lines if '"status":200' not in line]  # of the test before, which asked whether the door still answers
+    # A status of 200 is of the test before, which asked whether the door still answers.
+    lines = clients.journal(begun, "bunker_gateway", "nginx", wanted=lambda line: '"status":200' not in line)
     assert len(lines) == 1 and len(lines[0]) < 500, lines
     assert json.loads(lines[0])["status"] == status
     assert "traceback" not in clients.sh("journalctl --no-pager --quiet --since '%s' -u protocol-omni-gateway" % begun)
@@ -468,13 +468,14 @@ def test_an_address_with_wrong_keys_is_slowed_down_and_told_of_in_a_sum(generous
     begun = generous.sh("date '+%F %T'")
     statuses = [int(status) for status in generous.sh("python3 - %s" % generous.url, stdin=WRONG_KEYS).split()]
     assert statuses == [401] * 100 + [429] * 50 + [200]
-    ends, told_ = time.monotonic() + 70, []
-    while not [line for line in told_ if "without_key" in line] and time.monotonic() < ends:
+    ends, told_ = time.monotonic() + 150, []
+    while sum(line.get("without_key", 0) for line in told_) < 149 and time.monotonic() < ends:  # two sums, where the minute ends amid the requests
         time.sleep(2)
         lines = generous.sh("journalctl --no-pager --quiet --output=cat --since '%s' -t bunker_gateway" % begun).splitlines()
         told_ = [line for line in map(json.loads, lines) if line["from"] == generous.address]
     assert [line["status"] for line in told_ if "status" in line] == [401, 200]
-    assert [line["without_key"] for line in told_ if "status" not in line] == [149]
+    sums = [line["without_key"] for line in told_ if "status" not in line]
+    assert sum(sums) == 149 and len(sums) <= 2
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
@@ -483,12 +484,11 @@ def test_the_head_and_the_comments_of_a_stream_pass_before_its_first_word(client
     heard = []
     with clients.http() as client:
         begun = time.monotonic()
-        with client.stream("POST", path, json={"model": "oracle", "messages": QUESTION, "stream": True, "reads": 4}) as answer:
+        with client.stream("POST", path, json={"model": "oracle", "messages": QUESTION, "stream": True, "reads": 8}) as answer:
             head = time.monotonic() - begun
             assert answer.status_code == 200 and answer.headers["content-type"] == "text/event-stream"
             for part in answer.iter_raw():
                 heard.append((time.monotonic() - begun, part))
     comments = [moment for moment, part in heard if part == b":\n\n"]
-    assert head < 0.8 and len(comments) >= 3
-    assert all(abs(moment - number) < 0.8 for number, moment in enumerate(comments, 1))
-    assert min(moment for moment, part in heard if b"data:" in part) > 3.5
+    first = min(moment for moment, part in heard if b"data:" in part)
+    assert head < first - 4 and comments[0] < first - 4 and len(comments) >= 3  # held back, all would come with the first word

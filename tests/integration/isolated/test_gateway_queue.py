@@ -1,6 +1,6 @@
 """A stream for which its service has no slot free: it is told to wait, by a head and comments, where llama-server itself says nothing.
 
-The Oracle is tests/stand_ins/model_server.py with one slot. Without these comments a client that gives up after 1.7 seconds of silence gets nothing.
+The Oracle is tests/stand_ins/model_server.py with one slot. Without these comments a client that gives up after four seconds of silence gets nothing.
 """
 import concurrent.futures
 import contextlib
@@ -16,7 +16,7 @@ import pytest
 ADDRESS = "172.30.0.10:8000"
 QUESTION = [{"role": "user", "content": "Who are you?"}]
 PATHS = ["/v1/chat/completions", "/v1/messages", "/v1/responses"]
-QUIET = httpx2.Timeout(10, read=1.7)
+QUIET = httpx2.Timeout(20, read=4)
 
 
 def start(door):
@@ -76,44 +76,44 @@ def heard(door, path, **order):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_stream_that_queues_has_a_head_and_comments_until_its_turn(queued, path):
-    with taken(queued, 2.5):
+    with taken(queued, 7):
         head, answer, parts = heard(queued, path)
     assert answer.status_code == 200 and answer.headers["content-type"] == "text/event-stream" and answer.headers["x-bunker-service"] == "oracle"
     comments = [moment for moment, part in parts if part == b":\n\n"]
-    assert 0.7 < head < 1.6 and len(comments) == 2 and 0.7 < comments[1] - comments[0] < 1.5
+    first = min(moment for moment, part in parts if b"data:" in part)
+    # One a second; two that a busy machine hands over at once are one part.
+    assert 0.7 < head < first - 2 and 3 <= len(comments) <= 7 and first > 5.5
     whole = b"".join(part for _moment, part in parts)
     assert whole.count(b"data:") == 8 and whole.count(b"word") == 3, whole  # its name, that it heard no key, three words, its end
     assert {"/v1/messages": b"message_stop", "/v1/responses": b"response.completed"}.get(path, b"[DONE]") in whole.split(b"\n\n")[-2]
-    assert min(moment for moment, part in parts if b"data:" in part) > 2
 
 
 def test_whoever_finds_a_slot_is_not_touched(queued):
     begun = queued.sh("date '+%F %T.%6N'")
     head, answer, _parts = heard(queued, PATHS[0])
     assert answer.status_code == 200 and head < 0.7
-    lines = queued.sh("sleep 0.3; journalctl --no-pager --quiet --output=cat --since '%s' -t bunker_gateway" % begun).splitlines()
-    assert [json.loads(line)["upstream"] for line in lines] == [ADDRESS]
+    assert [json.loads(line)["upstream"] for line in queued.journal(begun, "bunker_gateway")] == [ADDRESS]
 
 
 def test_an_error_before_the_head_has_its_status(queued):
-    with taken(queued, 0.5):
+    with taken(queued, 0.3):
         _head, answer, parts = heard(queued, "/v1/messages", fails=500)
     assert (answer.status_code, json.loads(parts[0][1])) == (500, {"type": "error", "error": {"type": "api_error", "message": "It was ordered."}})
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_an_error_behind_the_head_is_the_last_event(queued, path):
-    with taken(queued, 1.4):
+    with taken(queued, 4):
         _head, answer, parts = heard(queued, path, fails=500)
     assert answer.status_code == 200
-    comment, last = b"".join(part for _moment, part in parts).split(b"\n\n")[:-1]
+    *comments, last = b"".join(part for _moment, part in parts).split(b"\n\n")[:-1]
     *before, data = last.decode().splitlines()
-    assert comment == b":" and before == ([] if path == PATHS[0] else ["event: error"])
+    assert set(comments) == {b":"} and before == ([] if path == PATHS[0] else ["event: error"])
     assert json.loads(data.removeprefix("data: "))["error"]["message"] == "It was ordered."
 
 
 def test_a_stream_that_queued_and_broke_says_so(queued):
-    with taken(queued, 1.4):
+    with taken(queued, 4):
         _head, _answer, parts = heard(queued, PATHS[0], breaks=3)
     *before, last = b"".join(part for _moment, part in parts).decode().strip().split("\n\n")
     assert len([one for one in before if one.startswith("data:")]) == 3
@@ -124,9 +124,9 @@ def test_openais_client_waits_in_the_queue_and_raises_where_its_service_dies_mea
     client = openai.OpenAI(base_url=queued.url + "/v1", api_key=queued.keys["alice"], max_retries=0,
                            http_client=httpx2.Client(verify=queued.context, timeout=QUIET))
     order = {"model": "oracle", "messages": QUESTION, "stream": True, "max_tokens": 6}
-    with taken(queued, 2.5):
+    with taken(queued, 7):
         assert len(list(client.chat.completions.create(**order))) == 7
-    with taken(queued, 6), pytest.raises(openai.APIError, match="oracle stopped in the middle of its answer"):
+    with taken(queued, 15), pytest.raises(openai.APIError, match="oracle stopped in the middle of its answer"):
         stream = client.chat.completions.create(**order)
         queued.sh("systemctl kill --signal=KILL stand-in-oracle")
         list(stream)
@@ -146,16 +146,16 @@ def interrupted(door):
 @pytest.mark.parametrize("order, broke", [({"fails": 400, "overflows": 5}, 0), ({"fails": 500}, 1)], ids=["the client's", "the service's"])
 def test_an_error_behind_the_head_costs_nothing_and_counts_as_a_break_where_the_service_failed(queued, order, broke):
     before, breaks = spent(queued), interrupted(queued)
-    with taken(queued, 1.4):
+    with taken(queued, 4):
         _head, _answer, parts = heard(queued, PATHS[0], **order)
     assert b'"error"' in parts[-1][1] and (spent(queued), interrupted(queued)) == (before, breaks + broke)
 
 
 def test_who_leaves_the_queue_is_not_counted_and_who_stays_is_metered(queued):
     before, requests = spent(queued), spent(queued, "requests")
-    with taken(queued, 2.5) as control:
+    with taken(queued, 8) as control:
         with contextlib.suppress(httpx2.ReadTimeout), queued.http() as client:
-            client.post(PATHS[0], timeout=0.4, json={"model": "oracle", "messages": QUESTION, "stream": True})
+            client.post(PATHS[0], timeout=httpx2.Timeout(20, read=0.5), json={"model": "oracle", "messages": QUESTION, "stream": True})
         settled(control, 1)
         assert spent(queued, "requests") == requests
         _head, _answer, parts = heard(queued, PATHS[0], accounts=True)
@@ -177,8 +177,7 @@ def farewell(door, seconds):
 
 
 def statuses(door, begun):
-    lines = door.sh("sleep 0.3; journalctl --no-pager --quiet --output=cat --since '%s' -t bunker_gateway" % begun).splitlines()
-    return [line["status"] for line in map(json.loads, lines) if line.get("key") == "alice"]
+    return [line["status"] for line in map(json.loads, door.journal(begun, "bunker_gateway", wanted=lambda line: json.loads(line).get("key") == "alice"))]
 
 
 def test_who_says_farewell_in_the_queue_is_let_go_before_anything_is_sent(queued):
