@@ -30,6 +30,14 @@ def test_what_watching_costs_is_told_as_it_was_measured():
     assert row in (ROOT / "docs" / "contingencies.md").read_text(encoding="utf-8")
 
 
+def test_what_a_run_takes_that_changes_nothing_is_told_as_it_was_measured():
+    found = json.loads((ROOT / "tests" / "bench" / "results" / "second_run.json").read_text(encoding="utf-8"))
+    row = "| %.0f s, median of %d (%.0f to %.0f), in %d tasks done and %d passed over, `changed=0` (%s," % (
+        found["median"], len(found["seconds"]), min(found["seconds"]), max(found["seconds"]), found["tasks"]["done"], found["tasks"]["passed over"],
+        found["provenance"]["date"])
+    assert row in (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
+
+
 def test_every_longer_test_that_was_recorded_passed():
     tests = json.loads((ROOT / "tests" / "results" / "full.json").read_text(encoding="utf-8"))["tests"]
     assert len(tests) > 30
