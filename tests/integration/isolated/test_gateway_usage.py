@@ -63,7 +63,7 @@ def requests(sums):
 
 def cost(door, ask, key="alice", model="oracle", service="oracle"):
     """What a request adds to the sums of a key, once it was counted."""
-    before, ends = used(door), time.monotonic() + 5
+    before, ends = used(door), time.monotonic() + 30
     ask()
     while requests(used(door)) == requests(before) and time.monotonic() < ends:
         time.sleep(0.05)
@@ -141,12 +141,12 @@ def test_a_stream_that_broke_counts_as_far_as_it_came(metered, order, least, mos
 
 
 def test_who_leaves_before_the_account_is_counted_all_the_same(metered):
-    count, _read, written, estimated = cost(metered, lambda: leave(metered, {"accounts": True, "max_tokens": 300}, 10))
-    assert (count, estimated) == (1, 1) and 10 <= written < 250
+    count, _read, written, estimated = cost(metered, lambda: leave(metered, {"accounts": True, "max_tokens": 3000}, 10))
+    assert (count, estimated) == (1, 1) and 10 <= written < 2500
 
     def hang_up():
         with metered.http() as client, pytest.raises(Exception, match="timed out"):
-            client.post("/v1/chat/completions", json={"model": "oracle", **CHAT, "think": 3}, timeout=0.5)
+            client.post("/v1/chat/completions", json={"model": "oracle", **CHAT, "think": 3}, timeout=httpx2.Timeout(20, read=0.5))
     count, read, written, estimated = cost(metered, hang_up)
     assert (count, written, estimated) == (1, 0, 1) and 5 <= read <= 60
 
@@ -172,7 +172,7 @@ def test_what_costs_no_tokens_is_not_counted(metered):
 def test_who_answered_is_counted_beside_who_was_asked(metered):
     body = {**CHAT, "dies": "oracle", "accounts": True}
     assert cost(metered, lambda: post(metered, "/v1/chat/completions", body), service="executor") == [1, 5, ANSWER, 0]
-    time.sleep(1.5)  # until the Oracle was seen in health
+    time.sleep(5)  # until the Oracle was seen in health
     body = {**CHAT, "model": "gpt-4o", "accounts": True}
     assert cost(metered, lambda: post(metered, "/v1/chat/completions", body)) == [1, 5, ANSWER, 0]
 
@@ -254,14 +254,14 @@ def test_a_reload_and_a_restart_forget_nothing_and_a_crash_two_seconds(metered, 
     assert sum(figures[1] + figures[2] for (key, *_who), figures in before.items() if key == "carol") >= 200
     request.getfixturevalue("shaped")  # another configuration
     assert used(metered) == before
-    time.sleep(3)
+    time.sleep(6)  # its file is written every two seconds
     metered.restart()
     assert used(metered) == before and metered.sh("stat --format %a $(dirname {0})".format(metered.state)) == "700"
     with metered.http("carol") as carol, metered.http() as alice:
         assert carol.post("/v1/chat/completions", json={"model": "oracle", **CHAT}).status_code == 429
         assert cost(metered, lambda: alice.post("/v1/chat/completions", json={"model": "oracle", **CHAT, "accounts": True})) == [1, 5, ANSWER, 0]
     after = used(metered)
-    time.sleep(3)
+    time.sleep(6)
     metered.crash()
     assert used(metered) == after
 
