@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 ORACLE, EXECUTOR = ("oracle", "172.30.0.10:8000"), ("executor", "172.30.0.20:8002")
-PATIENCE = 20  # gateway_drain_wait
+PATIENCE = 14  # gateway_drain_wait; shorter than that of the clients, of 20 s
 
 
 def start(door, service, *more):
@@ -285,7 +285,7 @@ def test_nobody_waits_for_ever_and_a_reload_ends_no_drain(door, control):
         until(lambda: services(control)["executor"]["draining"] > 0)
         for answer in (future.result() for future in asked):
             assert answer.status_code == 503 and answer.headers["retry-after"] and answer.json()["error"]["type"] == "service_unavailable"
-        assert PATIENCE - 1 < time.monotonic() - begun < PATIENCE + 20
+        assert PATIENCE - 1 < time.monotonic() - begun < 20
         assert services(control)["executor"]["draining"] > 0
         resume(control, "executor")
         resume(control, "executor")  # as often as one likes
@@ -314,7 +314,7 @@ def test_running_and_waiting_requests_are_counted_to_the_last(door, control):
         until(lambda: counted(kind) == 5)
         for opened in left:
             opened.close()
-        until(lambda: counted(kind) == 0, 3)
+        until(lambda: counted(kind) == 0)
         drain(control, "executor")
     resume(control, "executor")
 
@@ -335,14 +335,14 @@ def test_running_and_waiting_requests_are_counted_to_the_last(door, control):
 
 
 def test_who_gives_up_after_some_silence_gets_a_stream_whose_prompt_takes_longer(door, control):
-    """A client of 60 seconds and a prompt of minutes, made shorter: 1.7 s without a byte are too many, the prompt takes 5, comments come each second."""
+    """A client of 60 seconds and a prompt of minutes, made shorter: 4 s without a byte are too many, the prompt takes 9, comments come each second."""
     def ask_impatiently(**body):
-        with door.http() as client, client.stream("POST", "/v1/chat/completions", timeout=httpx2.Timeout(1.7), json={
+        with door.http() as client, client.stream("POST", "/v1/chat/completions", timeout=httpx2.Timeout(20, read=4), json={
                 "model": "oracle", "messages": prompt(10), **body}) as answer:
             return answer.read()
-    assert ask_impatiently(stream=True, reads=5).endswith(b"data: [DONE]\n\n")
+    assert ask_impatiently(stream=True, reads=9).endswith(b"data: [DONE]\n\n")
     with pytest.raises(httpx2.ReadTimeout):
-        ask_impatiently(think=5)  # what is not streamed says nothing before it is whole
+        ask_impatiently(think=12)  # what is not streamed says nothing before it is whole
 
 
 @pytest.mark.parametrize("path, values, words", [
