@@ -22,6 +22,7 @@ CONTEXT = text("deepseek2.context_length") + struct.pack("<II", 4, 163840)
 SCORES = text("tokenizer.ggml.scores") + struct.pack("<IIQ", 9, 6, 3) + struct.pack("<fff", 1, 2, 3)
 TOKENS = text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("bb")
 SPLIT = text("split.count") + struct.pack("<IH", 2, 7)
+ENOUGH = 5  # seconds of the processor, of which an idle one takes a third of one and a busy one three times that; a loop too many takes minutes
 
 
 def key(name, kind, form="", *values):
@@ -123,15 +124,15 @@ def test_more_than_a_model_can_have_is_refused_before_it_is_counted():
     begun = time.process_time()
     with pytest.raises(GGUFError, match="more than 1500000 keys, strings and tensors"):
         read_header(io.BytesIO(header(strings, tensors=0)))
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < ENOUGH
 
 
-def test_the_largest_vocabulary_that_is_known_is_read_in_a_second():
+def test_the_largest_vocabulary_that_is_known_is_read_in_seconds():
     strings = array("tokenizer.ggml.tokens", 8, 262144, text("token") * 262144) + array("tokenizer.ggml.merges", 8, 514906, text("to ken") * 514906)
     data = b"GGUF" + struct.pack("<IQQ", 3, 1, 3) + ARCHITECTURE + strings + PLAIN
     begun = time.process_time()
     assert read_header(io.BytesIO(data)).tensors == {"a": 32}
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < ENOUGH
 
 
 def test_a_key_that_is_called_like_what_is_added_does_not_stand_for_it():
@@ -202,6 +203,6 @@ def test_many_lists_of_whole_numbers_are_read_at_once():
     lists = [array("x%d" % number, 0, 4096, bytes(4096)) for number in range(350)]
     begun = time.process_time()
     assert len(read_header(io.BytesIO(header(*lists, tensors=0))).metadata) == 352
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < ENOUGH
     with pytest.raises(GGUFError, match="more than 1500000"):
         read_header(io.BytesIO(header(*lists, *[array("y%d" % number, 0, 4096, bytes(4096)) for number in range(350)], tensors=0)))
