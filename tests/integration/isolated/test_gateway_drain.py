@@ -24,8 +24,8 @@ def start(door, service, *more):
     door.sh("until (exec 3<>/dev/tcp/%s) 2>/dev/null; do sleep 0.05; done" % service[1].replace(":", "/"))
 
 
-def until(condition, seconds=30):
-    """Waits for it; returns what it returned."""
+def until(condition, seconds=15):
+    """Waits for it; returns what it returned. Less than what is waited for would end by itself in: the stand-ins think for 30 s."""
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, "not within %d s" % seconds
