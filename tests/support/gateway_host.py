@@ -3,6 +3,7 @@ import hashlib
 import pathlib
 import secrets
 import ssl
+import time
 
 import docker
 import httpx2
@@ -12,6 +13,15 @@ from support.hosts import Host
 
 def hashed(key):
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def until(condition, seconds=15):
+    """Waits for it; returns what it returned. Less than what is waited for would end by itself in: the stand-ins think for 30 s."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "not within %d s" % seconds
+        time.sleep(0.1)
+    return condition()
 
 
 class Door(Host):

@@ -17,7 +17,7 @@ import openai
 import pytest
 import yaml
 from support import ROOT
-from support.gateway_host import Door, hashed
+from support.gateway_host import Door, hashed, until
 
 FOLDER, ADDRESS, PORT, URL = Door.config, Door.address, Door.port, Door.url
 PROGRAMS = {path.name for path in (ROOT / "roles/gateway/files").iterdir() if path.suffix in (".lua", ".html")}
@@ -187,14 +187,6 @@ def broken_streams(door):
     return int(found.group(1)) if found else 0
 
 
-def until(condition, seconds=60):
-    """Waits for it."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "not within %d s" % seconds
-        time.sleep(0.1)
-
-
 def test_a_killed_service_under_load(door, idlers):
     """Started streams end with an error, new requests go to the fallback and none fails, the service comes back."""
     answers, stop, broken, first = [], threading.Event(), broken_streams(door), threading.Semaphore(0)
@@ -217,11 +209,11 @@ def test_a_killed_service_under_load(door, idlers):
             door.sh("systemctl kill --signal KILL stand-in-oracle")
             gone = time.monotonic()
             ends = [future.result() for future in begun]
-            until(lambda: sum(answer[0] > gone + 0.1 for answer in list(answers)) > 50)
+            until(lambda: sum(answer[0] > gone + 0.1 for answer in list(answers)) > 50, 60)
             down = time.monotonic()
             door.sh("systemctl reset-failed stand-in-oracle || true")
             door.stand_in("oracle", "172.30.0.10:8000")
-            until(lambda: answers[-1][3] == "oracle")
+            until(lambda: answers[-1][3] == "oracle", 60)
         finally:
             stop.set()
         for future in asking:

@@ -13,6 +13,7 @@ import time
 
 import httpx2
 import pytest
+from support.gateway_host import until
 
 ORACLE, EXECUTOR = ("oracle", "172.30.0.10:8000"), ("executor", "172.30.0.20:8002")
 PATIENCE = 14  # gateway_drain_wait; shorter than that of the clients, of 20 s
@@ -22,15 +23,6 @@ def start(door, service, *more):
     door.sh("systemctl stop stand-in-{0} 2>/dev/null || true; systemctl reset-failed stand-in-{0} 2>/dev/null || true".format(service[0]))
     door.stand_in(*service, 20, *more)
     door.sh("until (exec 3<>/dev/tcp/%s) 2>/dev/null; do sleep 0.05; done" % service[1].replace(":", "/"))
-
-
-def until(condition, seconds=15):
-    """Waits for it; returns what it returned. Less than what is waited for would end by itself in: the stand-ins think for 30 s."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "not within %d s" % seconds
-        time.sleep(0.1)
-    return condition()
 
 
 def services(control):
